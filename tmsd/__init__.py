@@ -1,0 +1,1 @@
+"""tmsd: a token management system whose keys never leave the HSM."""

@@ -1,0 +1,1 @@
+"""GlobalPlatform secure channels and key diversification: pure functions over `Key`."""
