@@ -1,0 +1,55 @@
+"""Attribute templates: a named constant for each purpose that a key is made for.
+
+Every template says all it grants and, by PKCS#11's defaults made explicit, all it denies.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pkcs11 import Attribute, ObjectClass
+
+Template = Mapping[Attribute, Any]
+
+
+_DENIED: Template = {
+    Attribute.CLASS: ObjectClass.SECRET_KEY,
+    Attribute.TOKEN: False,
+    Attribute.PRIVATE: True,
+    Attribute.SENSITIVE: True,
+    Attribute.EXTRACTABLE: False,
+    Attribute.MODIFIABLE: False,
+    Attribute.ENCRYPT: False,
+    Attribute.DECRYPT: False,
+    Attribute.SIGN: False,
+    Attribute.VERIFY: False,
+    Attribute.WRAP: False,
+    Attribute.UNWRAP: False,
+    Attribute.DERIVE: False,
+}
+
+
+def _granting(*granted: Attribute) -> Template:
+    return {**_DENIED, **dict.fromkeys(granted, True)}
+
+
+# A master key derives card keys. Encryption serves its check value and, for AES, the steps
+# of the CMAC that come before the derivation (kdf.py).
+MASTER_KEY = _granting(Attribute.TOKEN, Attribute.DERIVE, Attribute.ENCRYPT)
+
+# Keys that serve the daemon's own messages: MACs and nothing else.
+SERVICE_MAC_KEY = _granting(Attribute.TOKEN, Attribute.SIGN)
+
+# A component is only shown by its check value.
+COMPONENT = _granting(Attribute.ENCRYPT)
+
+# A card's static key derives session keys; AES needs encryption for it, 3DES does not.
+AES_CARD_KEY = _granting(Attribute.DERIVE, Attribute.ENCRYPT)
+DES_CARD_KEY = _granting(Attribute.DERIVE)
+
+# A key that goes to the card by PUT KEY leaves only wrapped, and shows its check value.
+NEW_CARD_KEY = _granting(Attribute.EXTRACTABLE, Attribute.ENCRYPT)
+
+SESSION_ENC_KEY = _granting(Attribute.ENCRYPT, Attribute.DECRYPT)
+AES_SESSION_MAC_KEY = _granting(Attribute.SIGN)
+DES_SESSION_MAC_KEY = _granting(Attribute.ENCRYPT)  # retail MACs are built from CBC steps
+DATA_ENCRYPTION_KEY = _granting(Attribute.ENCRYPT, Attribute.WRAP)

@@ -1,0 +1,114 @@
+"""What can go wrong with an HSM, told apart by what there is to do about it."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from pkcs11 import exceptions as ck
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class HsmError(Exception):
+    """Something about the HSM; the message is for the operator and holds no secret."""
+
+
+class ModuleUnavailable(HsmError):
+    """The PKCS#11 module cannot be loaded or initialised."""
+
+
+class TokenNotFound(HsmError):
+    """No token, or more than one, has the label and serial number."""
+
+
+class CredentialUnavailable(HsmError):
+    """The PIN cannot be read from where it should be, or anybody else can read it too."""
+
+
+class PinRefused(HsmError):
+    """The token refused the PIN; trying again could lock it."""
+
+
+class TokenLost(HsmError):
+    """The token, the session or a key handle is gone; finalize and initialise."""
+
+
+class KeyNotFound(HsmError):
+    """No key, or more than one, has the label and id."""
+
+
+class KeyExists(HsmError):
+    """A key with this label and id is there already."""
+
+
+class KeyUnsuitable(HsmError):
+    """A key is not what its reference says: another algorithm, or too few attributes."""
+
+
+class ComponentInvalid(HsmError):
+    """A key component has the wrong form or length."""
+
+
+class MechanismUnavailable(HsmError):
+    """The token refuses a mechanism that the operation needs."""
+
+
+_CAUSES: tuple[tuple[type[HsmError], tuple[type[ck.PKCS11Error], ...]], ...] = (
+    (
+        PinRefused,
+        (
+            ck.PinIncorrect,
+            ck.PinInvalid,
+            ck.PinLenRange,
+            ck.PinLocked,
+            ck.PinExpired,
+            ck.UserPinNotInitialized,
+        ),
+    ),
+    (
+        MechanismUnavailable,
+        (ck.MechanismInvalid, ck.MechanismParamInvalid, ck.FunctionNotSupported),
+    ),
+    (TokenNotFound, (ck.NoSuchToken, ck.MultipleTokensReturned, ck.TokenNotRecognised)),
+    (
+        TokenLost,
+        (
+            ck.ObjectHandleInvalid,
+            ck.KeyHandleInvalid,
+            ck.SessionHandleInvalid,
+            ck.SessionClosed,
+            ck.DeviceError,
+            ck.DeviceRemoved,
+            ck.DeviceMemory,
+            ck.TokenNotPresent,
+            ck.GeneralError,
+            ck.FunctionFailed,
+            ck.UserNotLoggedIn,
+        ),
+    ),
+)
+
+
+def hsm_errors(function: Callable[P, T]) -> Callable[P, T]:
+    """Turn PKCS#11 return values into the errors of this module."""
+
+    @wraps(function)
+    def translated(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except ck.PKCS11Error as error:
+            raise _meaning(error)(f"{_words(error)} in {function.__qualname__}") from error
+
+    return translated
+
+
+def _meaning(error: ck.PKCS11Error) -> type[HsmError]:
+    for meaning, causes in _CAUSES:
+        if isinstance(error, causes):
+            return meaning
+    return HsmError
+
+
+def _words(error: ck.PKCS11Error) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

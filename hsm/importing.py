@@ -1,0 +1,120 @@
+"""Keys that come into the token from outside: combined from components, or made there."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pkcs11 import Attribute, KeyType, Mechanism
+
+from hsm.attributes import COMPONENT, Template
+from hsm.check_values import key_check_value
+from hsm.errors import ComponentInvalid, KeyExists, hsm_errors
+from hsm.keys import KeyReference, KeyShape, TokenKey
+from hsm.secret import Secret
+from hsm.token import Token
+
+_GENERATION = {
+    KeyType.AES: Mechanism.AES_KEY_GEN,
+    KeyType.DES2: Mechanism.DES2_KEY_GEN,
+    KeyType.DES3: Mechanism.DES3_KEY_GEN,
+}
+
+
+def combine(components: Sequence[Secret], shape: KeyShape) -> Secret:
+    """XOR components into one key value; a triple DES key gets odd parity.
+
+    Parity bits carry no key material, and some tokens refuse keys without odd parity.
+
+    Raises:
+        ComponentInvalid: there is none, or one is not as long as the key.
+    """
+    if not components:
+        raise ComponentInvalid("a key needs at least one component")
+    combined = bytearray(shape.length)
+    for number, component in enumerate(components, start=1):
+        if len(component) != shape.length:
+            raise ComponentInvalid(
+                f"component {number} has {len(component)} bytes and should have {shape.length}"
+            )
+        for at, byte in enumerate(component.reveal()):
+            combined[at] ^= byte
+    if not shape.is_aes:
+        for at, byte in enumerate(combined):
+            combined[at] = byte & 0xFE | (byte >> 1).bit_count() + 1 & 1
+    value = Secret(combined)
+    combined[:] = bytes(len(combined))
+    return value
+
+
+def check_value_of_component(token: Token, component: Secret, shape: KeyShape) -> bytes:
+    """Return a component's 3-byte check value, computed in the token as if it were a key."""
+    with token.operation() as operation:
+        handle = _create(token, component, shape, COMPONENT)
+        return key_check_value(operation.own(handle, shape))
+
+
+def import_key(
+    token: Token, reference: KeyReference, value: Secret, shape: KeyShape, template: Template
+) -> TokenKey:
+    """Put a key into the token under a new label and id.
+
+    Raises:
+        KeyExists: the label and id are taken.
+    """
+    require_absent(token, reference)
+    handle = _create(token, value, shape, {**template, **_naming(reference)})
+    return TokenKey(handle, shape)
+
+
+@hsm_errors
+def generate_key(
+    token: Token, reference: KeyReference, shape: KeyShape, template: Template
+) -> TokenKey:
+    """Make a random key in the token under a new label and id.
+
+    Raises:
+        KeyExists: the label and id are taken.
+    """
+    require_absent(token, reference)
+    handle = token.session.generate_key(
+        shape.key_type,
+        shape.length * 8,
+        mechanism=_GENERATION[shape.key_type],
+        template={**template, **_naming(reference)},
+        store=True,
+    )
+    return TokenKey(handle, shape)
+
+
+@hsm_errors
+def destroy_key(token: Token, reference: KeyReference) -> None:
+    """Destroy a key for good.
+
+    Raises:
+        KeyNotFound: there is no such key.
+    """
+    token.find_key(reference).handle.destroy()
+
+
+def require_absent(token: Token, reference: KeyReference) -> None:
+    """Make sure that a label and id are free.
+
+    Raises:
+        KeyExists: they are taken, perhaps more than once.
+    """
+    if token.find_keys(reference):
+        raise KeyExists(f"{reference} is in the token already")
+
+
+def _naming(reference: KeyReference) -> Template:
+    return {Attribute.LABEL: reference.label, Attribute.ID: reference.id}
+
+
+@hsm_errors
+def _create(token: Token, value: Secret, shape: KeyShape, template: Template) -> Any:  # noqa: ANN401  see TokenKey
+    return token.session.create_object(
+        {
+            **template,
+            Attribute.KEY_TYPE: shape.key_type,
+            Attribute.VALUE: bytes(value.reveal()),
+        }
+    )

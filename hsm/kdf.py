@@ -1,0 +1,148 @@
+"""Key derivation inside the token, with the mechanisms of PKCS#11 2.40 alone.
+
+CKM_*_ENCRYPT_DATA (PKCS#11 2.40, section 2.15) make a key whose value is an encryption
+under the base key, and hand out its handle only. The CMAC-based KDF is built on them: all
+of a CMAC but its last encryption is done with C_Encrypt, and the last one is the
+derivation, so the derived value never leaves the token.
+"""
+
+import ctypes
+from collections.abc import Sequence
+
+from pkcs11 import Attribute, Mechanism
+from pkcs11.constants import DEFAULT
+
+from hsm.attributes import Template
+from hsm.ciphers import encrypt_ecb
+from hsm.cmac import BLOCK, exclusive_or, masked_last_block
+from hsm.errors import hsm_errors
+from hsm.keys import KeyShape, TokenKey
+from hsm.operation import Operation
+
+
+class _StringData(ctypes.Structure):
+    """CK_KEY_DERIVATION_STRING_DATA."""
+
+    _fields_ = (("pData", ctypes.c_char_p), ("ulLen", ctypes.c_ulong))
+
+
+class _DesCbcData(ctypes.Structure):
+    """CK_DES_CBC_ENCRYPT_DATA_PARAMS."""
+
+    _fields_ = (
+        ("iv", ctypes.c_ubyte * 8),
+        ("pData", ctypes.c_char_p),
+        ("length", ctypes.c_ulong),
+    )
+
+
+@hsm_errors
+def derive_ecb(
+    operation: Operation,
+    base: TokenKey,
+    data: bytes,
+    shape: KeyShape,
+    template: Template,
+) -> TokenKey:
+    """Make the key whose value begins ECB(base, data); the base needs CKA_DERIVE.
+
+    Args:
+        operation: what owns the new key.
+        base: the base key.
+        data: whole blocks, at least as long as the new key.
+        shape: what the new key is; the token gives triple DES keys odd parity.
+        template: the new key's attributes.
+    """
+    if base.shape.is_aes:
+        # The library builds the parameter of this one itself: a struct would be taken as data.
+        derivation: tuple[Mechanism, object] = (Mechanism.AES_ECB_ENCRYPT_DATA, data)
+    else:
+        # The struct points into `data`, which this frame keeps alive over the call.
+        derivation = (Mechanism.DES3_ECB_ENCRYPT_DATA, bytes(_StringData(data, len(data))))
+    return _derive(operation, base, derivation, shape, template)
+
+
+@hsm_errors
+def derive_cbc(
+    operation: Operation,
+    base: TokenKey,
+    data: bytes,
+    shape: KeyShape,
+    template: Template,
+) -> TokenKey:
+    """Make the key whose value begins CBC(base, data) with a zero IV; otherwise as above."""
+    if base.shape.is_aes:
+        derivation: tuple[Mechanism, object] = (
+            Mechanism.AES_CBC_ENCRYPT_DATA,
+            (bytes(BLOCK), data),
+        )
+    else:
+        parameter = bytes(_DesCbcData((ctypes.c_ubyte * 8)(), data, len(data)))
+        derivation = (Mechanism.DES3_CBC_ENCRYPT_DATA, parameter)
+    return _derive(operation, base, derivation, shape, template)
+
+
+def derive_cmac_counter(
+    operation: Operation,
+    base: TokenKey,
+    messages: Sequence[Sequence[bytes]],
+    shape: KeyShape,
+    template: Template,
+) -> list[TokenKey]:
+    """Make one key from each group of messages: CMAC(base, m1) ‖ CMAC(base, m2) and so on.
+
+    NIST SP 800-108r1, section 4.1, with AES-CMAC as the PRF; the messages are the PRF's
+    inputs for counters 1, 2, …, and the key takes the leading bytes. The encryptions of
+    all messages share C_Encrypt calls. The base needs CKA_DERIVE and CKA_ENCRYPT.
+    """
+    flat = [message for group in messages for message in group]
+    inputs = iter(_last_cipher_inputs(base, flat))
+    return [
+        derive_ecb(operation, base, b"".join(next(inputs) for _ in group), shape, template)
+        for group in messages
+    ]
+
+
+def _last_cipher_inputs(base: TokenKey, messages: Sequence[bytes]) -> list[bytes]:
+    """Return, for each message, what the last encryption of its CMAC would encrypt."""
+    chains = [bytes(BLOCK)] * len(messages)
+    encrypted_zeros = b""
+    for step in range(max(_leading_blocks(message) for message in messages) or 1):
+        going_on = [n for n, message in enumerate(messages) if step < _leading_blocks(message)]
+        blocks = [exclusive_or(chains[n], messages[n][step * BLOCK :][:BLOCK]) for n in going_on]
+        zeros = [bytes(BLOCK)] if step == 0 else []
+        encrypted = encrypt_ecb(base, b"".join(zeros + blocks))
+        outputs = [encrypted[at : at + BLOCK] for at in range(0, len(encrypted), BLOCK)]
+        if step == 0:
+            encrypted_zeros = outputs.pop(0)
+        for n, output in zip(going_on, outputs, strict=True):
+            chains[n] = output
+    return [
+        exclusive_or(chain, masked_last_block(message, encrypted_zeros))
+        for chain, message in zip(chains, messages, strict=True)
+    ]
+
+
+def _leading_blocks(message: bytes) -> int:
+    """Count the blocks before the last one."""
+    return (max(len(message), 1) - 1) // BLOCK
+
+
+def _derive(
+    operation: Operation,
+    base: TokenKey,
+    derivation: tuple[Mechanism, object],
+    shape: KeyShape,
+    template: Template,
+) -> TokenKey:
+    mechanism, parameter = derivation
+    # CKA_VALUE_LEN must be there for AES keys and must not be for triple DES keys.
+    length = {} if shape.is_aes else {Attribute.VALUE_LEN: DEFAULT}
+    handle = base.handle.derive_key(
+        shape.key_type,
+        shape.length * 8,
+        mechanism=mechanism,
+        mechanism_param=parameter,
+        template={**template, **length},
+    )
+    return operation.own(handle, shape)

@@ -1,0 +1,55 @@
+"""Keys of a token: what they are, how they are found, and the handle to use them by."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pkcs11 import KeyType
+
+
+@dataclass(frozen=True, slots=True)
+class KeyShape:
+    """A secret key's PKCS#11 type and its length in bytes."""
+
+    key_type: KeyType
+    length: int
+
+    @property
+    def is_aes(self) -> bool:
+        """Whether this is an AES key; the others are two- and three-key triple DES."""
+        return self.key_type is KeyType.AES
+
+
+DES2 = KeyShape(KeyType.DES2, 16)
+DES3 = KeyShape(KeyType.DES3, 24)
+AES_128 = KeyShape(KeyType.AES, 16)
+AES_192 = KeyShape(KeyType.AES, 24)
+AES_256 = KeyShape(KeyType.AES, 32)
+SHAPES = (DES2, DES3, AES_128, AES_192, AES_256)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyReference:
+    """How a persistent key is found: CKA_LABEL, and CKA_ID with its version in one byte."""
+
+    label: str
+    version: int
+
+    @property
+    def id(self) -> bytes:
+        """The CKA_ID, 1 byte."""
+        return bytes([self.version])
+
+    def __str__(self) -> str:
+        return f"key {self.label!r} version {self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenKey:
+    """A key in the token: its handle and what it is.
+
+    The handle is python-pkcs11's object. Its methods follow from the key's attributes at
+    run time (`encrypt` is there with CKA_ENCRYPT alone), which no static type can say.
+    """
+
+    handle: Any
+    shape: KeyShape

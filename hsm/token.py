@@ -1,0 +1,102 @@
+"""A token with somebody logged in: finding keys, random bytes, and operation scopes."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pkcs11
+from pkcs11 import Attribute, KeyType, ObjectClass
+
+from hsm.errors import KeyNotFound, KeyUnsuitable, PinRefused, hsm_errors
+from hsm.keys import SHAPES, KeyReference, TokenKey
+from hsm.module import TokenAddress, find_token, load_module
+from hsm.operation import Operation
+from hsm.secret import Secret
+
+
+class Token:
+    """One session on one token, logged in as its user; for one thread."""
+
+    def __init__(self, session: pkcs11.Session) -> None:
+        self.session = session
+
+    def operation(self) -> Operation:
+        """Begin an operation; the handles that it makes are destroyed with it."""
+        return Operation(self.session)
+
+    @hsm_errors
+    def random(self, length: int) -> bytes:
+        """Return `length` bytes of the token's random number generator."""
+        return bytes(self.session.generate_random(length * 8))
+
+    def find_key(self, reference: KeyReference) -> TokenKey:
+        """Return the one secret key with this label and id.
+
+        Raises:
+            KeyNotFound: there is none, or more than one.
+            KeyUnsuitable: it is neither an AES nor a triple DES key.
+            TokenLost: the token is gone.
+        """
+        keys = self.find_keys(reference)
+        if len(keys) != 1:
+            count = f"{len(keys)} keys fit" if keys else "it is not in the token"
+            raise KeyNotFound(f"{reference}: {count}")
+        return keys[0]
+
+    @hsm_errors
+    def find_keys(self, reference: KeyReference) -> list[TokenKey]:
+        """Return all secret keys with this label and id; a token does not keep them unique."""
+        template = {Attribute.LABEL: reference.label, Attribute.ID: reference.id}
+        return [_known(reference, handle) for handle in self._search(template)]
+
+    @hsm_errors
+    def list_keys(self) -> list[tuple[KeyReference, TokenKey]]:
+        """Return every persistent secret key with a one-byte id, by label and version."""
+        keys = []
+        for handle in self._search({Attribute.TOKEN: True}):
+            key_id = bytes(handle[Attribute.ID])
+            if len(key_id) == 1:
+                reference = KeyReference(handle[Attribute.LABEL], key_id[0])
+                keys.append((reference, _known(reference, handle)))
+        return sorted(keys, key=lambda key: (key[0].label, key[0].version))
+
+    def _search(self, template: dict[Attribute, Any]) -> list[Any]:
+        return list(self.session.get_objects({Attribute.CLASS: ObjectClass.SECRET_KEY, **template}))
+
+
+@contextmanager
+def open_token(address: TokenAddress, pin: Secret, *, writable: bool = False) -> Iterator[Token]:
+    """Load the module, find the token and log in as its user; log out at the end.
+
+    Args:
+        address: which token.
+        pin: the user PIN; it is wiped as soon as the token has seen it.
+        writable: whether persistent keys may be made and destroyed.
+
+    Raises:
+        ModuleUnavailable, TokenNotFound, PinRefused, TokenLost: as they say.
+    """
+    token = find_token(load_module(address.module, address.environment), address)
+    try:
+        session = _login(token, pin, writable)
+    except PinRefused as error:
+        raise PinRefused(f"{address} refused the PIN; correct it before the next try") from error
+    try:
+        yield Token(session)
+    finally:
+        session.close()
+
+
+@hsm_errors
+def _login(token: pkcs11.Token, pin: Secret, writable: bool) -> pkcs11.Session:
+    with pin as value:
+        return token.open(rw=writable, user_pin=value.decode())
+
+
+def _known(reference: KeyReference, handle: Any) -> TokenKey:  # noqa: ANN401  see TokenKey
+    key_type = handle[Attribute.KEY_TYPE]
+    length = handle[Attribute.VALUE_LEN] if key_type is KeyType.AES else None
+    for shape in SHAPES:
+        if shape.key_type is key_type and length in (None, shape.length):
+            return TokenKey(handle, shape)
+    raise KeyUnsuitable(f"{reference}: it is neither an AES nor a triple DES key")
