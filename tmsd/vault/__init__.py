@@ -1,0 +1,1 @@
+"""What may be asked of the HSM (messages.py), and the asking (framing.py, pool.py)."""

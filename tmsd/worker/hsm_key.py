@@ -1,0 +1,100 @@
+"""Where GlobalPlatform's words for a key meet PKCS#11's."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from hsm import attributes, ciphers, kdf, keys, wrapping
+from hsm.cmac import cmac
+from hsm.keys import KeyShape, TokenKey
+from hsm.operation import Operation
+from tmsd.globalplatform.keys import Algorithm, CounterInput, Use
+
+SHAPES = {
+    Algorithm.DES2: keys.DES2,
+    Algorithm.DES3: keys.DES3,
+    Algorithm.AES_128: keys.AES_128,
+    Algorithm.AES_192: keys.AES_192,
+    Algorithm.AES_256: keys.AES_256,
+}
+ALGORITHMS = {shape: algorithm for algorithm, shape in SHAPES.items()}
+
+_AES_TEMPLATES = {
+    Use.CARD_KEY: attributes.AES_CARD_KEY,
+    Use.NEW_CARD_KEY: attributes.NEW_CARD_KEY,
+    Use.SESSION_ENC: attributes.SESSION_ENC_KEY,
+    Use.SESSION_MAC: attributes.AES_SESSION_MAC_KEY,
+    Use.DEK: attributes.DATA_ENCRYPTION_KEY,
+}
+_DES_TEMPLATES = {
+    **_AES_TEMPLATES,
+    Use.CARD_KEY: attributes.DES_CARD_KEY,
+    Use.SESSION_MAC: attributes.DES_SESSION_MAC_KEY,
+}
+
+
+def template(shape: KeyShape, use: Use) -> attributes.Template:
+    """Return exactly the attributes that a key of this shape needs for its use."""
+    return (_AES_TEMPLATES if shape.is_aes else _DES_TEMPLATES)[use]
+
+
+@dataclass(frozen=True, slots=True)
+class HsmKey:
+    """The `Key` protocol over a handle; what it derives belongs to the same operation."""
+
+    operation: Operation
+    key: TokenKey
+
+    @property
+    def algorithm(self) -> Algorithm:
+        """The key's cipher and length."""
+        return ALGORITHMS[self.key.shape]
+
+    def encrypt_ecb(self, data: bytes) -> bytes:
+        """Encrypt whole blocks."""
+        return ciphers.encrypt_ecb(self.key, data)
+
+    def encrypt_cbc(self, data: bytes, iv: bytes) -> bytes:
+        """Encrypt whole blocks, without padding; `iv` is one block."""
+        return ciphers.encrypt_cbc(self.key, data, iv)
+
+    def decrypt_cbc(self, data: bytes, iv: bytes) -> bytes:
+        """Decrypt whole blocks, without padding; `iv` is one block."""
+        return ciphers.decrypt_cbc(self.key, data, iv)
+
+    def cmac(self, data: bytes) -> bytes:
+        """Return the 16-byte AES-CMAC of `data`."""
+        return cmac(self.key, data)
+
+    def derive_ecb(self, data: bytes, into: Algorithm, use: Use) -> Self:
+        """Return the key whose value begins ECB(self, data)."""
+        shape = SHAPES[into]
+        return self._made(
+            kdf.derive_ecb(self.operation, self.key, data, shape, template(shape, use))
+        )
+
+    def derive_cbc(self, data: bytes, into: Algorithm, use: Use) -> Self:
+        """Return the key whose value begins CBC(self, data) with a zero IV."""
+        shape = SHAPES[into]
+        return self._made(
+            kdf.derive_cbc(self.operation, self.key, data, shape, template(shape, use))
+        )
+
+    def derive_counter(
+        self, inputs: Sequence[CounterInput], into: Algorithm, use: Use
+    ) -> tuple[Self, ...]:
+        """Return one key per input by the AES-CMAC counter-mode KDF."""
+        shape = SHAPES[into]
+        counters = range(1, -(-shape.length // 16) + 1)
+        messages = [[fixed.block(i) for i in counters] for fixed in inputs]
+        made = kdf.derive_cmac_counter(
+            self.operation, self.key, messages, shape, template(shape, use)
+        )
+        return tuple(self._made(key) for key in made)
+
+    def wrap_key(self, key: Self) -> bytes:
+        """Encrypt `key`'s value: 3DES-ECB, or AES-CBC with a zero IV."""
+        return wrapping.wrap_key(self.key, key.key)
+
+    def _made(self, key: TokenKey) -> Self:
+        return type(self)(self.operation, key)

@@ -1,0 +1,76 @@
+"""Finding the token's keys by label and version, once each."""
+
+from hsm.cmac import cmac
+from hsm.errors import KeyNotFound, KeyUnsuitable
+from hsm.keys import DES2, DES3, SHAPES, KeyReference, KeyShape, TokenKey
+from hsm.token import Token
+from tmsd.config.key_sets import KeyAlgorithm, KeySet
+from tmsd.errors import Code, ServiceError
+
+_ALLOWED: dict[KeyAlgorithm, tuple[KeyShape, ...]] = {
+    KeyAlgorithm.DES3: (DES2, DES3),
+    **{
+        algorithm: tuple(shape for shape in SHAPES if shape.is_aes and shape.length == length)
+        for algorithm, length in (
+            (KeyAlgorithm.AES128, 16),
+            (KeyAlgorithm.AES192, 24),
+            (KeyAlgorithm.AES256, 32),
+        )
+    },
+}
+
+
+class Keyring:
+    """The handles of persistent keys; they hold for as long as the token is there."""
+
+    def __init__(self, token: Token) -> None:
+        self._token = token
+        self._found: dict[KeyReference, TokenKey] = {}
+
+    def master_key(self, key_set: KeySet, version: int) -> TokenKey:
+        """Return the master key of a version of a key set.
+
+        Raises:
+            ServiceError: `key-missing`: it is not in the token, or it is there twice, or it
+                is not of the key set's algorithm.
+        """
+        reference = KeyReference(key_set.master_key, version)
+        try:
+            key = self._find(reference)
+        except (KeyNotFound, KeyUnsuitable) as error:
+            raise _missing(key_set, version, str(error)) from error
+        if key.shape not in _ALLOWED[key_set.algorithm]:
+            raise _missing(key_set, version, f"{reference} is not of {key_set.algorithm}")
+        return key
+
+    def service_mac(self, label: str, version: int, data: bytes) -> bytes:
+        """Return the 16-byte CMAC of `data` under one of the daemon's own keys.
+
+        Raises:
+            KeyNotFound: there is no such key.
+        """
+        return cmac(self._find(KeyReference(label, version)), data)
+
+    def latest_version(self, label: str) -> int:
+        """Return the highest version of one of the daemon's own keys.
+
+        Raises:
+            KeyNotFound: there is none.
+        """
+        versions = [ref.version for ref, _ in self._token.list_keys() if ref.label == label]
+        if not versions:
+            raise KeyNotFound(
+                f"key {label!r} is not in the token; make it with tmsctl key generate --service"
+            )
+        return max(versions)
+
+    def _find(self, reference: KeyReference) -> TokenKey:
+        if reference not in self._found:
+            self._found[reference] = self._token.find_key(reference)
+        return self._found[reference]
+
+
+def _missing(key_set: KeySet, version: int, reason: str) -> ServiceError:
+    return ServiceError(
+        Code.KEY_MISSING, f"version {version} of key set {key_set.name} cannot be used: {reason}"
+    )

@@ -1,0 +1,79 @@
+"""Starting a worker: configuration, policy, PIN, login, and the daemon's own keys."""
+
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hsm.credentials import pin_from
+from hsm.errors import CredentialUnavailable, HsmError, KeyNotFound, PinRefused
+from hsm.module import TokenAddress
+from hsm.token import open_token
+from tmsd.config.daemon import DaemonConfig, load_daemon_config
+from tmsd.config.policy import Policy, load_policy
+from tmsd.config.reserved_keys import CHALLENGE_KEY, CHANNEL_KEY
+from tmsd.config.toml import ConfigError
+from tmsd.vault.framing import encode
+from tmsd.vault.messages import Reply, Started, StartFailed
+from tmsd.worker.keyring import Keyring
+from tmsd.worker.serving import serve
+from tmsd.worker.tks import Context, now_ms
+
+LOG = logging.getLogger(__name__)
+
+# What trying again does not mend: a refused PIN could even lock the token.
+_FINAL = (ConfigError, PinRefused, CredentialUnavailable, KeyNotFound)
+
+
+def run(config_file: Path, connection: socket.socket) -> int:
+    """Start, announce it on the socket, answer until the front goes away.
+
+    Returns:
+        The exit status: 0 when the front closed the socket, 1 when the worker could not
+        start or lost its token.
+    """
+    started = False
+    try:
+        config = load_daemon_config(config_file)
+        with _logged_in(config) as context:
+            announcement = Started(
+                token=config.hsm.token_label, policy_digest=context.policy.digest
+            )
+            connection.sendall(encode(Reply(number=0, answer=announcement)))
+            started = True
+            serve(connection, context)
+    except (HsmError, ConfigError) as error:
+        if not started:
+            failure = StartFailed(reason=str(error)[:1024], final=isinstance(error, _FINAL))
+            connection.sendall(encode(Reply(number=0, answer=failure)))
+        return 1
+    return 0
+
+
+@contextmanager
+def _logged_in(config: DaemonConfig) -> Iterator[Context]:
+    policy = load_policy(config.policy.file)
+    _warn_of_exceptions(policy)
+    hsm = config.hsm
+    address = TokenAddress(hsm.module, hsm.token_label, hsm.token_serial, hsm.environment)
+    with open_token(address, pin_from(hsm.pin_file, hsm.pin_credential)) as token:
+        keyring = Keyring(token)
+        yield Context(
+            token=token,
+            keyring=keyring,
+            policy=policy,
+            channel_key_version=keyring.latest_version(CHANNEL_KEY),
+            challenge_key_version=keyring.latest_version(CHALLENGE_KEY),
+            session_seconds=config.limits.session_seconds,
+            challenge_seconds=config.limits.challenge_seconds,
+            started=now_ms(),
+        )
+
+
+def _warn_of_exceptions(policy: Policy) -> None:
+    for key_set in policy.key_sets.values():
+        if key_set.factory:
+            LOG.warning("key set %s holds factory keys, which everybody knows", key_set.name)
+        if key_set.undiversified:
+            LOG.warning("key set %s is undiversified: all cards share its keys", key_set.name)
