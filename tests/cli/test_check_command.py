@@ -1,0 +1,175 @@
+"""`tmsctl check config DIR`, on real files."""
+
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from tmsd.cli.check import check
+
+DAEMON = """\
+[api]
+certificate = "tmsd.pem"
+private_key = "tmsd.key"
+caller_trust = "tmsd.pem"
+[hsm]
+module = "p11.so"
+token_label = "vault"
+pin_file = "pin"
+[audit]
+file = "audit.jsonl"
+"""
+POLICY = f"""\
+version = 4
+[callers.desk]
+public_key_sha256 = "{"0a" * 32}"
+roles = ["tps", "ra"]
+key_sets = ["pilot"]
+[callers.eye]
+public_key_sha256 = "{"0b" * 32}"
+roles = ["auditor"]
+[callers.all]
+public_key_sha256 = "{"0c" * 32}"
+roles = ["tps"]
+key_sets = ["*"]
+deliveries = ["transport"]
+[key_sets.pilot]
+scp = "03"
+algorithm = "aes256"
+diversification = "kdf3"
+versions = {{ 1 = "retired", 2 = "active" }}
+change_to = ["pilot:2"]
+"""
+UNSAFE = """\
+[key_sets.fresh]
+scp = "02"
+algorithm = "des3"
+diversification = "none"
+undiversified = true
+factory = true
+require_issued_challenge = false
+versions = { 255 = "active" }
+"""
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "tmsd")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    (tmp_path / "tmsd.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    (tmp_path / "tmsd.key").write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    (tmp_path / "tmsd.key").chmod(0o400)
+    (tmp_path / "p11.so").touch()
+    (tmp_path / "pin").touch(0o400)
+    (tmp_path / "tmsd.toml").write_text(DAEMON)
+    (tmp_path / "policy.toml").write_text(POLICY)
+    return tmp_path
+
+
+def run(directory: Path) -> Result:
+    return CliRunner().invoke(check, ["config", str(directory)])
+
+
+def test_a_right_configuration_is_told_in_plain_words(directory: Path) -> None:
+    result = run(directory)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == (
+        f"{directory}/tmsd.toml: right\n"
+        "  listens on 127.0.0.1:8443\n"
+        f"  token 'vault', through {directory}/p11.so, PIN from {directory}/pin\n"
+        f"  audit log {directory}/audit.jsonl\n"
+        f"{directory}/policy.toml: right\n"
+        f"  version 4, SHA-256 {sha256(POLICY.encode()).hexdigest()}\n"
+        "Callers\n"
+        "  desk: tps, ra; key sets pilot; deliveries sealed\n"
+        "  eye: auditor; no key sets; deliveries sealed\n"
+        "  all: tps; all key sets; deliveries transport\n"
+        "Key sets\n"
+        "  pilot: SCP03, i = 70, 00; aes256 keys 'pilot'; diversification kdf3 over kdd; "
+        "versions 1 retired, 2 active; security level at least 01; cards change to pilot:2\n"
+    )
+
+
+def test_unsafe_key_sets_are_warned_about_loudly(directory: Path) -> None:
+    (directory / "policy.toml").write_text(POLICY + UNSAFE)
+    result = run(directory)
+    assert result.exit_code == 0
+    assert "  fresh: SCP02, i = 15; des3 keys 'fresh'; " in result.stdout
+    assert "; any host challenge\n" in result.stdout
+    assert [line[:50] for line in result.stdout.splitlines()[-2:]] == [
+        "WARNING: key set fresh is undiversified: all its c",
+        "WARNING: key set fresh holds factory keys, which e",
+    ]
+
+
+def test_an_empty_policy_is_said_to_refuse_everything(directory: Path) -> None:
+    (directory / "policy.toml").write_text("")
+    result = run(directory)
+    assert result.exit_code == 0
+    assert "No callers: every request is refused\nNo key sets: no card can be served\n" in (
+        result.stdout
+    )
+
+
+def test_faults_of_both_files_and_of_what_they_name_are_printed_with_their_lines(
+    directory: Path,
+) -> None:
+    (directory / "policy.toml").write_text(POLICY.replace("aes256", "aes64"))
+    (directory / "tmsd.key").chmod(0o444)
+    (directory / "pin").chmod(0o600)
+    result = run(directory)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.splitlines() == [
+        (
+            f"{directory}/tmsd.toml:3: api.private_key: "
+            f"{directory}/tmsd.key: is open to others (mode 0444): chmod 0400"
+        ),
+        f"{directory}/tmsd.toml:8: hsm.pin_file: {directory}/pin: must have mode 0400, not 0600",
+        (
+            f"{directory}/policy.toml:16: key_sets.pilot.algorithm: "
+            "'aes64' is not one of aes128, aes192, aes256, des3"
+        ),
+    ]
+
+
+def test_the_policy_is_checked_even_where_tmsd_toml_is_wrong(directory: Path) -> None:
+    (directory / "tmsd.toml").write_text(DAEMON + "colour = 1\n")
+    (directory / "policy.toml").write_text("version = 0\n")
+    result = run(directory)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.splitlines() == [
+        f"{directory}/tmsd.toml:11: audit.colour: is not a key of this table, which has file",
+        f"{directory}/policy.toml:1: version: must be at least 1, not 0",
+    ]
+
+
+def test_a_directory_without_the_files_is_refused(tmp_path: Path) -> None:
+    result = run(tmp_path)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.splitlines() == [
+        f"{tmp_path}/tmsd.toml: cannot be read: No such file or directory",
+        f"{tmp_path}/policy.toml: cannot be read: No such file or directory",
+    ]
+
+
+def test_the_policy_is_where_tmsd_toml_says(directory: Path) -> None:
+    (directory / "tmsd.toml").write_text(DAEMON + '[policy]\nfile = "allowed.toml"\n')
+    (directory / "policy.toml").rename(directory / "allowed.toml")
+    result = run(directory)
+    assert result.exit_code == 0
+    assert f"{directory}/allowed.toml: right\n" in result.stdout

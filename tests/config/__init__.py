@@ -1,0 +1,1 @@
+"""The configuration: reading, each table, the manuals, the files they name."""

@@ -1,0 +1,122 @@
+"""`tmsctl check`: is what the daemon is about to be given right? Asks neither daemon nor HSM."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from tmsd.config.callers import ALL_KEY_SETS, Caller
+from tmsd.config.daemon import DaemonConfig, load_daemon_config
+from tmsd.config.files import check_files
+from tmsd.config.key_sets import KeySet
+from tmsd.config.policy import Policy, load_policy
+from tmsd.config.toml import ConfigError, Fault, read
+
+T = TypeVar("T")
+
+
+@click.group()
+def check() -> None:
+    """Check files before they are used."""
+
+
+@check.command("config")
+@click.argument(
+    "directory", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path)
+)
+def check_config(directory: Path) -> None:
+    """Check DIR/tmsd.toml, its policy, and the files that it names.
+
+    Prints every fault with its file and line and exits with 1, or says in plain words
+    what the configuration allows.
+    """
+    faults: list[Fault] = []
+    directory = directory.absolute()
+    config = _loaded(load_daemon_config, directory / "tmsd.toml", faults)
+    if config is not None:
+        faults += read(config.source).faults(check_files(config))
+    policy_file = config.policy.file if config else directory / "policy.toml"
+    policy = _loaded(load_policy, policy_file, faults)
+    if config is None or policy is None or faults:
+        for fault in faults:
+            click.echo(str(fault), err=True)
+        sys.exit(1)
+    for line in _daemon_lines(config):
+        click.echo(line)
+    for line in _policy_lines(policy):
+        click.echo(line)
+    for warning in warnings(policy):
+        click.secho(f"WARNING: {warning}", fg="red", bold=True)
+
+
+def warnings(policy: Policy) -> Iterator[str]:
+    """Yield a sentence for each key set that is allowed to be unsafe."""
+    for key_set in policy.key_sets.values():
+        if key_set.undiversified:
+            yield (
+                f"key set {key_set.name} is undiversified: all its cards hold the same keys, "
+                "and whoever opens one card has opened them all"
+            )
+        if key_set.factory:
+            yield (
+                f"key set {key_set.name} holds factory keys, which everybody knows: use it "
+                "only to take fresh cards over into keys of their own"
+            )
+
+
+def _loaded(load: Callable[[Path], T], path: Path, faults: list[Fault]) -> T | None:
+    try:
+        return load(path)
+    except ConfigError as error:
+        faults += error.faults
+        return None
+
+
+def _daemon_lines(config: DaemonConfig) -> Iterator[str]:
+    hsm = config.hsm
+    serial = f", serial {hsm.token_serial}" if hsm.token_serial else ""
+    pin = hsm.pin_file or f"the systemd credential {hsm.pin_credential}"
+    yield f"{config.source}: right"
+    yield f"  listens on {config.api.listen}"
+    yield f"  token {hsm.token_label!r}{serial}, through {hsm.module}, PIN from {pin}"
+    yield f"  audit log {config.audit.file}"
+
+
+def _policy_lines(policy: Policy) -> Iterator[str]:
+    yield f"{policy.source}: right"
+    yield f"  version {policy.version}, SHA-256 {policy.digest}"
+    yield "Callers" if policy.callers else "No callers: every request is refused"
+    for caller in policy.callers.values():
+        yield f"  {_described_caller(caller)}"
+    yield "Key sets" if policy.key_sets else "No key sets: no card can be served"
+    for key_set in policy.key_sets.values():
+        yield f"  {_described_key_set(key_set)}"
+
+
+def _described_caller(caller: Caller) -> str:
+    if ALL_KEY_SETS in caller.key_sets:
+        reach = "all key sets"
+    elif caller.key_sets:
+        reach = f"key sets {', '.join(caller.key_sets)}"
+    else:
+        reach = "no key sets"
+    deliveries = ", ".join(caller.deliveries) or "none"
+    return f"{caller.name}: {', '.join(caller.roles)}; {reach}; deliveries {deliveries}"
+
+
+def _described_key_set(key_set: KeySet) -> str:
+    versions = ", ".join(f"{number} {state}" for number, state in key_set.versions.items())
+    parts = [
+        f"SCP{key_set.scp}, i = {', '.join(f'{value:02x}' for value in key_set.scp_i)}",
+        f"{key_set.algorithm} keys {key_set.master_key!r}",
+        f"diversification {key_set.diversification} over {key_set.diversification_data}",
+        f"versions {versions}",
+        f"security level at least {key_set.min_security_level:02x}",
+    ]
+    if not key_set.require_issued_challenge:
+        parts.append("any host challenge")
+    if key_set.change_to:
+        parts.append(f"cards change to {', '.join(key_set.change_to)}")
+    return f"{key_set.name}: {'; '.join(parts)}"

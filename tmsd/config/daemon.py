@@ -1,0 +1,74 @@
+"""tmsd.toml as a whole: places, ports and limits."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+
+from tmsd.config.api import ApiConfig
+from tmsd.config.hsm import HsmConfig
+from tmsd.config.table import BY_LOADER, Loaded, Origin, Table
+from tmsd.config.toml import ConfigError, read
+from tmsd.config.values import Place
+from tmsd.config.wording import explain
+
+
+class WorkerConfig(Table):
+    """[worker]: the process that holds the HSM login. Times are in seconds."""
+
+    run_directory: Place = Field(default=Path("run"), validate_default=True)
+    deadline_seconds: Annotated[float, Field(ge=0.1, le=60)] = 5.0
+    start_seconds: Annotated[float, Field(ge=0.1, le=300)] = 15.0
+
+
+class AuditConfig(Table):
+    """[audit]: the hash-chained record of what was done."""
+
+    file: Place = Field(description="the audit log, which the daemon appends to")
+
+
+class LimitsConfig(Table):
+    """[limits]: how long things last and how much is served at once. Times are in seconds."""
+
+    session_seconds: Annotated[int, Field(ge=10, le=3600)] = 300
+    challenge_seconds: Annotated[int, Field(ge=5, le=600)] = 60
+    max_connections: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    request_timeout_seconds: Annotated[float, Field(ge=0.1, le=300)] = 10.0
+
+
+class PolicyFile(Table):
+    """[policy]: where policy.toml is."""
+
+    file: Place = Field(default=Path("policy.toml"), validate_default=True)
+
+
+class DaemonConfig(Table):
+    """tmsd.toml.
+
+    Attributes:
+        source: the file itself, absolute.
+    """
+
+    source: Annotated[Path, BY_LOADER]
+    api: ApiConfig = Field(description="the table [api], with certificate, private_key, …")
+    hsm: HsmConfig = Field(description="the table [hsm], with module, token_label, …")
+    audit: AuditConfig = Field(description="the table [audit], with file")
+    worker: WorkerConfig
+    limits: LimitsConfig
+    policy: PolicyFile
+
+
+def load_daemon_config(path: Path) -> DaemonConfig:
+    """Read tmsd.toml. Relative paths in it start at its own directory.
+
+    Raises:
+        ConfigError: with everything that is wrong in the file.
+    """
+    document = read(path)
+    source = path.absolute()
+    # Tables whose keys all have defaults may be left out.
+    tables = {"worker": {}, "limits": {}, "policy": {}, "source": Loaded(source)}
+    try:
+        return DaemonConfig.model_validate(tables | document.tables, context=Origin(source.parent))
+    except ValidationError as error:
+        raise ConfigError(document.faults(explain(error, DaemonConfig))) from None
