@@ -1,0 +1,121 @@
+"""Cards that misbehave: what a host must survive, around a `Token` that behaves.
+
+Each is a token itself and can be inserted, or wrapped again.
+"""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from tests.virtual_token.apdu import StatusWord
+from tests.virtual_token.card import INITIALIZE_UPDATE
+from tests.virtual_token.personalisation import CardProfile
+from tests.virtual_token.vpcd import Token, TornOut
+
+
+def with_wrong_keys(profile: CardProfile) -> CardProfile:
+    """Return the same card with other static keys: its cryptograms verify for nobody."""
+    enc, mac, dek = (
+        secrets.token_bytes(len(key)) for key in (profile.enc, profile.mac, profile.dek)
+    )
+    return replace(profile, enc=enc, mac=mac, dek=dek)
+
+
+def random_bytes(answer: bytes) -> bytes:
+    """Return as many random bytes in place of a response's data; the status word stays."""
+    return secrets.token_bytes(len(answer) - 2) + answer[-2:]
+
+
+def truncated(answer: bytes) -> bytes:
+    """Return a response without the last byte of its data."""
+    return answer[:-3] + answer[-2:]
+
+
+def too_long(answer: bytes) -> bytes:
+    """Return a response whose data has one byte more."""
+    return answer[:-2] + b"\x00" + answer[-2:]
+
+
+@dataclass(frozen=True, slots=True)
+class GarblingCard:
+    """Answers INITIALIZE UPDATE with what `garble` makes of the right answer."""
+
+    token: Token
+    garble: Callable[[bytes], bytes]
+
+    @property
+    def atr(self) -> bytes:
+        """The ATR of the card within."""
+        return self.token.atr
+
+    def reset(self) -> None:
+        """Reset the card within."""
+        self.token.reset()
+
+    def transmit(self, apdu: bytes) -> bytes:
+        """Answer, garbled where it is a successful INITIALIZE UPDATE."""
+        answer = self.token.transmit(apdu)
+        return self.garble(answer) if _opens_session(apdu, answer) else answer
+
+
+class ReplayingCard:
+    """Answers every INITIALIZE UPDATE with the same recorded response.
+
+    Args:
+        token: answers everything else, and the first INITIALIZE UPDATE where nothing is
+            recorded yet.
+        recorded: a whole response APDU, with its status word.
+    """
+
+    def __init__(self, token: Token, recorded: bytes | None = None) -> None:
+        self.token = token
+        self.recorded = recorded
+
+    @property
+    def atr(self) -> bytes:
+        """The ATR of the card within."""
+        return self.token.atr
+
+    def reset(self) -> None:
+        """Reset the card within; the recording stays."""
+        self.token.reset()
+
+    def transmit(self, apdu: bytes) -> bytes:
+        """Answer, from the recording where it is INITIALIZE UPDATE."""
+        if self.recorded is not None and _is_initialize_update(apdu):
+            return self.recorded
+        answer = self.token.transmit(apdu)
+        if _opens_session(apdu, answer):
+            self.recorded = answer
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class VanishingCard:
+    """Leaves the reader when it gets the instruction, without a byte of an answer."""
+
+    token: Token
+    instruction: int
+
+    @property
+    def atr(self) -> bytes:
+        """The ATR of the card within."""
+        return self.token.atr
+
+    def reset(self) -> None:
+        """Reset the card within."""
+        self.token.reset()
+
+    def transmit(self, apdu: bytes) -> bytes:
+        """Answer, or be gone."""
+        if apdu[1:2] == bytes([self.instruction]):
+            raise TornOut(f"in mid-APDU, instruction {self.instruction:02X}")
+        return self.token.transmit(apdu)
+
+
+def _is_initialize_update(apdu: bytes) -> bool:
+    return apdu[1:2] == bytes([INITIALIZE_UPDATE])
+
+
+def _opens_session(apdu: bytes, answer: bytes) -> bool:
+    return _is_initialize_update(apdu) and answer.endswith(StatusWord.OK.to_bytes(2))

@@ -1,0 +1,125 @@
+"""The card in a reader of a real pcscd, reached as programs reach cards."""
+
+import os
+from pathlib import Path
+
+import pytest
+from smartcard.Exceptions import CardConnectionException
+from yubikit.core.smartcard import ApduError
+
+from tests.virtual_token import pcscd as pcscd_module
+from tests.virtual_token import tlv
+from tests.virtual_token.card import INITIALIZE_UPDATE, Card
+from tests.virtual_token.faults import VanishingCard
+from tests.virtual_token.fixtures import InsertCard
+from tests.virtual_token.host import GET_DATA, STORE_DATA, open_session, over_pcsc
+from tests.virtual_token.memory import NonVolatileMemory
+from tests.virtual_token.pcscd import PcscdError, PrivatePcscd, private_pcscd
+from tests.virtual_token.personalisation import personalise
+from tests.virtual_token.traces import SCP02, SCP03, Trace
+
+PROFILE = personalise(
+    bytes.fromhex("8C72C72CF908411653018807950D82FB"),
+    bytes.fromhex("47905037727197000074"),
+    diversification="kdf3",
+    scp=3,
+    i=0x70,
+    key_version=0x30,
+)
+
+
+def test_a_program_finds_the_card_and_reads_its_production_data(insert_card: InsertCard) -> None:
+    connection = insert_card(PROFILE)
+    transmit = over_pcsc(connection)
+
+    assert bytes(connection.getATR()) == Card.atr
+    assert transmit(bytes.fromhex("00A4040000")).endswith(b"\x90\x00")
+    assert len(transmit(bytes.fromhex("80CA9F7F2D"))) == 45 + 2
+
+
+def test_yubikey_manager_opens_scp03_and_stores_data(insert_card: InsertCard) -> None:
+    transmit = over_pcsc(insert_card(PROFILE))
+    host = open_session(transmit, PROFILE)
+    stored = tlv.encode(0xDF20, bytes(range(200)))
+    host.send_apdu(0x80, STORE_DATA, 0x90, 0x00, stored)
+    status = host.send_apdu(0x80, 0xF2, 0x80, 0x02, bytes.fromhex("4F00"))
+
+    assert status.hex() == "e3134f08a0000001510000009f70010fc5039efe80"
+    host.select(PROFILE.aid)
+    assert host.send_apdu(0x80, GET_DATA, 0xDF, 0x20) == stored
+
+
+def test_two_cards_in_two_readers_are_two_cards(insert_card: InsertCard) -> None:
+    first, second = insert_card(SCP02["pysim-scp02-cmac"].card()), insert_card(PROFILE)
+
+    assert over_pcsc(first)(bytes.fromhex("80CA00E000"))[5:7].hex() == "7080"
+    assert over_pcsc(second)(bytes.fromhex("80CA00E000"))[5:7].hex() == "3088"
+
+
+@pytest.mark.parametrize(
+    "trace",
+    [SCP02["pysim-scp02-cmac"], SCP03["pysim-SCP03_Test_AES192_33"]],
+    ids=lambda trace: trace.name,
+)
+def test_a_published_session_runs_through_the_reader(insert_card: InsertCard, trace: Trace) -> None:
+    transmit = over_pcsc(insert_card(trace.card()))
+
+    assert transmit(trace.initialize_update) == trace.answer + b"\x90\x00"
+    assert transmit(trace.external_authenticate) == b"\x90\x00"
+    expected = trace.opened()
+    for step in trace.steps:
+        assert transmit(step.protected) == expected.transmit(step.protected)
+
+
+def test_a_reset_of_the_card_ends_its_session_but_not_its_counter(
+    insert_card: InsertCard, tmp_path: Path
+) -> None:
+    card = Card(PROFILE, NonVolatileMemory(tmp_path / "card.json"))
+    connection = insert_card(card)
+    host = open_session(over_pcsc(connection), PROFILE)
+    connection.disconnect()  # leaves the card without power
+    connection.connect()
+
+    with pytest.raises(ApduError, match="6982"):
+        host.send_apdu(0x80, STORE_DATA, 0x90, 0x00, bytes.fromhex("DF2001FF"))
+    assert over_pcsc(connection)(bytes.fromhex("80CA00C100")).hex() == "c1030000019000"
+
+
+def test_a_card_torn_out_in_mid_command_is_an_error_for_the_program(
+    insert_card: InsertCard,
+) -> None:
+    transmit = over_pcsc(insert_card(VanishingCard(Card(PROFILE), INITIALIZE_UPDATE)))
+
+    assert transmit(bytes.fromhex("00A4040000")).endswith(b"\x90\x00")
+    with pytest.raises(CardConnectionException):
+        transmit(bytes.fromhex("8050000008") + bytes(8))
+
+
+def test_a_private_daemon_stops_and_leaves_nothing() -> None:
+    with private_pcscd(readers=4) as daemon:
+        assert daemon.socket_path.is_socket()
+        assert len(daemon.ports) == 4
+
+    assert not daemon.socket_path.parents[1].exists()
+
+
+def test_the_fixture_tells_libpcsclite_where_the_daemon_is(pcscd: PrivatePcscd) -> None:
+    assert os.environ["PCSCLITE_CSOCK_NAME"] == str(pcscd.socket_path)
+
+
+def test_missing_parts_are_named_with_their_debian_package(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(pcscd_module, "VPCD_CONFIGURATION", tmp_path / "absent")
+    with (
+        pytest.raises(PcscdError, match="install the Debian package vsmartcard-vpcd"),
+        private_pcscd(),
+    ):
+        pass
+    with pytest.raises(PcscdError, match="install the Debian package pcscd"):
+        pcscd_module._find_program("pcscd-of-no-system", package="pcscd")
+
+
+def test_an_odd_number_of_readers_is_refused() -> None:
+    with pytest.raises(ValueError, match="even number"), private_pcscd(readers=3):
+        pass
