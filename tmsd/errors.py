@@ -5,6 +5,8 @@ looks like on the wire (HTTP status, title, what to do next) is the edge's busin
 tmsd/api/problems.py.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 
 
@@ -17,6 +19,7 @@ class Code(StrEnum):
     METHOD_NOT_ALLOWED = "method-not-allowed"
     MEDIA_TYPE_UNSUPPORTED = "media-type-unsupported"
     BODY_TOO_LARGE = "body-too-large"
+    REQUEST_TIMEOUT = "request-timeout"
 
     # The caller
     CALLER_UNKNOWN = "caller-unknown"
@@ -70,3 +73,17 @@ class ServiceError(Exception):
         self.code = code
         self.detail = detail
         self.pointer = pointer
+
+
+@contextmanager
+def faults_at(pointer: str) -> Iterator[None]:
+    """Say where in the request a refusal of the body points, unless it says so itself.
+
+    Args:
+        pointer: a JSON pointer (RFC 6901).
+    """
+    try:
+        yield
+    except ServiceError as refusal:
+        located = refusal.pointer or pointer
+        raise ServiceError(refusal.code, refusal.detail, pointer=located) from refusal

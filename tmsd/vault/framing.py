@@ -53,7 +53,7 @@ class FrameReader(Generic[M]):
         while (body := self._next_body()) is not None:
             try:
                 messages.append(self._decoder.decode(body))
-            except msgspec.MsgspecError as error:
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 raise FrameError(f"not a message of the protocol: {error}") from error
         return messages
 

@@ -57,7 +57,7 @@ class Keyring:
         Raises:
             KeyNotFound: there is none.
         """
-        versions = [ref.version for ref, _ in self._token.list_keys() if ref.label == label]
+        versions = [reference.version for reference, _ in self._token.list_keys(label)]
         if not versions:
             raise KeyNotFound(
                 f"key {label!r} is not in the token; make it with tmsctl key generate --service"

@@ -1,14 +1,13 @@
 """The Token Key Service inside the worker: one function per message, of the same name."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from hsm.check_values import key_check_value
 from hsm.token import Token
+from tmsd.config.key_sets import KeySet
 from tmsd.config.policy import Policy
-from tmsd.errors import Code, ServiceError
+from tmsd.errors import Code, ServiceError, faults_at
 from tmsd.globalplatform import apdu, initialize_update
 from tmsd.globalplatform.apdu import CommandApdu
 from tmsd.globalplatform.channel import require_card_cryptogram
@@ -152,7 +151,7 @@ def wrap_commands(context: Context, request: messages.WrapCommands) -> messages.
         static = card_keys.derive(context.keyring, operation, identity, roles)
         keys = protocol.session_keys(static, session.context)
         for number, command in enumerate(request.apdus):
-            with _faults_at(f"/apdus/{number}"):
+            with faults_at(f"/apdus/{number}"):
                 state, protected = protocol.wrap(keys, state, _permitted(command))
             wrapped.append(bytes(protected))
     sealed = sealed_session.seal(context.keyring, context.channel_key_version, session.after(state))
@@ -202,10 +201,11 @@ def _admit(
     context: Context, request: messages.OpenChannel | messages.VerifyCryptogram
 ) -> _Admitted:
     caller = admission.known_caller(context.policy, request.caller)
-    key_set = admission.usable_key_set(context.policy, caller, request.key_set)
     # The ticket comes first: every later refusal means that its challenge was used.
-    host_challenge = _host_challenge(context, request, key_set.require_issued_challenge)
-    with _faults_at("/card/initialize_update"):
+    issued = _issued_challenge(context, request)
+    key_set = admission.usable_key_set(context.policy, caller, request.key_set)
+    host_challenge = _host_challenge(key_set, issued, request.card.host_challenge)
+    with faults_at("/card/initialize_update"):
         card = initialize_update.parse(request.card.initialize_update)
         admission.require_version(key_set, card.key_version)
         i = admission.accepted_i(key_set, card, request.card.scp_i)
@@ -219,25 +219,24 @@ def _admit(
     )
 
 
-def _host_challenge(
-    context: Context,
-    request: messages.OpenChannel | messages.VerifyCryptogram,
-    must_be_issued: bool,
-) -> bytes:
+def _issued_challenge(
+    context: Context, request: messages.OpenChannel | messages.VerifyCryptogram
+) -> bytes | None:
+    ticket = request.card.ticket
+    if ticket is None:
+        return None
+    return tickets.verify(context.keyring, ticket, request.caller, now_ms(), context.started)
+
+
+def _host_challenge(key_set: KeySet, issued: bytes | None, own: bytes | None) -> bytes:
     """Return the challenge that the card answered to; SCP02 and SCP03 take 8 bytes."""
-    card = request.card
-    if card.ticket is not None:
-        challenge = tickets.verify(
-            context.keyring, card.ticket, request.caller, now_ms(), context.started
-        )
-    elif must_be_issued or card.host_challenge is None:
+    challenge = issued or own
+    if challenge is None or (issued is None and key_set.require_issued_challenge):
         raise ServiceError(
             Code.CHALLENGE_NOT_ISSUED,
-            f"key set {request.key_set} takes challenges of POST /v1/tks/challenges alone",
+            f"key set {key_set.name} takes challenges of POST /v1/tks/challenges alone",
             pointer="/card/challenge",
         )
-    else:
-        challenge = card.host_challenge
     if len(challenge) != 8:
         raise ServiceError(
             Code.PROTOCOL_MISMATCH,
@@ -255,12 +254,3 @@ def _permitted(command: bytes) -> CommandApdu:
             "PUT KEY is not wrapped for callers: no key passes through them",
         )
     return parsed
-
-
-@contextmanager
-def _faults_at(pointer: str) -> Iterator[None]:
-    """Say where in the request a fault lies, unless that is known better."""
-    try:
-        yield
-    except ServiceError as error:
-        raise ServiceError(error.code, error.detail, pointer=error.pointer or pointer) from error

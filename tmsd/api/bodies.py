@@ -1,0 +1,182 @@
+"""The bodies of requests and answers; the OpenAPI document is made from them."""
+
+from typing import Annotated, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from tmsd.api.values import Hex, Opaque
+from tmsd.config.callers import Delivery
+from tmsd.errors import Code, ServiceError
+from tmsd.vault.messages import MAX_APDU, MAX_APDUS, MAX_RANDOM, MAX_SESSION, MAX_TICKET
+
+B = TypeVar("B", bound="Body")
+
+Byte = Annotated[bytes, Hex(1)]
+Cryptogram = Annotated[bytes, Hex(8)]
+CheckValue = Annotated[bytes, Hex(3)]
+Challenge = Annotated[bytes, Hex(8, 16)]
+Apdu = Annotated[bytes, Hex(4, MAX_APDU)]
+Ticket = Annotated[bytes, Opaque(MAX_TICKET)]
+Session = Annotated[bytes, Opaque(MAX_SESSION)]
+KeySetName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+
+
+class Body(BaseModel):
+    """A JSON object; unknown fields are refused."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class ChallengeRequest(Body):
+    """How long the host challenge shall be."""
+
+    length: Literal[8, 16] = Field(description="bytes: 8, or 16 for SCP03 in S16 mode")
+
+
+class ChallengeAnswer(Body):
+    """A host challenge, and the ticket to present with the card's answer to it."""
+
+    host_challenge: Challenge
+    challenge: Ticket = Field(description="opaque; good once, for a minute")
+
+
+class CardBody(Body):
+    """A card's answer to INITIALIZE UPDATE, and the challenge that it answers to."""
+
+    initialize_update: Annotated[bytes, Hex(12, 50)] = Field(
+        description="28 bytes of SCP02, 29 or 32 of SCP03; a trailing 9000 is removed"
+    )
+    challenge: Ticket | None = Field(default=None, description="from POST /v1/tks/challenges")
+    host_challenge: Challenge | None = Field(
+        default=None, description="one's own; for key sets that do not require an issued one"
+    )
+    key_set: KeySetName | None = None
+    cuid: Annotated[bytes, Hex(10)] | None = Field(
+        default=None, description="for key sets that diversify by it"
+    )
+    scp_i: Byte | None = Field(
+        default=None, description="implementation option i, where the card does not tell it"
+    )
+
+    @model_validator(mode="after")
+    def _one_challenge(self) -> Self:
+        if (self.challenge is None) == (self.host_challenge is None):
+            raise ValueError("must hold either challenge or host_challenge")
+        return self
+
+
+class SessionRequest(Body):
+    """The channel that is wanted."""
+
+    card: CardBody
+    security_level: Byte = Field(description="01 C-MAC, 03 C-MAC and C-ENC")
+    delivery: Annotated[Delivery, Field(strict=False)] = Delivery.SEALED
+
+
+class SessionAnswer(Body):
+    """An open channel; `session` goes with the next request and holds no key."""
+
+    scp: Byte
+    i: Byte
+    key_set: KeySetName
+    key_version: int
+    host_cryptogram: Cryptogram
+    external_authenticate: Apdu = Field(description="the command to send to the card next")
+    session: Session
+
+
+class WrapRequest(Body):
+    """Commands to protect, in order."""
+
+    session: Session
+    apdus: Annotated[list[Apdu], Field(min_length=1, max_length=MAX_APDUS)]
+
+
+class WrapAnswer(Body):
+    """The protected commands, and the session after them."""
+
+    session: Session
+    apdus: list[Apdu]
+
+
+class VerifyRequest(Body):
+    """A card whose cryptogram is to be verified."""
+
+    card: CardBody
+
+
+class VerifyAnswer(Body):
+    """Whether the card holds the keys of its key set and version."""
+
+    valid: bool
+
+
+class RandomRequest(Body):
+    """How many random bytes are wanted."""
+
+    length: Annotated[int, Field(ge=1, le=MAX_RANDOM)]
+
+
+class RandomAnswer(Body):
+    """Bytes of the HSM's random number generator."""
+
+    random: Annotated[bytes, Hex(1, MAX_RANDOM)]
+
+
+class KeyVersionBody(Body):
+    """A version of a master key."""
+
+    version: int
+    state: Literal["active", "retired"]
+    key_check_value: CheckValue | None = Field(description="null while the HSM lacks the key")
+
+
+class KeySetBody(Body):
+    """A key set that the caller may use."""
+
+    name: KeySetName
+    scp: Literal["02", "03"]
+    algorithm: str
+    diversification: str
+    versions: list[KeyVersionBody]
+
+
+class KeySetsAnswer(Body):
+    """The key sets that the caller may use."""
+
+    key_sets: list[KeySetBody]
+
+
+def parse(model: type[B], content: bytes) -> B:
+    """Read a request's body.
+
+    Raises:
+        ServiceError: `request-invalid`, pointing at the first field at fault.
+    """
+    try:
+        return model.model_validate_json(content)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+        raise ServiceError(
+            Code.REQUEST_INVALID, _in_words(fault), pointer=_pointer(fault)
+        ) from None
+
+
+def _pointer(fault: ErrorDetails) -> str:
+    parts = (str(part).replace("~", "~0").replace("/", "~1") for part in fault["loc"])
+    return "".join(f"/{part}" for part in parts)
+
+
+def _in_words(fault: ErrorDetails) -> str:
+    field = str(fault["loc"][-1]) if fault["loc"] else "the body"
+    match fault["type"]:
+        case "missing":
+            return f"{field} is missing"
+        case "extra_forbidden":
+            return f"{field} is not a field of this request"
+        case "json_invalid":
+            return "the body is not JSON"
+        case "value_error":
+            return f"{field} {fault['ctx']['error']}"
+    return f"{field}: {fault['msg'][0].lower()}{fault['msg'][1:]}"

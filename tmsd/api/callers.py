@@ -1,0 +1,50 @@
+"""Who is calling: known by the hash of the public key in the client certificate."""
+
+from functools import lru_cache
+from hashlib import sha256
+
+from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from tmsd.config.callers import Caller, Role
+from tmsd.config.policy import Policy
+from tmsd.errors import Code, ServiceError
+
+
+def identify(request: web.Request, policy: Policy) -> Caller:
+    """Return the caller whose key authenticated this connection.
+
+    The TLS layer has verified the certificate; being known is asked anew for each request.
+
+    Raises:
+        ServiceError: `caller-unknown`, with the hash that the policy would have to name.
+    """
+    tls = request.transport.get_extra_info("ssl_object") if request.transport else None
+    certificate = tls.getpeercert(binary_form=True) if tls else None
+    if certificate is None:
+        raise ServiceError(Code.CALLER_UNKNOWN, "the connection has no client certificate")
+    public_key_sha256 = _public_key_sha256(certificate)
+    caller = policy.caller_by_public_key(public_key_sha256)
+    if caller is None:
+        raise ServiceError(
+            Code.CALLER_UNKNOWN, f"no caller has public_key_sha256 = {public_key_sha256}"
+        )
+    return caller
+
+
+def require_role(caller: Caller, role: Role) -> None:
+    """Refuse a caller that does not have a role.
+
+    Raises:
+        ServiceError: `role-missing`.
+    """
+    if role not in caller.roles:
+        raise ServiceError(Code.ROLE_MISSING, f"{caller.name} does not have the role {role}")
+
+
+@lru_cache(maxsize=1024)
+def _public_key_sha256(certificate: bytes) -> str:
+    public_key = x509.load_der_x509_certificate(certificate).public_key()
+    encoded = public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return sha256(encoded).hexdigest()

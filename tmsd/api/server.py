@@ -1,0 +1,115 @@
+"""The HTTPS edge: every request is identified, bounded, recorded, and only then answered."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from uuid import uuid4
+
+from aiohttp import web
+
+from tmsd.api import openapi
+from tmsd.api.bodies import parse
+from tmsd.api.callers import identify, require_role
+from tmsd.api.problems import problem_response
+from tmsd.api.routes import Route
+from tmsd.api.tks import ROUTES
+from tmsd.audit.log import AuditLog
+from tmsd.audit.trail import Trail, recorded
+from tmsd.errors import Code, ServiceError
+from tmsd.tks.service import Tks
+
+LOG = logging.getLogger(__name__)
+
+MAX_BODY = 64 * 1024
+OPENAPI_PATH = "/v1/openapi.json"
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """What the edge works with."""
+
+    tks: Tks
+    audit: AuditLog
+    body_seconds: float
+
+
+def application(edge: Edge) -> web.Application:
+    """Return the application that serves the API."""
+    app = web.Application(middlewares=[_problems], client_max_size=MAX_BODY)
+    for route in ROUTES:
+        app.router.add_route(route.method, route.path, _handler(edge, route))
+    document = openapi.document(ROUTES)
+
+    async def serve_document(request: web.Request) -> web.Response:
+        identify(request, edge.tks.policy)
+        return web.json_response(document)
+
+    app.router.add_get(OPENAPI_PATH, serve_document)
+    return app
+
+
+def _handler(edge: Edge, route: Route) -> _Handler:
+    async def handle(request: web.Request) -> web.Response:
+        trail = Trail(route.operation, request_id=request["request_id"])
+        async with recorded(edge.audit, trail):
+            content = await _serve(edge, route, request, trail)
+            trail.answer_digest = sha256(content).hexdigest()
+        return web.Response(body=content, content_type="application/json")
+
+    return handle
+
+
+async def _serve(edge: Edge, route: Route, request: web.Request, trail: Trail) -> bytes:
+    caller = identify(request, edge.tks.policy)
+    trail.caller = caller.name
+    require_role(caller, route.role)
+    asked = None
+    if route.request is not None:
+        content = await _read_body(request, edge.body_seconds)
+        trail.request_digest = sha256(content).hexdigest()
+        asked = parse(route.request, content)
+    answer = await route.serve(edge.tks, caller, asked, trail)
+    return answer.model_dump_json().encode()
+
+
+async def _read_body(request: web.Request, seconds: float) -> bytes:
+    if request.content_type != "application/json":
+        raise ServiceError(Code.MEDIA_TYPE_UNSUPPORTED, "send Content-Type: application/json")
+    try:
+        async with asyncio.timeout(seconds):
+            return await request.read()
+    except TimeoutError:
+        raise ServiceError(
+            Code.REQUEST_TIMEOUT, f"the body did not arrive within {seconds:g} seconds"
+        ) from None
+    except web.HTTPRequestEntityTooLarge:
+        raise ServiceError(Code.BODY_TOO_LARGE, f"a body has at most {MAX_BODY} bytes") from None
+
+
+@web.middleware
+async def _problems(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    """Give each request an id, and turn every refusal into a problem document."""
+    request_id = request["request_id"] = uuid4().hex
+    try:
+        response = await handler(request)
+    except ServiceError as refusal:
+        LOG.info("%s refused: %s", request_id, refusal)
+        response = problem_response(refusal, request_id)
+    except web.HTTPNotFound:
+        missing = ServiceError(Code.NOT_FOUND, f"there is no {request.path[:256]}")
+        response = problem_response(missing, request_id)
+    except web.HTTPMethodNotAllowed as wrong:
+        allowed = ", ".join(sorted(wrong.allowed_methods))
+        misused = ServiceError(Code.METHOD_NOT_ALLOWED, f"use {allowed}")
+        response = problem_response(misused, request_id)
+        response.headers["Allow"] = allowed
+    except Exception:
+        LOG.exception("%s failed", request_id)
+        failure = ServiceError(Code.INTERNAL_ERROR, "the log of the server has the reason")
+        response = problem_response(failure, request_id)
+    response.headers["X-Request-Id"] = request_id
+    return response

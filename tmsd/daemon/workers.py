@@ -1,0 +1,141 @@
+"""Keeping a worker running: spawned as a process of its own, replaced when it ends."""
+
+import asyncio
+import logging
+import random
+import socket
+import sys
+from pathlib import Path
+
+from tmsd.vault.framing import FrameError
+from tmsd.vault.messages import Started, StartFailed
+from tmsd.vault.pool import Vault, WorkerConnection
+
+LOG = logging.getLogger(__name__)
+
+_FIRST_PAUSE = 0.2
+_LONGEST_PAUSE = 30.0
+_STOP_SECONDS = 5.0
+
+
+class WorkerStartError(Exception):
+    """A worker did not start; `final` says that trying again would not help."""
+
+    def __init__(self, reason: str, *, final: bool) -> None:
+        super().__init__(reason)
+        self.final = final
+
+
+class WorkerProcess:
+    """A worker and the only socket to it; closing the socket ends the worker."""
+
+    def __init__(self, process: asyncio.subprocess.Process, connection: WorkerConnection) -> None:
+        self._process = process
+        self.connection = connection
+
+    async def stop(self) -> None:
+        """Close the socket; kill the process if it does not end by itself."""
+        self.connection.close()
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await self._process.wait()
+        except TimeoutError:
+            LOG.warning("worker %d does not end and is killed", self._process.pid)
+            self._process.kill()
+            await self._process.wait()
+
+
+async def spawn(config_file: Path, policy_digest: str, seconds: float) -> WorkerProcess:
+    """Start a worker and wait until it has logged in.
+
+    Args:
+        config_file: tmsd.toml, which the worker reads by itself.
+        policy_digest: of the policy that the front goes by.
+        seconds: how long it may take.
+
+    Raises:
+        WorkerStartError: with the worker's own reason.
+    """
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    with there:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "tmsd.worker",
+            "--config",
+            str(config_file),
+            "--descriptor",
+            str(there.fileno()),
+            pass_fds=[there.fileno()],
+            stdin=asyncio.subprocess.DEVNULL,
+        )
+    worker = WorkerProcess(process, await WorkerConnection.over(here))
+    try:
+        async with asyncio.timeout(seconds):
+            announced = await worker.connection.announcement()
+        _require_ready(announced, policy_digest)
+    except TimeoutError:
+        await worker.stop()
+        raise WorkerStartError(f"not ready after {seconds:g} s", final=False) from None
+    except FrameError as error:
+        await worker.stop()
+        raise WorkerStartError(str(error), final=False) from error
+    except BaseException:
+        await worker.stop()
+        raise
+    LOG.info("worker %d is logged in", process.pid)
+    return worker
+
+
+def _require_ready(announced: Started | StartFailed, policy_digest: str) -> None:
+    if isinstance(announced, StartFailed):
+        raise WorkerStartError(announced.reason, final=announced.final)
+    if announced.policy_digest != policy_digest:
+        raise WorkerStartError("policy.toml changed while tmsd was starting", final=False)
+
+
+class WorkerKeeper:
+    """Holds one worker for the vault and replaces it, with growing pauses, when it ends."""
+
+    def __init__(
+        self, vault: Vault, config_file: Path, policy_digest: str, start_seconds: float
+    ) -> None:
+        self._vault = vault
+        self._config_file = config_file
+        self._policy_digest = policy_digest
+        self._start_seconds = start_seconds
+
+    async def keep(self, ready: asyncio.Event) -> None:
+        """Serve until cancelled; `ready` is set when the first worker is.
+
+        Raises:
+            WorkerStartError: the first worker did not start.
+        """
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                worker = await spawn(self._config_file, self._policy_digest, self._start_seconds)
+            except WorkerStartError as error:
+                if not ready.is_set():
+                    raise
+                LOG.error("the worker did not start: %s", error)  # noqa: TRY400  the reason says it all
+                if error.final:
+                    LOG.critical("no other is tried, as it could lock the token; restart tmsd")
+                    await asyncio.get_running_loop().create_future()
+            else:
+                pause = _FIRST_PAUSE
+                await self._serve(worker, ready)
+                LOG.error("the worker ended; starting another")
+            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  jitter, no secret
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _serve(self, worker: WorkerProcess, ready: asyncio.Event) -> None:
+        self._vault.attach(worker.connection)
+        ready.set()
+        try:
+            await worker.connection.deliver_answers()
+        except FrameError:
+            LOG.exception("the worker broke the protocol")
+        finally:
+            self._vault.detach()
+            await worker.stop()

@@ -1,0 +1,125 @@
+"""Secure channels: opening one with a card, and protecting the commands that follow."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tmsd.audit.trail import Trail
+from tmsd.config.callers import Caller, Delivery
+from tmsd.errors import Code, ServiceError, faults_at
+from tmsd.globalplatform import initialize_update
+from tmsd.tks import key_sets
+from tmsd.tks.service import Tks
+from tmsd.vault.messages import (
+    Answer,
+    Card,
+    ChannelOpened,
+    CommandsWrapped,
+    CryptogramVerified,
+    OpenChannel,
+    Request,
+    VerifyCryptogram,
+    WrapCommands,
+)
+
+A = TypeVar("A", bound=Answer)
+
+# Refusals that say nothing of a genuine challenge: everything else has used it up.
+_CHALLENGE_NOT_SEEN = frozenset(
+    {Code.CHALLENGE_NOT_ISSUED, Code.CALLER_UNKNOWN, Code.OVERLOADED, Code.HSM_UNAVAILABLE}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PresentedCard:
+    """A card as a caller presents it, and the key set that the caller names, if any."""
+
+    card: Card
+    key_set: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionWanted:
+    """A channel as a caller wants it: with which card, how protected, how delivered."""
+
+    card: PresentedCard
+    security_level: int
+    delivery: Delivery
+
+
+async def open_session(
+    tks: Tks, caller: Caller, wanted: SessionWanted, trail: Trail
+) -> ChannelOpened:
+    """Verify the card's cryptogram and open a channel with it.
+
+    Raises:
+        ServiceError: `delivery-not-allowed`; what the policy, the challenge or the card
+            has against it; or the HSM cannot be asked.
+    """
+    if wanted.delivery not in caller.deliveries or wanted.delivery is not Delivery.SEALED:
+        raise ServiceError(
+            Code.DELIVERY_NOT_ALLOWED,
+            f"delivery {wanted.delivery} is not open to {caller.name}; sealed is",
+            pointer="/delivery",
+        )
+    trail.details["security_level"] = f"{wanted.security_level:02x}"
+    key_set = _key_set_for(tks, caller, wanted.card, trail)
+    request = OpenChannel(caller.name, key_set, wanted.card.card, wanted.security_level)
+    return await _with_challenge_used(tks, request, wanted.card.card)
+
+
+async def verify(
+    tks: Tks, caller: Caller, presented: PresentedCard, trail: Trail
+) -> CryptogramVerified:
+    """Say whether a card holds the keys of its key set, and open nothing.
+
+    Raises:
+        ServiceError: as for `open_session`, but a wrong cryptogram is an answer.
+    """
+    key_set = _key_set_for(tks, caller, presented, trail)
+    request = VerifyCryptogram(caller.name, key_set, presented.card)
+    verified = await _with_challenge_used(tks, request, presented.card)
+    trail.details["valid"] = verified.valid
+    return verified
+
+
+async def wrap(
+    tks: Tks, caller: Caller, session: bytes, apdus: Sequence[bytes], trail: Trail
+) -> CommandsWrapped:
+    """Put secure messaging on commands, in order: all of them or none.
+
+    Raises:
+        ServiceError: the session or a command cannot be used, or the HSM cannot be asked.
+    """
+    trail.details["commands"] = len(apdus)
+    wrapped = await tks.vault.ask(WrapCommands(caller.name, session, list(apdus)))
+    trail.key_set = wrapped.key_set
+    trail.key_version = wrapped.key_version
+    trail.diversification_data = wrapped.diversification_data
+    return wrapped
+
+
+def _key_set_for(tks: Tks, caller: Caller, presented: PresentedCard, trail: Trail) -> str:
+    with faults_at("/card/initialize_update"):
+        response = initialize_update.parse(presented.card.initialize_update)
+    trail.diversification_data = response.diversification_data
+    trail.key_version = response.key_version
+    key_set = key_sets.choose(tks.policy, caller, response, presented.key_set)
+    trail.key_set = key_set.name
+    return key_set.name
+
+
+async def _with_challenge_used(tks: Tks, request: Request[A], card: Card) -> A:
+    """Ask the worker, and use the challenge up before anybody learns what it said.
+
+    Of two requests with one challenge the second is refused here, whatever its answer was.
+    """
+    try:
+        answer = await tks.vault.ask(request)
+    except ServiceError as refusal:
+        if card.ticket is not None and refusal.code not in _CHALLENGE_NOT_SEEN:
+            tks.used_challenges.use(card.ticket)
+        raise
+    if card.ticket is not None:
+        tks.used_challenges.use(card.ticket)
+    return answer
