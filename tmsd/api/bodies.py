@@ -25,7 +25,8 @@ KeySetName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 class Body(BaseModel):
     """A JSON object; unknown fields are refused."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    # A fault in an answer of ours must not show its values in the log.
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class ChallengeRequest(Body):

@@ -2,6 +2,7 @@
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -42,9 +43,7 @@ class Hex:
     def __get_pydantic_core_schema__(
         self, _source: object, _handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(
-            self.parse, serialization=core_schema.plain_serializer_function_ser_schema(bytes.hex)
-        )
+        return _bytes_written_by(self.parse, bytes.hex)
 
     def __get_pydantic_json_schema__(
         self, _schema: CoreSchema, _handler: GetJsonSchemaHandler
@@ -78,9 +77,7 @@ class Opaque:
     def __get_pydantic_core_schema__(
         self, _source: object, _handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(
-            self.parse, serialization=core_schema.plain_serializer_function_ser_schema(_text)
-        )
+        return _bytes_written_by(self.parse, _text)
 
     def __get_pydantic_json_schema__(
         self, _schema: CoreSchema, _handler: GetJsonSchemaHandler
@@ -90,6 +87,17 @@ class Opaque:
             "pattern": "^[A-Za-z0-9_-]+$",
             "maxLength": self._longest_text,
         }
+
+
+def _bytes_written_by(
+    parse: Callable[[object], bytes], write: Callable[[bytes], str]
+) -> CoreSchema:
+    """Bytes in Python, text in JSON."""
+    return core_schema.json_or_python_schema(
+        json_schema=core_schema.no_info_plain_validator_function(parse),
+        python_schema=core_schema.bytes_schema(strict=True),
+        serialization=core_schema.plain_serializer_function_ser_schema(write),
+    )
 
 
 def _text(value: bytes) -> str:
