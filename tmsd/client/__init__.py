@@ -1,0 +1,1 @@
+"""The client library for front-ends: typed, asynchronous, and without any key."""

@@ -1,0 +1,97 @@
+"""One HTTPS connection pool to the service: JSON in, JSON or a problem out."""
+
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+
+from tmsd.client.problem import Problem, ProtocolError, ServiceUnreachable
+
+_LARGEST_ANSWER = 256 * 1024
+
+
+def tls_context(trust: Path, certificate: Path, private_key: Path) -> ssl.SSLContext:
+    """Return TLS 1.3 settings that trust one CA file and present one certificate.
+
+    Raises:
+        OSError: a file cannot be read, or is no certificate or key.
+    """
+    context = ssl.create_default_context(cafile=trust)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.load_cert_chain(certificate, private_key)
+    return context
+
+
+class Connection:
+    """Keeps connections to the service open; use it as an asynchronous context manager.
+
+    Args:
+        url: such as `https://tks.example:8443`.
+        tls: from `tls_context`.
+        seconds: how long one request may take.
+    """
+
+    def __init__(self, url: str, tls: ssl.SSLContext, *, seconds: float = 10.0) -> None:
+        self._url = url.rstrip("/")
+        self._tls = tls
+        self._timeout = aiohttp.ClientTimeout(total=seconds)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=self._tls), timeout=self._timeout
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def get(self, path: str) -> dict[str, Any]:
+        """Ask for a document; raises as `post` does."""
+        return await self._request("GET", path, None)
+
+    async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Send a body and return the answer's.
+
+        Raises:
+            Problem: the service refused.
+            ServiceUnreachable: no answer came.
+            ProtocolError: what came is no answer of this API.
+        """
+        return await self._request("POST", path, body)
+
+    async def _request(
+        self, method: str, path: str, body: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        if self._session is None:
+            raise RuntimeError("use the connection in `async with`")
+        try:
+            async with self._session.request(method, self._url + path, json=body) as response:
+                return await _answer(response)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            reason = str(error) or type(error).__name__
+            raise ServiceUnreachable(f"{self._url}: {reason}") from error
+
+
+async def _answer(response: aiohttp.ClientResponse) -> dict[str, Any]:
+    if (response.content_length or 0) > _LARGEST_ANSWER:
+        raise ProtocolError(f"an answer of {response.content_length} bytes")
+    try:
+        document = await response.json(content_type=None)
+    except ValueError as error:
+        raise ProtocolError(f"HTTP {response.status} without a JSON body") from error
+    if not isinstance(document, dict):
+        raise ProtocolError(f"HTTP {response.status} with JSON that is no object")
+    if response.status != 200:
+        raise Problem.parse(document)
+    return document
