@@ -64,5 +64,5 @@ class ProtocolError(Exception):
     """The other side does not speak the narrow API."""
 
 
-class ServiceUnreachable(Exception):  # noqa: N818  named for what happened
+class ServiceUnreachable(Exception):
     """The service cannot be reached, or does not accept this client's certificate."""

@@ -1,0 +1,1 @@
+"""The audit log: records, the chain file, group commit, verification."""

@@ -1,0 +1,1 @@
+"""The audit log: one record per decision, bound by hash to the record before it."""

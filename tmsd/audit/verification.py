@@ -1,0 +1,157 @@
+"""Verifying a chain file from its first line to its last: every faulty place, in bounded memory.
+
+The chain carries no signature. It shows that what is there belongs together; it cannot
+show that nothing was cut off its end, nor that nobody wrote the whole of it anew.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import BinaryIO
+
+from tmsd.audit.record import GENESIS, MAX_LINE, Record, RecordError
+
+KEPT_FAULTS = 1000
+"""How many faults a report keeps; all are counted, and all are told to `on_fault`."""
+
+
+class Reason(StrEnum):
+    """What is wrong at a line."""
+
+    NO_RECORD = "no record"
+    LINE_TOO_LONG = "line too long"
+    HASH_MISMATCH = "hash mismatch"
+    SEQUENCE_GAP = "sequence gap"
+    PREVIOUS_HASH_MISMATCH = "previous hash mismatch"
+    TIME_BACKWARDS = "time running backwards"
+    TORN_TAIL = "torn tail"
+    EMPTY = "empty"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A faulty place: its line, counted from 1, and what is wrong there."""
+
+    line: int
+    reason: Reason
+    detail: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.reason}: {self.detail}"
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationReport:
+    """What a chain file holds and where it is faulty.
+
+    Args:
+        records: how many lines are records, whether or not they fit their place.
+        first_time: the time of the first record, if any.
+        last: the last record, if any: compare its sequence number and hash with a note
+            of them that was taken earlier and kept elsewhere.
+        fault_count: how many faults there are.
+        faults: the first `KEPT_FAULTS` of them, in the order of the file.
+    """
+
+    records: int
+    first_time: datetime | None
+    last: Record | None
+    fault_count: int
+    faults: tuple[Fault, ...]
+
+    @property
+    def clean(self) -> bool:
+        """Whether no fault was found."""
+        return self.fault_count == 0
+
+
+def verify(path: Path, on_fault: Callable[[Fault], None] | None = None) -> VerificationReport:
+    """Walk the chain at `path`; a fault does not end the walk.
+
+    Args:
+        path: the file. One that is being written may show a torn tail for a moment.
+        on_fault: called with each fault as it is found.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    count = 0
+    kept: list[Fault] = []
+    chain = _Chain()
+    with path.open("rb") as file:
+        for fault in _faults(file, chain):
+            count += 1
+            if len(kept) < KEPT_FAULTS:
+                kept.append(fault)
+            if on_fault:
+                on_fault(fault)
+    return VerificationReport(chain.records, chain.first_time, chain.last, count, tuple(kept))
+
+
+class _Chain:
+    """The chain as walked so far: what the next record must fit."""
+
+    def __init__(self) -> None:
+        self.records = 0
+        self.first_time: datetime | None = None
+        self.last: Record | None = None
+        self._sequence = 1
+        self._previous_hash: str | None = GENESIS
+
+    def skip(self) -> None:
+        """Pass over a line that cannot be read: it held one record, of unknown hash."""
+        self._sequence += 1
+        self._previous_hash = None
+
+    def take(self, record: Record) -> Iterator[tuple[Reason, str]]:
+        """Yield what is wrong with `record` in this place, and go on from it."""
+        if record.hash != record.computed_hash():
+            yield Reason.HASH_MISMATCH, "the content is not what was hashed"
+        if record.sequence != self._sequence:
+            yield (
+                Reason.SEQUENCE_GAP,
+                f"record {record.sequence} stands where {self._sequence} should",
+            )
+        if self._previous_hash not in (None, record.previous_hash):
+            yield Reason.PREVIOUS_HASH_MISMATCH, "it was not written after the record before it"
+        if self.last and record.time < self.last.time:
+            yield (
+                Reason.TIME_BACKWARDS,
+                f"{record.time:%Y-%m-%d %H:%M:%S.%f} follows {self.last.time:%Y-%m-%d %H:%M:%S.%f}",
+            )
+        self.records += 1
+        self.first_time = self.first_time or record.time
+        self.last = record
+        self._sequence = record.sequence + 1
+        self._previous_hash = record.hash
+
+
+def _faults(file: BinaryIO, chain: _Chain) -> Iterator[Fault]:
+    number = 0
+    while line := file.readline(MAX_LINE):
+        number += 1
+        if line.endswith(b"\n"):
+            try:
+                record = Record.parse(line)
+            except RecordError as error:
+                chain.skip()
+                yield Fault(number, Reason.NO_RECORD, str(error))
+            else:
+                for reason, detail in chain.take(record):
+                    yield Fault(number, reason, detail)
+        elif len(line) < MAX_LINE:
+            yield Fault(number, Reason.TORN_TAIL, f"{len(line)} bytes without a newline")
+        else:
+            _pass_line(file)
+            chain.skip()
+            yield Fault(number, Reason.LINE_TOO_LONG, f"no newline within {MAX_LINE} bytes")
+    if number == 0:
+        yield Fault(1, Reason.EMPTY, "a log begins with a record, and there is none")
+
+
+def _pass_line(file: BinaryIO) -> None:
+    while piece := file.readline(MAX_LINE):
+        if piece.endswith(b"\n"):
+            return
