@@ -24,13 +24,11 @@ def test_relative_paths_start_at_the_directory_of_the_file(daemon: Daemon, tmp_p
 
 def test_tables_whose_keys_have_defaults_may_be_left_out(daemon: Daemon, tmp_path: Path) -> None:
     config = daemon()
-    assert config.worker.run_directory == tmp_path / "run"
     assert config.worker.deadline_seconds == 5
     assert config.worker.start_seconds == 15
     assert config.limits == LimitsConfig()
     assert config.limits.session_seconds == 300
     assert config.limits.challenge_seconds == 60
-    assert config.limits.max_connections == 1000
     assert config.limits.request_timeout_seconds == 10
     assert config.policy.file == tmp_path / "policy.toml"
 
@@ -42,7 +40,7 @@ def test_the_source_is_absolute_however_the_file_was_named(
     monkeypatch.chdir(tmp_path)
     config = load_daemon_config(Path(os.path.curdir, "tmsd.toml"))
     assert config.source == tmp_path / "tmsd.toml"
-    assert config.worker.run_directory == tmp_path / "run"
+    assert config.policy.file == tmp_path / "policy.toml"
 
 
 def test_a_configuration_cannot_be_changed(daemon: Daemon) -> None:
@@ -140,7 +138,7 @@ def test_all_faults_of_a_file_are_reported_at_once(daemon: Daemon, refusal: Refu
         daemon,
         api='listen = "here"\ncolour = "red"',
         hsm='module = "/lib/p11.so"\ntoken_label = ""\npin_credential = "a/b"',
-        limits="max_connections = 0",
+        limits="challenge_seconds = 0",
     ) == [
         "1: api.certificate: is missing: the daemon's certificate and its chain, a PEM file",
         "1: api.private_key: is missing: the certificate's private key, a PEM file",
@@ -158,5 +156,5 @@ def test_all_faults_of_a_file_are_reported_at_once(daemon: Daemon, refusal: Refu
             "7: hsm.pin_credential: must be the name of a systemd credential, "
             "as \"hsm-pin\", not 'a/b'"
         ),
-        "12: limits.max_connections: must be at least 1, not 0",
+        "12: limits.challenge_seconds: must be at least 5, not 0",
     ]

@@ -184,7 +184,7 @@ HEADERS = {
     ),
     "api": ("listen", "certificate", "private_key", "caller_trust"),
     "hsm": ("module", "token_label", "token_serial", "pin_file", "pin_credential", "environment"),
-    "limits": ("session_seconds", "max_connections", "request_timeout_seconds"),
+    "limits": ("session_seconds", "challenge_seconds", "request_timeout_seconds"),
 }
 
 

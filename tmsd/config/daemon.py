@@ -16,7 +16,6 @@ from tmsd.config.wording import explain
 class WorkerConfig(Table):
     """[worker]: the process that holds the HSM login. Times are in seconds."""
 
-    run_directory: Place = Field(default=Path("run"), validate_default=True)
     deadline_seconds: Annotated[float, Field(ge=0.1, le=60)] = 5.0
     start_seconds: Annotated[float, Field(ge=0.1, le=300)] = 15.0
 
@@ -32,7 +31,6 @@ class LimitsConfig(Table):
 
     session_seconds: Annotated[int, Field(ge=10, le=3600)] = 300
     challenge_seconds: Annotated[int, Field(ge=5, le=600)] = 60
-    max_connections: Annotated[int, Field(ge=1, le=100_000)] = 1000
     request_timeout_seconds: Annotated[float, Field(ge=0.1, le=300)] = 10.0
 
 

@@ -41,6 +41,7 @@ class WorkerConnection:
         self._arrived: list[Reply] = []
         self._waiting: dict[int, asyncio.Future[AnyAnswer]] = {}
         self._last_number = 0
+        self._last_heard = time.monotonic()
 
     @classmethod
     async def over(cls, connected: socket.socket) -> Self:
@@ -67,20 +68,25 @@ class WorkerConnection:
 
         Raises:
             ServiceError: `overloaded`, when too many are waiting already;
-                `hsm-unavailable`, when no answer comes in time or the worker goes away.
+                `hsm-unavailable`, when no answer comes in time or the worker goes away. A
+                worker that answered nothing at all in that time hangs, and is given up.
         """
         if len(self._waiting) >= MAX_WAITING:
             raise ServiceError(Code.OVERLOADED, "too many requests are waiting for the HSM")
         self._last_number += 1
         number = self._last_number
+        asked_at = time.monotonic()
         answered: asyncio.Future[AnyAnswer] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answered
         try:
-            question = Question(number, time.monotonic() + seconds, request)
+            question = Question(number, asked_at + seconds, request)
             self._writer.write(encode(question))
             async with asyncio.timeout(seconds):
                 return await answered
         except TimeoutError:
+            if self._last_heard < asked_at:
+                LOG.error("no answer from the worker for %g s; it is given up", seconds)  # noqa: TRY400  a timeout has no traceback worth reading
+                self.close()
             raise ServiceError(Code.HSM_UNAVAILABLE, _UNAVAILABLE) from None
         finally:
             self._waiting.pop(number, None)
@@ -93,6 +99,7 @@ class WorkerConnection:
         """
         try:
             while received := await self._reader.read(_RECEIVE):
+                self._last_heard = time.monotonic()
                 for reply in self._frames.feed(received):
                     answered = self._waiting.get(reply.number)
                     if answered is not None and not answered.done():
