@@ -1,0 +1,1 @@
+"""The steps of ceremonies, on real tokens."""

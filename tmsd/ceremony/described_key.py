@@ -1,0 +1,42 @@
+"""What minutes and tables say of a key in the token: name, shape, check value."""
+
+from dataclasses import dataclass
+
+from hsm.check_values import key_check_value
+from hsm.errors import KeyUnsuitable
+from hsm.keys import KeyReference, KeyShape, TokenKey
+
+
+@dataclass(frozen=True, slots=True)
+class DescribedKey:
+    """A key that was made, found or destroyed.
+
+    Attributes:
+        reference: its label and version.
+        shape: its type and length.
+        check_value: 3 bytes; None for a key that may not encrypt.
+    """
+
+    reference: KeyReference
+    shape: KeyShape
+    check_value: bytes | None
+
+
+def describe(reference: KeyReference, key: TokenKey) -> DescribedKey:
+    """Describe a key; its check value is computed in the token.
+
+    Raises:
+        HsmError: the token refuses to encrypt, or is gone.
+    """
+    try:
+        check_value = key_check_value(key)
+    except KeyUnsuitable:
+        check_value = None
+    return DescribedKey(reference, key.shape, check_value)
+
+
+def algorithm_name(shape: KeyShape) -> str:
+    """Return a shape in the words of policy.toml; triple DES with the number of its keys."""
+    if shape.is_aes:
+        return f"aes{shape.length * 8}"
+    return f"des3 ({shape.length // 8}-key)"

@@ -1,0 +1,32 @@
+"""Step: destroy a master key for good, after saying which one it is."""
+
+from hsm import importing
+from hsm.token import Token
+from tmsd.ceremony.described_key import DescribedKey, describe
+from tmsd.ceremony.master_key import MasterKey
+
+
+def find_key(token: Token, key: MasterKey) -> DescribedKey:
+    """Describe the key that would be destroyed.
+
+    Raises:
+        KeyNotFound: it is not in the token, or it is there twice.
+        HsmError: the token refuses.
+    """
+    return describe(key.reference, token.find_key(key.reference))
+
+
+def destroy_key(token: Token, key: MasterKey) -> DescribedKey:
+    """Destroy the key, and return what it was.
+
+    Args:
+        token: opened writable.
+        key: which one.
+
+    Raises:
+        KeyNotFound: it is not in the token, or it is there twice.
+        HsmError: the token refuses.
+    """
+    described = find_key(token, key)
+    importing.destroy_key(token, key.reference)
+    return described

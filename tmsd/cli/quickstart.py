@@ -1,0 +1,135 @@
+"""`tmsctl quickstart`: the embedded default, everything a tmsd needs in one directory."""
+
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import click
+
+from tmsd.ceremony.configured_token import configured_token, token_address
+from tmsd.ceremony.described_key import DescribedKey
+from tmsd.ceremony.master_key import master_key
+from tmsd.ceremony.steps.generate_key import generate_key
+from tmsd.ceremony.steps.generate_service_keys import generate_service_keys
+from tmsd.ceremony.steps.initialise_token import initialise_token, random_pin
+from tmsd.config.daemon import DaemonConfig, load_daemon_config
+from tmsd.config.files import check_files
+from tmsd.config.policy import load_policy
+from tmsd.config.toml import ConfigError, read
+from tmsd.quickstart.certificates import (
+    certificate_authority,
+    client_identity,
+    server_identity,
+)
+from tmsd.quickstart.configuration import (
+    CALLER,
+    KEY_SET,
+    daemon_configuration,
+    policy,
+    softhsm_configuration,
+)
+from tmsd.quickstart.directory import PRIVATE, NewDirectory, filled
+from tmsd.quickstart.softhsm import softhsm_module
+
+_FIRST_VERSION = 1
+
+
+@click.command()
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=8443,
+    show_default=True,
+    help="The TCP port that the daemon listens on, at 127.0.0.1.",
+)
+def quickstart(directory: Path, port: int) -> None:
+    """Make a complete site for development in DIR, which is empty or not there yet.
+
+    A SoftHSM token with a demonstration key, certificates, configuration. When anything
+    fails, DIR is left as it was.
+    """
+    module = softhsm_module()
+    with filled(directory.absolute()) as site:
+        public_key_sha256 = _make_certificates(site)
+        click.echo(f"tls/          a CA, and certificates for the daemon and the caller {CALLER}")
+        _make_configuration(site, module, port, public_key_sha256)
+        click.echo("tmsd.toml     places, ports and limits")
+        click.echo("policy.toml   who may ask for what")
+        config = load_daemon_config(site.path / "tmsd.toml")
+        key = _make_token(site, config)
+        check_value = key.check_value.hex() if key.check_value else "none"
+        click.echo(f"softhsm/      a token; {key.reference} has KCV {check_value}")
+        _require_right_files(config)
+    _print_next_steps(directory, port)
+
+
+def _make_certificates(site: NewDirectory) -> str:
+    """Make the CA and two certificates; return the caller's public-key hash."""
+    authority = certificate_authority("tmsd development CA")
+    server = server_identity(authority, "localhost", ["localhost"], ["127.0.0.1", "::1"])
+    caller = client_identity(authority, CALLER)
+    site.folder("tls")
+    for name, identity in (("ca", authority), ("server", server), (CALLER, caller)):
+        site.file(f"tls/{name}.pem", identity.certificate_pem)
+        site.file(f"tls/{name}.key", identity.private_key_pem, PRIVATE)
+    return caller.public_key_sha256
+
+
+def _make_configuration(
+    site: NewDirectory, module: Path, port: int, public_key_sha256: str
+) -> None:
+    softhsm_text = softhsm_configuration(site.path / "softhsm" / "tokens")
+    softhsm_conf = site.file("softhsm2.conf", softhsm_text.encode())
+    site.file("tmsd.toml", daemon_configuration(module, softhsm_conf, port).encode())
+    site.file("policy.toml", policy(public_key_sha256).encode())
+    site.folder("audit")
+
+
+def _make_token(site: NewDirectory, config: DaemonConfig) -> DescribedKey:
+    """Make the token that the configuration names, with its keys; return the master key."""
+    site.folder("softhsm")
+    site.folder("softhsm/tokens")
+    site.folder("credentials")
+    with (so_pin := random_pin()) as so_value, (user_pin := random_pin()) as user_value:
+        site.file("credentials/hsm-so-pin", so_value, PRIVATE)
+        site.file("credentials/hsm-pin", user_value, PRIVATE)
+        initialise_token(token_address(config.hsm), so_pin, user_pin)
+    key = master_key(load_policy(config.policy.file), KEY_SET, _FIRST_VERSION)
+    with configured_token(config.hsm, writable=True) as token:
+        generate_service_keys(token)
+        return generate_key(token, key)
+
+
+def _require_right_files(config: DaemonConfig) -> None:
+    """Look at the files as `tmsctl check config` does.
+
+    Raises:
+        ConfigError: with everything that is wrong.
+    """
+    if faults := read(config.source).faults(check_files(config)):
+        raise ConfigError(faults)
+
+
+def _print_next_steps(directory: Path, port: int) -> None:
+    tls = directory / "tls"
+    start = [_daemon_program(), "--config", str(directory / "tmsd.toml")]
+    ask = ["curl", "--cacert", f"{tls}/ca.pem"]
+    ask += ["--cert", f"{tls}/{CALLER}.pem", "--key", f"{tls}/{CALLER}.key"]
+    ask += ["--json", '{"length": 16}', f"https://localhost:{port}/v1/tks/random"]
+    click.echo(
+        f"\nReady. {tls}/ca.key is the CA's private key, kept so that you can certify further\n"
+        "callers: fit for development, and for nothing else.\n"
+        f"\nTo start it:\n\n    {shlex.join(start)}\n"
+        f"\nThen, as {CALLER}, in another terminal:\n\n    {shlex.join(ask)}\n"
+    )
+
+
+def _daemon_program() -> str:
+    """Return how the daemon is called from here: by name, or as this program was."""
+    beside = Path(sys.argv[0]).with_name("tmsd")
+    on_path = shutil.which("tmsd")
+    if beside.is_file() and (on_path is None or not beside.samefile(on_path)):
+        return str(beside)
+    return "tmsd"

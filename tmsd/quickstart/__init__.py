@@ -1,0 +1,1 @@
+"""The embedded default: a site for development in one directory, from nothing."""

@@ -1,0 +1,133 @@
+"""The configuration files of a development site: a short version of those in config/."""
+
+import json
+from pathlib import Path
+
+from tmsd.ceremony.refusal import Refused
+
+TOKEN_LABEL = "tmsd-development"  # noqa: S105  a PKCS#11 token's label is no secret
+CALLER = "tps-demo"
+KEY_SET = "demo"
+
+# SoftHSM reads its configuration in lines of 1023 bytes; "=" and "#" end a value.
+_LONGEST_LINE = 1022
+_NOT_IN_A_VALUE = "#="
+
+_DAEMON = """\
+# tmsd.toml: places, ports and limits. What is allowed is in policy.toml.
+#
+# Made by `tmsctl quickstart` for development on one machine. Further keys, and what they
+# mean, are in config/tmsd.toml of tmsd's source. A relative path starts at the directory
+# of this file; after every change: tmsctl check config DIR
+
+[api]
+# HTTPS with TLS 1.3, for this machine alone.
+listen = "127.0.0.1:{port}"
+certificate = "tls/server.pem"
+private_key = "tls/server.key"
+# Whoever has a certificate of this CA gets through TLS, and no further than policy.toml says.
+caller_trust = "tls/ca.pem"
+
+[hsm]
+# SoftHSM 2, a token in software. Its keys are files in softhsm/, under its PIN.
+module = {module}
+token_label = "{token_label}"
+pin_file = "credentials/hsm-pin"
+# A whole path, which the module reads as it stands: change it if you move this directory.
+environment = {{ SOFTHSM2_CONF = {softhsm_conf} }}
+
+[audit]
+# The hash-chained log of all that was done: tmsctl audit verify FILE
+file = "audit/tmsd.jsonl"
+"""
+
+_POLICY = """\
+# policy.toml: who may ask for what. What is not named here is refused.
+#
+# Made by `tmsctl quickstart`. Further keys, and what they mean, are in config/policy.toml
+# of tmsd's source.
+
+# To be raised with every change.
+version = 1
+
+[callers.{caller}]
+# The SHA-256 of the public key in tls/{caller}.pem:
+#   openssl x509 -in caller.pem -pubkey -noout | openssl pkey -pubin -outform DER | sha256sum
+public_key_sha256 = "{public_key_sha256}"
+# It opens channels to cards, with every key set of this file.
+roles = ["tps"]
+key_sets = ["*"]
+
+[key_sets.{key_set}]
+# Cards that speak SCP03, and whose keys come from the AES-256 key "{key_set}" of the token.
+# For cards that have keys already, import the master key of those under their key version:
+#   tmsctl key import --config tmsd.toml --key-set {key_set} --version 2 --algorithm aes256
+scp = "03"
+algorithm = "aes256"
+diversification = "kdf3"
+diversification_data = "kdd"
+# Key version numbers; the token holds a master key under each.
+versions = {{ 1 = "active" }}
+# The implementation options "i" of the cards; the first is for cards that do not tell.
+scp_i = ["70", "00"]
+# A recorded answer of a card is worth nothing: the HSM makes every host challenge.
+require_issued_challenge = true
+"""
+
+_SOFTHSM = """\
+# Made by `tmsctl quickstart`: the token of this site alone.
+{directory_line}
+objectstore.backend = file
+log.level = ERROR
+slots.removable = false
+"""
+
+
+def daemon_configuration(module: Path, softhsm_conf: Path, port: int) -> str:
+    """Return the text of tmsd.toml.
+
+    Args:
+        module: the PKCS#11 module, absolute.
+        softhsm_conf: the module's configuration, absolute.
+        port: the TCP port to listen on.
+    """
+    return _DAEMON.format(
+        port=port,
+        module=_toml(module),
+        token_label=TOKEN_LABEL,
+        softhsm_conf=_toml(softhsm_conf),
+    )
+
+
+def policy(public_key_sha256: str) -> str:
+    """Return the text of policy.toml, for one caller (64 hex digits) and one key set."""
+    return _POLICY.format(caller=CALLER, key_set=KEY_SET, public_key_sha256=public_key_sha256)
+
+
+def softhsm_configuration(tokens: Path) -> str:
+    """Return the text of softhsm2.conf.
+
+    Args:
+        tokens: the directory of the tokens, absolute.
+
+    Raises:
+        Refused: SoftHSM, or TOML, cannot read such a path.
+    """
+    line = f"directories.tokendir = {tokens}"
+    if not str(tokens).isprintable() or any(mark in str(tokens) for mark in _NOT_IN_A_VALUE):
+        raise Refused(
+            f"SoftHSM cannot use the path {str(tokens)!r}: "
+            "choose a directory without '#', '=' and unprintable characters"
+        )
+    if len(line.encode()) > _LONGEST_LINE:
+        longest = _LONGEST_LINE - len(line.encode()) + len(str(tokens).encode())
+        raise Refused(
+            f"SoftHSM cannot use the path of {tokens.name}, which has {len(str(tokens).encode())} "
+            f"bytes: choose a directory with a shorter one, {longest} bytes at most in all"
+        )
+    return _SOFTHSM.format(directory_line=line)
+
+
+def _toml(path: Path) -> str:
+    """Return a printable path as a TOML basic string, whose escapes are those of JSON."""
+    return json.dumps(str(path), ensure_ascii=False)
