@@ -10,18 +10,18 @@ from hsm.keys import TokenKey
 def encrypt_ecb(key: TokenKey, data: bytes) -> bytes:
     """Encrypt whole blocks; the key needs CKA_ENCRYPT."""
     mechanism = Mechanism.AES_ECB if key.shape.is_aes else Mechanism.DES3_ECB
-    return bytes(key.handle.encrypt(data, mechanism=mechanism))
+    return bytes(key.method("encrypt")(data, mechanism=mechanism))
 
 
 @hsm_errors
 def encrypt_cbc(key: TokenKey, data: bytes, iv: bytes) -> bytes:
     """Encrypt whole blocks; `iv` is one block, and the key needs CKA_ENCRYPT."""
     mechanism = Mechanism.AES_CBC if key.shape.is_aes else Mechanism.DES3_CBC
-    return bytes(key.handle.encrypt(data, mechanism=mechanism, mechanism_param=iv))
+    return bytes(key.method("encrypt")(data, mechanism=mechanism, mechanism_param=iv))
 
 
 @hsm_errors
 def decrypt_cbc(key: TokenKey, data: bytes, iv: bytes) -> bytes:
     """Decrypt whole blocks; `iv` is one block, and the key needs CKA_DECRYPT."""
     mechanism = Mechanism.AES_CBC if key.shape.is_aes else Mechanism.DES3_CBC
-    return bytes(key.handle.decrypt(data, mechanism=mechanism, mechanism_param=iv))
+    return bytes(key.method("decrypt")(data, mechanism=mechanism, mechanism_param=iv))

@@ -11,7 +11,7 @@ BLOCK = 16
 @hsm_errors
 def cmac(key: TokenKey, data: bytes) -> bytes:
     """Return the 16-byte AES-CMAC of `data`; the key needs CKA_SIGN."""
-    return bytes(key.handle.sign(data, mechanism=Mechanism.AES_CMAC))
+    return bytes(key.method("sign")(data, mechanism=Mechanism.AES_CMAC))
 
 
 def subkeys(encrypted_zeros: bytes) -> tuple[bytes, bytes]:

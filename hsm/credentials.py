@@ -11,27 +11,33 @@ MAX_PIN = 255
 
 
 def read_pin(file: Path) -> Secret:
-    """Read a PIN of 1 to 255 bytes from a regular file of mode 0400 that we own.
+    """Read a PIN of 1 to 255 bytes of UTF-8 from a regular file of mode 0400 that we own.
 
     One trailing line end is removed. systemd hands credentials over in files of the same
     mode, owned by the unit's user or by root.
 
     Raises:
-        CredentialUnavailable: the file is missing, unreadable, empty, too long, or
-            readable by others.
+        CredentialUnavailable: the file is missing, unreadable, empty, too long, not
+            UTF-8, or readable by others.
     """
     try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        # A pipe would keep the opener waiting for its writer.
+        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         raise CredentialUnavailable(f"PIN file {file}: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as opened:
-        _require_private(file, os.fstat(opened.fileno()))
-        value = bytearray(opened.read(MAX_PIN + 2))
+    try:
+        _require_private(file, os.fstat(descriptor))
+        value = bytearray(os.read(descriptor, MAX_PIN + 2))
+    finally:
+        os.close(descriptor)
     if value.endswith(b"\n"):
         del value[-1:]
     if not 1 <= len(value) <= MAX_PIN:
         value[:] = bytes(len(value))
         raise CredentialUnavailable(f"PIN file {file}: a PIN has 1 to {MAX_PIN} bytes")
+    if not _is_utf8(value):
+        value[:] = bytes(len(value))
+        raise CredentialUnavailable(f"PIN file {file}: a PIN is text in UTF-8")
     return Secret(value)
 
 
@@ -50,6 +56,15 @@ def pin_from(file: Path | None, credential: str | None) -> Secret:
             " unit with LoadCredential= or LoadCredentialEncrypted="
         )
     return read_pin(Path(directory) / credential)
+
+
+def _is_utf8(value: bytearray) -> bool:
+    """Say whether a PIN decodes; the decoder's own error would carry the PIN with it."""
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _require_private(file: Path, status: os.stat_result) -> None:

@@ -107,7 +107,7 @@ def _last_cipher_inputs(base: TokenKey, messages: Sequence[bytes]) -> list[bytes
     """Return, for each message, what the last encryption of its CMAC would encrypt."""
     chains = [bytes(BLOCK)] * len(messages)
     encrypted_zeros = b""
-    for step in range(max(_leading_blocks(message) for message in messages) or 1):
+    for step in range(max(map(_leading_blocks, messages), default=0) or 1):
         going_on = [n for n, message in enumerate(messages) if step < _leading_blocks(message)]
         blocks = [exclusive_or(chains[n], messages[n][step * BLOCK :][:BLOCK]) for n in going_on]
         zeros = [bytes(BLOCK)] if step == 0 else []
@@ -138,7 +138,7 @@ def _derive(
     mechanism, parameter = derivation
     # CKA_VALUE_LEN must be there for AES keys and must not be for triple DES keys.
     length = {} if shape.is_aes else {Attribute.VALUE_LEN: DEFAULT}
-    handle = base.handle.derive_key(
+    handle = base.method("derive_key")(
         shape.key_type,
         shape.length * 8,
         mechanism=mechanism,

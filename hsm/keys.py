@@ -5,6 +5,8 @@ from typing import Any
 
 from pkcs11 import KeyType
 
+from hsm.errors import KeyUnsuitable
+
 
 @dataclass(frozen=True, slots=True)
 class KeyShape:
@@ -53,3 +55,15 @@ class TokenKey:
 
     handle: Any
     shape: KeyShape
+
+    def method(self, name: str) -> Any:  # noqa: ANN401  see above
+        """Return the handle's method of this name: `encrypt`, `sign`, `derive_key`, ….
+
+        Raises:
+            KeyUnsuitable: the key lacks the attribute that comes with the method.
+        """
+        try:
+            return getattr(self.handle, name)
+        except AttributeError as error:
+            attribute = f"CKA_{name.removesuffix('_key').upper()}"
+            raise KeyUnsuitable(f"key {self.handle.label!r} lacks {attribute}") from error

@@ -41,5 +41,11 @@ class Operation:
 
     @hsm_errors
     def _destroy(self) -> None:
+        failure = None
         while self._handles:
-            self._handles.pop().destroy()
+            try:
+                self._handles.pop().destroy()
+            except pkcs11.PKCS11Error as error:
+                failure = error  # the others are destroyed nevertheless
+        if failure is not None:
+            raise failure

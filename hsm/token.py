@@ -50,10 +50,18 @@ class Token:
         return [_known(reference, handle) for handle in self._search(template)]
 
     @hsm_errors
-    def list_keys(self) -> list[tuple[KeyReference, TokenKey]]:
-        """Return every persistent secret key with a one-byte id, by label and version."""
+    def list_keys(self, label: str | None = None) -> list[tuple[KeyReference, TokenKey]]:
+        """Return the persistent secret keys with a one-byte id, by label and version.
+
+        Args:
+            label: whose keys; None for every label's.
+
+        Raises:
+            KeyUnsuitable: one of them is neither an AES nor a triple DES key.
+        """
         keys = []
-        for handle in self._search({Attribute.TOKEN: True}):
+        labelled = {} if label is None else {Attribute.LABEL: label}
+        for handle in self._search({Attribute.TOKEN: True, **labelled}):
             key_id = bytes(handle[Attribute.ID])
             if len(key_id) == 1:
                 reference = KeyReference(handle[Attribute.LABEL], key_id[0])

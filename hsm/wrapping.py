@@ -20,11 +20,11 @@ def wrap_key(wrapping: TokenKey, key: TokenKey) -> bytes:
     """
     if wrapping.shape.is_aes:
         return bytes(
-            wrapping.handle.wrap_key(
+            wrapping.method("wrap_key")(
                 key.handle, mechanism=Mechanism.AES_CBC, mechanism_param=bytes(16)
             )
         )
     try:
-        return bytes(wrapping.handle.wrap_key(key.handle, mechanism=Mechanism.DES3_ECB))
+        return bytes(wrapping.method("wrap_key")(key.handle, mechanism=Mechanism.DES3_ECB))
     except MechanismInvalid as error:
         raise MechanismUnavailable("the token does not wrap keys with CKM_DES3_ECB") from error

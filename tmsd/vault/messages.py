@@ -19,7 +19,7 @@ MAX_RANDOM = 1024
 MAX_SESSION = 512
 MAX_TICKET = 256
 
-Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9._-]*\Z")]
 Byte = Annotated[int, Meta(ge=0, le=255)]
 InitializeUpdateResponse = Annotated[bytes, Meta(min_length=12, max_length=50)]
 HostChallenge = Annotated[bytes, Meta(min_length=8, max_length=16)]

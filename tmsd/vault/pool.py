@@ -86,7 +86,8 @@ class WorkerConnection:
         except TimeoutError:
             if self._last_heard < asked_at:
                 LOG.error("no answer from the worker for %g s; it is given up", seconds)  # noqa: TRY400  a timeout has no traceback worth reading
-                self.close()
+                # close() would first wait for the worker to take in what was written.
+                self._writer.transport.abort()
             raise ServiceError(Code.HSM_UNAVAILABLE, _UNAVAILABLE) from None
         finally:
             self._waiting.pop(number, None)

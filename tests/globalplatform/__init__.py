@@ -1,0 +1,1 @@
+"""GlobalPlatform over published vectors, with keys in memory and with keys in a token."""

@@ -1,0 +1,1 @@
+"""hsm/ over a real token: what it does, what it refuses, and what it leaves behind."""

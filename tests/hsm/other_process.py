@@ -1,0 +1,73 @@
+"""A program for what would spoil the module for every later test of a process.
+
+`python -m tests.hsm.other_process FOLDER` makes a token in FOLDER, removes it from under a
+login, and prints what each further use of it met, as JSON. With `--broken-configuration`
+it only loads the module, whose configuration is missing.
+"""
+
+import argparse
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from hsm.attributes import AES_CARD_KEY, MASTER_KEY
+from hsm.ciphers import encrypt_ecb
+from hsm.errors import HsmError
+from hsm.importing import generate_key
+from hsm.kdf import derive_ecb
+from hsm.keys import AES_128, KeyReference
+from hsm.module import load_module
+from hsm.secret import Secret
+from hsm.token import open_token
+from tests.softhsm.tokens import USER_PIN, SoftHsm
+
+REFERENCE = KeyReference("held", 1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--broken-configuration", action="store_true")
+    arguments = parser.parse_args()
+    softhsm = SoftHsm(arguments.folder)
+    if arguments.broken_configuration:
+        environment = {"SOFTHSM2_CONF": str(arguments.folder / "missing.conf")}
+        met = {"load": _met(lambda: load_module(softhsm.module, environment))}
+    else:
+        met = _lose_token(softhsm)
+    print(json.dumps(met))  # noqa: T201  what this program is for
+
+
+def _lose_token(softhsm: SoftHsm) -> dict[str, str]:
+    address = softhsm.make_token()
+    with open_token(address, Secret(USER_PIN), writable=True) as token:
+        held = generate_key(token, REFERENCE, AES_128, MASTER_KEY)
+        with token.operation() as operation:
+            met = {
+                "before": _met(lambda: encrypt_ecb(held, bytes(16))),
+            }
+            for folder in softhsm.token_directory.iterdir():
+                if folder.name.replace("-", "").endswith(str(address.serial)):
+                    shutil.rmtree(folder)
+            return met | {
+                "encrypt": _met(lambda: encrypt_ecb(held, bytes(16))),
+                "derive": _met(
+                    lambda: derive_ecb(operation, held, bytes(16), AES_128, AES_CARD_KEY)
+                ),
+                "find": _met(lambda: token.find_key(REFERENCE)),
+                "random": _met(lambda: token.random(8)),
+                "login": _met(lambda: open_token(address, Secret(USER_PIN)).__enter__()),
+            }
+
+
+def _met(use: Callable[[], object]) -> str:
+    try:
+        use()
+    except HsmError as error:
+        return f"{type(error).__name__}: {error}"
+    return "no error"
+
+
+if __name__ == "__main__":
+    main()

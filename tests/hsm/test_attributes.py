@@ -1,0 +1,152 @@
+"""What the token says of a key is exactly what the template of its purpose says."""
+
+from collections.abc import Iterator
+
+import pkcs11
+import pytest
+from pkcs11 import Attribute
+
+from hsm import attributes
+from hsm.attributes import Template
+from hsm.importing import destroy_key, generate_key, import_key
+from hsm.kdf import derive_cmac_counter, derive_ecb
+from hsm.keys import AES_128, AES_192, AES_256, DES2, SHAPES, KeyReference, KeyShape, TokenKey
+from hsm.secret import Secret
+from hsm.token import Token
+
+OF_AES = {
+    "card key": attributes.AES_CARD_KEY,
+    "new card key": attributes.NEW_CARD_KEY,
+    "session encryption key": attributes.SESSION_ENC_KEY,
+    "session MAC key": attributes.AES_SESSION_MAC_KEY,
+    "data encryption key": attributes.DATA_ENCRYPTION_KEY,
+}
+OF_DES = OF_AES | {
+    "card key": attributes.DES_CARD_KEY,
+    "session MAC key": attributes.DES_SESSION_MAC_KEY,
+}
+PERSISTENT = {
+    "master key": attributes.MASTER_KEY,
+    "service MAC key": attributes.SERVICE_MAC_KEY,
+}
+# What python-pkcs11 shows of a key's powers, by the attribute that grants them.
+METHODS = {
+    Attribute.ENCRYPT: "encrypt",
+    Attribute.DECRYPT: "decrypt",
+    Attribute.SIGN: "sign",
+    Attribute.VERIFY: "verify",
+    Attribute.WRAP: "wrap_key",
+    Attribute.UNWRAP: "unwrap_key",
+    Attribute.DERIVE: "derive_key",
+}
+
+each_aes_shape = pytest.mark.parametrize(
+    "shape", [AES_128, AES_192, AES_256], ids=lambda s: s.length
+)
+reference = KeyReference("a key of test_attributes", 1)
+
+
+@pytest.fixture
+def imported(hsm_token: Token, request: pytest.FixtureRequest) -> Iterator[TokenKey]:
+    """A key that came from outside, with the template of the test's parameter."""
+    shape, template = request.param
+    yield import_key(hsm_token, reference, Secret(bytes(range(shape.length))), shape, template)
+    destroy_key(hsm_token, reference)
+
+
+@each_aes_shape
+@pytest.mark.parametrize("purpose", OF_AES)
+def test_a_derived_aes_key_has_the_attributes_of_its_purpose(
+    hsm_token: Token, aes_master: TokenKey, purpose: str, shape: KeyShape
+) -> None:
+    template = OF_AES[purpose]
+    with hsm_token.operation() as operation:
+        messages = [[b"message"] * -(-shape.length // 16)]
+
+        (key,) = derive_cmac_counter(operation, aes_master, messages, shape, template)
+
+        _require_exactly(key, template, never_left=True)
+        assert key.handle[Attribute.VALUE_LEN] == shape.length
+
+
+@pytest.mark.parametrize("purpose", OF_DES)
+def test_a_derived_triple_des_key_has_the_attributes_of_its_purpose(
+    hsm_token: Token, des_master: TokenKey, purpose: str
+) -> None:
+    template = OF_DES[purpose]
+    with hsm_token.operation() as operation:
+        key = derive_ecb(operation, des_master, bytes(range(16)), DES2, template)
+
+        _require_exactly(key, template, never_left=True)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda s: f"{s.key_type.name}-{s.length}")
+@pytest.mark.parametrize("purpose", PERSISTENT)
+def test_a_generated_key_has_the_attributes_of_its_purpose(
+    hsm_token: Token, purpose: str, shape: KeyShape
+) -> None:
+    template = PERSISTENT[purpose]
+    key = generate_key(hsm_token, reference, shape, template)
+    try:
+        _require_exactly(key, template, never_left=True)
+        assert key.handle[Attribute.LOCAL] is True
+    finally:
+        destroy_key(hsm_token, reference)
+
+
+@pytest.mark.parametrize(
+    "imported", [(shape, attributes.MASTER_KEY) for shape in SHAPES], indirect=True
+)
+def test_a_key_that_came_from_outside_is_known_for_it_and_so_are_its_derivatives(
+    hsm_token: Token, imported: TokenKey
+) -> None:
+    _require_exactly(imported, attributes.MASTER_KEY, never_left=False)
+    assert imported.handle[Attribute.LOCAL] is False
+    with hsm_token.operation() as operation:
+        key = derive_ecb(operation, imported, bytes(16), DES2, attributes.DES_CARD_KEY)
+        _require_exactly(key, attributes.DES_CARD_KEY, never_left=False)
+
+
+@pytest.mark.parametrize(
+    "template", [*OF_AES.values(), *OF_DES.values(), *PERSISTENT.values(), attributes.COMPONENT]
+)
+def test_every_template_hides_the_value_and_says_all_that_it_denies(template: Template) -> None:
+    assert template[Attribute.PRIVATE] is True
+    assert template[Attribute.SENSITIVE] is True
+    assert template[Attribute.MODIFIABLE] is False
+    assert METHODS.keys() | {Attribute.TOKEN, Attribute.EXTRACTABLE} <= template.keys()
+
+
+def test_only_a_new_card_key_can_leave_and_it_can_do_nothing_else() -> None:
+    extractable = [
+        template
+        for template in (*OF_AES.values(), *OF_DES.values(), *PERSISTENT.values())
+        if template[Attribute.EXTRACTABLE]
+    ]
+
+    assert all(template is attributes.NEW_CARD_KEY for template in extractable)
+    granted = {name for name in METHODS if attributes.NEW_CARD_KEY[name]}
+    assert granted == {Attribute.ENCRYPT}
+
+
+@pytest.mark.parametrize(
+    "imported", [(AES_128, attributes.SERVICE_MAC_KEY)], indirect=True, ids=["AES"]
+)
+@pytest.mark.parametrize("attribute", [Attribute.ENCRYPT, Attribute.EXTRACTABLE, Attribute.DERIVE])
+def test_nobody_gives_a_key_another_power_later(imported: TokenKey, attribute: Attribute) -> None:
+    with pytest.raises(pkcs11.PKCS11Error):
+        imported.handle[attribute] = True
+
+    assert imported.handle[attribute] is False
+
+
+def _require_exactly(key: TokenKey, template: Template, *, never_left: bool) -> None:
+    for attribute, wanted in template.items():
+        assert key.handle[attribute] == wanted, attribute
+    for attribute, method in METHODS.items():
+        assert hasattr(key.handle, method) is template[attribute]
+    assert key.handle[Attribute.ALWAYS_SENSITIVE] is never_left
+    never_extractable = never_left and not template[Attribute.EXTRACTABLE]
+    assert key.handle[Attribute.NEVER_EXTRACTABLE] is never_extractable
+    with pytest.raises(pkcs11.AttributeSensitive):
+        key.handle[Attribute.VALUE]

@@ -1,0 +1,56 @@
+"""Keys leave the token encrypted, if they may, or not at all."""
+
+import pytest
+
+from hsm.attributes import AES_CARD_KEY, DATA_ENCRYPTION_KEY, MASTER_KEY, NEW_CARD_KEY, Template
+from hsm.errors import HsmError, KeyUnsuitable, MechanismUnavailable
+from hsm.keys import AES_128, AES_256, DES2, KeyShape
+from hsm.token import Token
+from hsm.wrapping import wrap_key
+from tests.hsm.session_keys import session_key
+from tmsd.globalplatform.plain_key import PlainKey
+from tmsd.worker.hsm_key import ALGORITHMS
+
+
+@pytest.mark.parametrize("shape", [AES_128, AES_256], ids=["AES-128", "AES-256"])
+@pytest.mark.parametrize("length", [16, 24, 32])
+def test_an_aes_key_leaves_as_its_value_in_cbc_with_a_zero_iv(
+    hsm_token: Token, shape: KeyShape, length: int
+) -> None:
+    dek, new = bytes(range(length)), bytes(range(0x40, 0x40 + shape.length))
+    with hsm_token.operation() as operation:
+        wrapping = session_key(hsm_token, operation, dek, DATA_ENCRYPTION_KEY)
+        leaving = session_key(hsm_token, operation, new, NEW_CARD_KEY)
+
+        wrapped = wrap_key(wrapping, leaving)
+
+    (algorithm,) = [a for s, a in ALGORITHMS.items() if s.is_aes and s.length == length]
+    assert wrapped == PlainKey(algorithm, dek).wrap_key(PlainKey(ALGORITHMS[shape], new))
+
+
+def test_softhsm_does_not_wrap_triple_des_keys_and_that_is_said(hsm_token: Token) -> None:
+    with hsm_token.operation() as operation:
+        wrapping = session_key(hsm_token, operation, bytes(range(16)), DATA_ENCRYPTION_KEY, DES2)
+        leaving = session_key(hsm_token, operation, bytes(range(16)), NEW_CARD_KEY, DES2)
+
+        with pytest.raises(MechanismUnavailable, match="CKM_DES3_ECB"):
+            wrap_key(wrapping, leaving)
+
+
+@pytest.mark.parametrize("template", [MASTER_KEY, AES_CARD_KEY], ids=["master", "card key"])
+def test_no_other_key_leaves(hsm_token: Token, template: Template) -> None:
+    with hsm_token.operation() as operation:
+        wrapping = session_key(hsm_token, operation, bytes(range(16)), DATA_ENCRYPTION_KEY)
+        staying = session_key(hsm_token, operation, bytes(range(16)), template)
+
+        with pytest.raises(HsmError, match="Unextractable"):
+            wrap_key(wrapping, staying)
+
+
+def test_only_a_data_encryption_key_wraps(hsm_token: Token) -> None:
+    with hsm_token.operation() as operation:
+        other = session_key(hsm_token, operation, bytes(range(16)), AES_CARD_KEY)
+        leaving = session_key(hsm_token, operation, bytes(range(16)), NEW_CARD_KEY)
+
+        with pytest.raises(KeyUnsuitable, match="lacks CKA_WRAP"):
+            wrap_key(other, leaving)

@@ -1,0 +1,1 @@
+"""The messages between front and worker, and their frames."""

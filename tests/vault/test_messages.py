@@ -1,0 +1,124 @@
+"""The security boundary: every bound holds at decoding, whoever encoded."""
+
+from collections.abc import Mapping
+from typing import Any, get_args
+
+import msgspec
+import pytest
+
+from tests.vault.samples import ANSWERS, REQUESTS
+from tmsd.vault import messages
+from tmsd.vault.framing import LENGTH_BYTES, FrameError, FrameReader
+from tmsd.vault.messages import Question, Reply
+
+ISSUE = {"type": "issue-challenge", "caller": "tps", "length": 8}
+CARD = {"initialize_update": bytes(28)}
+OPEN = {
+    "type": "open-channel",
+    "caller": "tps",
+    "key_set": "pilot",
+    "card": CARD,
+    "security_level": 1,
+}
+WRAP = {"type": "wrap-commands", "caller": "tps", "session": b"s", "apdus": [bytes(4)]}
+RANDOM = {"type": "make-random", "caller": "tps", "length": 1}
+DESCRIBE = {"type": "describe-key-set", "caller": "tps", "key_set": "pilot"}
+VERIFY = {"type": "verify-cryptogram", "caller": "tps", "key_set": "pilot", "card": CARD}
+
+
+def _read(request: object, **around: object) -> Question:
+    question = {"number": 1, "deadline": 0.0, "request": request} | around
+    body = msgspec.msgpack.encode(question)
+    (read,) = FrameReader(Question).feed(len(body).to_bytes(LENGTH_BYTES, "big") + body)
+    return read
+
+
+@pytest.mark.parametrize(
+    "request_", [ISSUE, OPEN, WRAP, RANDOM, DESCRIBE, VERIFY], ids=lambda r: r["type"]
+)
+def test_each_request_is_read_and_no_field_may_be_added_or_missing(
+    request_: Mapping[str, Any],
+) -> None:
+    assert _read(request_).request is not None
+
+    with pytest.raises(FrameError, match="unknown field `scheme`"):
+        _read({**request_, "scheme": "none"})
+    for name in request_:
+        with pytest.raises(FrameError, match=f"missing required field `{name}`"):
+            _read({key: value for key, value in request_.items() if key != name})
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        ISSUE | {"length": 9},
+        ISSUE | {"length": True},
+        ISSUE | {"caller": ""},
+        ISSUE | {"caller": "x" * 65},
+        ISSUE | {"caller": "TPS"},
+        ISSUE | {"caller": "../tps"},
+        ISSUE | {"caller": "tps\n"},
+        ISSUE | {"caller": b"tps"},
+        OPEN | {"card": {"initialize_update": bytes(11)}},
+        OPEN | {"card": {"initialize_update": bytes(51)}},
+        OPEN | {"card": CARD | {"ticket": b""}},
+        OPEN | {"card": CARD | {"ticket": bytes(messages.MAX_TICKET + 1)}},
+        OPEN | {"card": CARD | {"host_challenge": bytes(7)}},
+        OPEN | {"card": CARD | {"host_challenge": bytes(17)}},
+        OPEN | {"card": CARD | {"scp_i": 256}},
+        OPEN | {"card": CARD | {"cuid": bytes(9)}},
+        OPEN | {"card": CARD | {"cuid": bytes(11)}},
+        OPEN | {"card": CARD | {"key_version": 1}},
+        OPEN | {"security_level": -1},
+        OPEN | {"security_level": 256},
+        OPEN | {"security_level": 1.0},
+        WRAP | {"session": b""},
+        WRAP | {"session": bytes(messages.MAX_SESSION + 1)},
+        WRAP | {"apdus": []},
+        WRAP | {"apdus": [b""]},
+        WRAP | {"apdus": [bytes(messages.MAX_APDU + 1)]},
+        WRAP | {"apdus": [bytes(4)] * (messages.MAX_APDUS + 1)},
+        WRAP | {"apdus": "80500000"},
+        RANDOM | {"length": 0},
+        RANDOM | {"length": messages.MAX_RANDOM + 1},
+        RANDOM | {"type": "random-made"},
+        None,
+        [],
+        {},
+    ],
+    ids=str,
+)
+def test_a_value_out_of_its_bounds_is_refused(request_: object) -> None:
+    with pytest.raises(FrameError, match="not a message of the protocol"):
+        _read(request_)
+
+
+@pytest.mark.parametrize("number", [0, -1, 2**53, "1"])
+def test_a_question_has_a_number_above_0(number: object) -> None:
+    with pytest.raises(FrameError):
+        _read(RANDOM, number=number)
+
+
+def test_every_request_has_its_answer_and_both_are_of_the_closed_set() -> None:
+    requests, answers = get_args(messages.AnyRequest), get_args(messages.AnyAnswer)
+
+    assert {request.ANSWER for request in requests} <= set(answers)
+    assert len({request.ANSWER for request in requests}) == len(requests)
+    unasked = {messages.Refused, messages.Started, messages.StartFailed}
+    assert set(answers) - {request.ANSWER for request in requests} == unasked
+
+
+def test_each_message_is_frozen_and_named_on_the_wire_as_in_the_code() -> None:
+    for message in (*get_args(messages.AnyRequest), *get_args(messages.AnyAnswer)):
+        config = message.__struct_config__
+        assert config.frozen
+        assert config.forbid_unknown_fields
+        words = "".join(word.capitalize() for word in config.tag.split("-"))
+        assert words == message.__name__
+
+
+def test_the_property_tests_know_every_message() -> None:
+    assert REQUESTS.keys() == set(get_args(messages.AnyRequest))
+    assert ANSWERS.keys() == set(get_args(messages.AnyAnswer))
+    assert Question.__annotations__["request"] == messages.AnyRequest
+    assert Reply.__annotations__["answer"] == messages.AnyAnswer

@@ -1,0 +1,1 @@
+"""What runs beside the HSM: keys, sealed sessions, tickets, and what the policy says to them."""

@@ -1,0 +1,163 @@
+"""`HsmKey` is `PlainKey` with the value out of reach; every use has its template."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pkcs11 import Attribute
+
+from hsm.check_values import key_check_value as token_check_value
+from hsm.errors import KeyUnsuitable, MechanismUnavailable
+from hsm.keys import SHAPES, KeyShape
+from hsm.token import Token
+from tests.globalplatform.key_stores import TokenKeys, shows
+from tmsd.globalplatform.keys import Algorithm, CounterInput, Use, key_check_value
+from tmsd.globalplatform.plain_key import PlainKey
+from tmsd.worker.hsm_key import ALGORITHMS, HsmKey, template
+from tmsd.worker.hsm_key import SHAPES as BY_ALGORITHM
+
+AES = [algorithm for algorithm in Algorithm if algorithm.family == "AES"]
+DES = [algorithm for algorithm in Algorithm if algorithm.family == "DES"]
+
+
+def _values(algorithm: Algorithm) -> st.SearchStrategy[tuple[Algorithm, bytes]]:
+    value = st.binary(min_size=algorithm.length, max_size=algorithm.length)
+    return st.tuples(st.just(algorithm), value)
+
+
+AES_KEYS = st.sampled_from(AES).flatmap(_values)
+DES_KEYS = st.sampled_from(DES).flatmap(_values)
+POWERS = (
+    Attribute.EXTRACTABLE,
+    Attribute.ENCRYPT,
+    Attribute.DECRYPT,
+    Attribute.SIGN,
+    Attribute.VERIFY,
+    Attribute.WRAP,
+    Attribute.UNWRAP,
+    Attribute.DERIVE,
+)
+BLOCK = bytes(16)
+# What a key may not do for want of an attribute, by its use; and arguments to try it with.
+FORBIDDEN = {
+    Use.CARD_KEY: ["cmac", "decrypt_cbc"],
+    Use.NEW_CARD_KEY: ["cmac", "decrypt_cbc", "derive_ecb"],
+    Use.SESSION_ENC: ["cmac", "derive_ecb"],
+    Use.SESSION_MAC: ["encrypt_ecb", "encrypt_cbc", "decrypt_cbc", "derive_ecb"],
+    Use.DEK: ["cmac", "decrypt_cbc", "derive_ecb"],
+}
+ARGUMENTS = {
+    "cmac": (BLOCK,),
+    "encrypt_ecb": (BLOCK,),
+    "encrypt_cbc": (BLOCK, BLOCK),
+    "decrypt_cbc": (BLOCK, BLOCK),
+    "derive_ecb": (BLOCK, Algorithm.AES_128, Use.DEK),
+}
+INPUTS = st.lists(
+    st.builds(CounterInput, st.binary(max_size=40), st.binary(max_size=40)), min_size=1, max_size=3
+)
+
+
+def test_algorithms_and_shapes_are_two_names_of_the_same() -> None:
+    assert BY_ALGORITHM.keys() == set(Algorithm)
+    assert ALGORITHMS.keys() == set(SHAPES)
+    for algorithm, shape in BY_ALGORITHM.items():
+        assert (shape.length, shape.is_aes) == (algorithm.length, algorithm.family == "AES")
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda s: ALGORITHMS[s].name)
+def test_every_use_has_a_template_that_grants_what_the_use_says(shape: KeyShape) -> None:
+    granted = {use: {name.name for name in POWERS if template(shape, use)[name]} for use in Use}
+
+    assert granted == {
+        Use.CARD_KEY: {"DERIVE", "ENCRYPT"} if shape.is_aes else {"DERIVE"},
+        Use.NEW_CARD_KEY: {"EXTRACTABLE", "ENCRYPT"},
+        Use.SESSION_ENC: {"ENCRYPT", "DECRYPT"},
+        Use.SESSION_MAC: {"SIGN"} if shape.is_aes else {"ENCRYPT"},
+        Use.DEK: {"ENCRYPT", "WRAP"},
+    }
+    assert not any(template(shape, use)[Attribute.TOKEN] for use in Use)
+
+
+@settings(deadline=None, max_examples=60)
+@given(key=AES_KEYS, into=st.sampled_from(AES), inputs=INPUTS)
+def test_the_counter_kdf_is_the_plain_one(
+    hsm_token: Token, key: tuple[Algorithm, bytes], into: Algorithm, inputs: list[CounterInput]
+) -> None:
+    plain = PlainKey(*key).derive_counter(inputs, into, Use.CARD_KEY)
+    with hsm_token.operation() as operation:
+        base = TokenKeys(hsm_token, operation).key(*key, Use.CARD_KEY)
+
+        made = base.derive_counter(inputs, into, Use.CARD_KEY)
+
+        assert all(
+            shows(key, Use.CARD_KEY, twin.value) for key, twin in zip(made, plain, strict=True)
+        )
+
+
+@settings(deadline=None, max_examples=40)
+@given(key=DES_KEYS, data=st.binary(min_size=16, max_size=16))
+@pytest.mark.parametrize("use", Use)
+def test_triple_des_derivations_are_the_plain_ones(
+    hsm_token: Token, key: tuple[Algorithm, bytes], data: bytes, use: Use
+) -> None:
+    plain = PlainKey(*key)
+    with hsm_token.operation() as operation:
+        base = TokenKeys(hsm_token, operation).key(*key, Use.CARD_KEY)
+
+        by_ecb = base.derive_ecb(data, Algorithm.DES2, use)
+        by_cbc = base.derive_cbc(data, Algorithm.DES2, use)
+
+        assert shows(by_ecb, use, plain.derive_ecb(data, Algorithm.DES2, use).value)
+        assert shows(by_cbc, use, plain.derive_cbc(data, Algorithm.DES2, use).value)
+
+
+@settings(deadline=None, max_examples=40)
+@given(key=AES_KEYS | DES_KEYS)
+def test_check_values_are_the_plain_ones_in_both_layers(
+    hsm_token: Token, key: tuple[Algorithm, bytes]
+) -> None:
+    with hsm_token.operation() as operation:
+        master = TokenKeys(hsm_token, operation).master_key(*key)
+
+        assert isinstance(master, HsmKey)
+        assert key_check_value(master) == key_check_value(PlainKey(*key))
+        assert token_check_value(master.key) == key_check_value(master)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    dek=st.sampled_from(AES).flatmap(_values),
+    new=st.sampled_from([Algorithm.AES_128, Algorithm.AES_256]).flatmap(_values),
+)
+def test_wrapped_aes_keys_are_the_plain_ones(
+    hsm_token: Token, dek: tuple[Algorithm, bytes], new: tuple[Algorithm, bytes]
+) -> None:
+    with hsm_token.operation() as operation:
+        store = TokenKeys(hsm_token, operation)
+
+        wrapped = store.key(*dek, Use.DEK).wrap_key(store.key(*new, Use.NEW_CARD_KEY))
+
+        assert wrapped == PlainKey(*dek).wrap_key(PlainKey(*new))
+
+
+def test_a_token_that_does_not_wrap_triple_des_keys_says_so(hsm_token: Token) -> None:
+    with hsm_token.operation() as operation:
+        store = TokenKeys(hsm_token, operation)
+        dek = store.key(Algorithm.DES2, bytes(16), Use.DEK)
+
+        with pytest.raises(MechanismUnavailable):
+            dek.wrap_key(store.key(Algorithm.DES2, bytes(16), Use.NEW_CARD_KEY))
+
+
+@pytest.mark.parametrize(
+    ("use", "name"), [(use, name) for use, names in FORBIDDEN.items() for name in names]
+)
+def test_a_derived_key_does_nothing_that_its_use_does_not_need(
+    hsm_token: Token, use: Use, name: str
+) -> None:
+    with hsm_token.operation() as operation:
+        base = TokenKeys(hsm_token, operation).key(Algorithm.AES_128, BLOCK, Use.CARD_KEY)
+        key = base.derive_ecb(BLOCK, Algorithm.AES_128, use)
+
+        with pytest.raises(KeyUnsuitable, match="lacks CKA_"):
+            getattr(key, name)(*ARGUMENTS[name])
