@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Mapping
+from errno import ECONNRESET, EPIPE
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -79,8 +80,17 @@ class Connection:
             async with self._session.request(method, self._url + path, json=body) as response:
                 return await _answer(response)
         except (aiohttp.ClientError, TimeoutError) as error:
-            reason = str(error) or type(error).__name__
-            raise ServiceUnreachable(f"{self._url}: {reason}") from error
+            raise ServiceUnreachable(f"{self._url}: {_reason(error)}") from error
+
+
+def _reason(error: aiohttp.ClientError | TimeoutError) -> str:
+    reason = str(error) or type(error).__name__
+    is_closed = isinstance(error, aiohttp.ServerDisconnectedError) or (
+        isinstance(error, OSError) and error.errno in (ECONNRESET, EPIPE)
+    )
+    # In TLS 1.3 a client is done with the handshake before the server has looked at its
+    # certificate (RFC 8446, figure 1); a refusal then often shows as a closed connection.
+    return f"{reason}. Does the service trust this client's certificate?" if is_closed else reason
 
 
 async def _answer(response: aiohttp.ClientResponse) -> dict[str, Any]:
