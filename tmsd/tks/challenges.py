@@ -41,7 +41,7 @@ class UsedChallenges:
         if digest in self._used:
             raise ServiceError(
                 Code.CHALLENGE_USED,
-                "this challenge was used before; ask for a new one for every channel",
+                "every channel takes a challenge of its own; ask for a new one",
                 pointer="/card/challenge",
             )
         if len(self._used) >= MAX_REMEMBERED:

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from tmsd.audit.trail import Trail
 from tmsd.config.callers import Caller, Delivery
+from tmsd.config.key_sets import DiversificationData
 from tmsd.errors import Code, ServiceError, faults_at
 from tmsd.globalplatform import initialize_update
 from tmsd.tks import key_sets
@@ -106,6 +107,8 @@ def _key_set_for(tks: Tks, caller: Caller, presented: PresentedCard, trail: Trai
     trail.key_version = response.key_version
     key_set = key_sets.choose(tks.policy, caller, response, presented.key_set)
     trail.key_set = key_set.name
+    if key_set.diversification_data is DiversificationData.CUID:
+        trail.diversification_data = presented.card.cuid
     return key_set.name
 
 

@@ -50,7 +50,7 @@ def serve(connection: socket.socket, context: Context) -> None:
 
 
 def _answer(context: Context, question: Question) -> messages.AnyAnswer:
-    if time.monotonic() > question.deadline:
+    if not time.monotonic() <= question.deadline:  # also when it is not a number
         return Refused(code=Code.OVERLOADED, detail="the request waited too long for the HSM")
     try:
         return ANSWERS[type(question.request)](context, question.request)

@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 
 from hsm.check_values import key_check_value
+from hsm.errors import KeyUnsuitable
 from hsm.token import Token
 from tmsd.config.key_sets import KeySet
 from tmsd.config.policy import Policy
@@ -184,7 +185,7 @@ def describe_key_set(
     for version, state in key_set.versions.items():
         try:
             check_value = key_check_value(context.keyring.master_key(key_set, version))
-        except ServiceError:
+        except (ServiceError, KeyUnsuitable):
             check_value = None
         versions.append(
             messages.KeyVersion(version=version, state=state.value, key_check_value=check_value)
