@@ -2,7 +2,9 @@
 
 `origin` is `published` where the values were printed by somebody else, in a standard, a
 trace of a real card or another implementation's tests. Values that this project computed
-itself prove nothing about it and stand in files named `generated_*.json`.
+itself prove nothing about it and stand in files named `generated_*.json`. Files named
+`*_host.json` hold what another implementation's host code made of given inputs, run once:
+`host-run`; where it departs from the specifications, the entry says so.
 """
 
 import json
