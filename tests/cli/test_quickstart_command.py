@@ -121,7 +121,7 @@ def test_the_configuration_allows_what_the_demonstration_needs_and_no_more(tmp_p
 
 def test_the_port_is_chosen(tmp_path: Path) -> None:
     done = tmsctl("quickstart", tmp_path / "site", "--port", "18443")
-    assert "https://localhost:18443/v1/tks/random" in done.stdout
+    assert "https://127.0.0.1:18443/v1/tks/random" in done.stdout
     assert load_daemon_config(tmp_path / "site" / "tmsd.toml").api.port == 18443
 
 

@@ -79,7 +79,7 @@ class Site:
     @property
     def url(self) -> str:
         """The API's address."""
-        return f"https://localhost:{self.port}"
+        return f"https://127.0.0.1:{self.port}"
 
     def tls(self, name: str) -> Path:
         """Return a file of the site's certificates and keys."""

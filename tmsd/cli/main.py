@@ -1,7 +1,9 @@
 """`tmsctl`: the commands by which people look after a tmsd and its HSM."""
 
 import errno
+import os
 import resource
+import sys
 
 import click
 
@@ -39,6 +41,8 @@ def tmsctl() -> None:
     # A core dump would hold PINs and what custodians type.
     _, most = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, most))
+    # What commands and PKCS#11 modules write is its owner's; public files say so themselves.
+    os.umask(0o077)
 
 
 tmsctl.add_command(audit)
@@ -48,8 +52,21 @@ tmsctl.add_command(quickstart)
 
 
 def main() -> None:
-    """Run the command line."""
-    tmsctl(prog_name="tmsctl")
+    """Run the command line; output that cannot be written is a failure like any other."""
+    status: object = 0
+    try:
+        tmsctl(prog_name="tmsctl")
+    except SystemExit as end:
+        status = end.code
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # What is left in the buffer must not fail once more when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not status:
+            click.echo(f"Error: standard output: {error.strerror}", err=True)
+        status = status or 1
+    sys.exit(status if isinstance(status, int) else 1)
 
 
 if __name__ == "__main__":

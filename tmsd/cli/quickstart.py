@@ -117,7 +117,7 @@ def _print_next_steps(directory: Path, port: int) -> None:
     start = [_daemon_program(), "--config", str(directory / "tmsd.toml")]
     ask = ["curl", "--cacert", f"{tls}/ca.pem"]
     ask += ["--cert", f"{tls}/{CALLER}.pem", "--key", f"{tls}/{CALLER}.key"]
-    ask += ["--json", '{"length": 16}', f"https://localhost:{port}/v1/tks/random"]
+    ask += ["--json", '{"length": 16}', f"https://127.0.0.1:{port}/v1/tks/random"]
     click.echo(
         f"\nReady. {tls}/ca.key is the CA's private key, kept so that you can certify further\n"
         "callers: fit for development, and for nothing else.\n"
