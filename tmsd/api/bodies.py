@@ -175,7 +175,8 @@ def _in_words(fault: ErrorDetails) -> str:
         case "missing":
             return f"{field} is missing"
         case "extra_forbidden":
-            return f"{field} is not a field of this request"
+            # It is the caller's text, and it goes into the log as well.
+            return f"{field[:64]!a} is not a field of this request"
         case "json_invalid":
             return "the body is not JSON"
         case "value_error":

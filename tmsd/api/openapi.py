@@ -1,5 +1,10 @@
-"""The OpenAPI 3.1 document, made from the routes, so that it cannot differ from them."""
+"""The OpenAPI 3.1 document, made from the routes, so that it cannot differ from them.
 
+`python -m tmsd.api.openapi > docs/openapi.json` writes it down; a test compares the two.
+"""
+
+import json
+import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -8,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 
 from tmsd.api.problems import CONTENT_TYPE, KINDS, TYPE_PREFIX, Next
 from tmsd.api.routes import Route
+from tmsd.api.tks import ROUTES
 from tmsd.errors import Code
 
 VERSION = "1.0.0"
@@ -99,3 +105,8 @@ def _problem_schema() -> dict[str, Any]:
             "next": {"type": "string", "enum": list(Next)},
         },
     }
+
+
+if __name__ == "__main__":
+    json.dump(document(ROUTES), sys.stdout, indent=2)
+    sys.stdout.write("\n")

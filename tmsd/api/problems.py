@@ -1,5 +1,6 @@
 """Problem documents (RFC 9457): how each refusal looks on the wire, and what to do next."""
 
+import json
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -85,6 +86,8 @@ def problem_response(refusal: ServiceError, request_id: str) -> web.Response:
     if refusal.pointer is not None:
         document["pointer"] = refusal.pointer
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if kind.status in (429, 503) else {}
-    return web.json_response(
-        document, status=kind.status, content_type=CONTENT_TYPE, headers=headers
+    # As bytes: text would get a charset, which JSON has not (RFC 8259, section 11).
+    content = json.dumps(document).encode()
+    return web.Response(
+        body=content, status=kind.status, content_type=CONTENT_TYPE, headers=headers
     )

@@ -79,6 +79,8 @@ async def _serve(edge: Edge, route: Route, request: web.Request, trail: Trail) -
 async def _read_body(request: web.Request, seconds: float) -> bytes:
     if request.content_type != "application/json":
         raise ServiceError(Code.MEDIA_TYPE_UNSUPPORTED, "send Content-Type: application/json")
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        raise ServiceError(Code.MEDIA_TYPE_UNSUPPORTED, "send the body without Content-Encoding")
     try:
         async with asyncio.timeout(seconds):
             return await request.read()
@@ -88,6 +90,9 @@ async def _read_body(request: web.Request, seconds: float) -> bytes:
         ) from None
     except web.HTTPRequestEntityTooLarge:
         raise ServiceError(Code.BODY_TOO_LARGE, f"a body has at most {MAX_BODY} bytes") from None
+    except (web.RequestPayloadError, ConnectionError):
+        # Told to nobody, as the connection is of no more use; it is recorded all the same.
+        raise ServiceError(Code.REQUEST_INVALID, "the body broke off") from None
 
 
 @web.middleware

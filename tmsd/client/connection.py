@@ -1,5 +1,6 @@
 """One HTTPS connection pool to the service: JSON in, JSON or a problem out."""
 
+import json
 import ssl
 from collections.abc import Mapping
 from errno import ECONNRESET, EPIPE
@@ -77,7 +78,9 @@ class Connection:
         if self._session is None:
             raise RuntimeError("use the connection in `async with`")
         try:
-            async with self._session.request(method, self._url + path, json=body) as response:
+            async with self._session.request(
+                method, self._url + path, json=body, allow_redirects=False
+            ) as response:
                 return await _answer(response)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise ServiceUnreachable(f"{self._url}: {_reason(error)}") from error
@@ -94,14 +97,22 @@ def _reason(error: aiohttp.ClientError | TimeoutError) -> str:
 
 
 async def _answer(response: aiohttp.ClientResponse) -> dict[str, Any]:
-    if (response.content_length or 0) > _LARGEST_ANSWER:
-        raise ProtocolError(f"an answer of {response.content_length} bytes")
+    content = await _content(response)
     try:
-        document = await response.json(content_type=None)
-    except ValueError as error:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as error:
         raise ProtocolError(f"HTTP {response.status} without a JSON body") from error
     if not isinstance(document, dict):
         raise ProtocolError(f"HTTP {response.status} with JSON that is no object")
     if response.status != 200:
         raise Problem.parse(document)
     return document
+
+
+async def _content(response: aiohttp.ClientResponse) -> bytes:
+    content = bytearray()
+    async for piece in response.content.iter_any():
+        content += piece
+        if len(content) > _LARGEST_ANSWER:
+            raise ProtocolError(f"an answer of more than {_LARGEST_ANSWER} bytes")
+    return bytes(content)

@@ -69,6 +69,7 @@ async def _run(config_file: Path) -> None:
                 access_log=None,
                 shutdown_timeout=_SHUTDOWN_SECONDS,
                 keepalive_timeout=_KEEPALIVE_SECONDS,
+                auto_decompress=False,
             )
             await runner.setup()
             try:

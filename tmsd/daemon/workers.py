@@ -19,7 +19,7 @@ _STOP_SECONDS = 5.0
 
 
 class WorkerStartError(Exception):
-    """A worker did not start; `final` says that trying again would not help."""
+    """A worker did not start; `final` says that trying again would do harm."""
 
     def __init__(self, reason: str, *, final: bool) -> None:
         super().__init__(reason)

@@ -182,8 +182,7 @@ class Started(Answer, frozen=True, tag="started"):
 class StartFailed(Answer, frozen=True, tag="start-failed"):
     """The first and last thing that a worker says which cannot start.
 
-    `final` is true where trying again would be wrong or useless: the PIN was refused, or
-    the configuration is at fault.
+    `final` is true where trying again would do harm: the PIN was refused.
     """
 
     reason: Text

@@ -5,6 +5,7 @@ from hsm.errors import KeyNotFound, KeyUnsuitable
 from hsm.keys import DES2, DES3, SHAPES, KeyReference, KeyShape, TokenKey
 from hsm.token import Token
 from tmsd.config.key_sets import KeyAlgorithm, KeySet
+from tmsd.config.reserved_keys import SERVICE_KEYS
 from tmsd.errors import Code, ServiceError
 
 _ALLOWED: dict[KeyAlgorithm, tuple[KeyShape, ...]] = {
@@ -66,8 +67,23 @@ class Keyring:
 
     def _find(self, reference: KeyReference) -> TokenKey:
         if reference not in self._found:
-            self._found[reference] = self._token.find_key(reference)
+            try:
+                self._found[reference] = self._token.find_key(reference)
+            except KeyNotFound:
+                self._require_token()
+                raise
         return self._found[reference]
+
+    def _require_token(self) -> None:
+        """Tell a missing key from a token that vanished, whose search finds nothing either.
+
+        Raises:
+            TokenLost: a key that was there is gone as well.
+        """
+        for reference, key in self._found.items():
+            if reference.label in SERVICE_KEYS:
+                cmac(key, b"")
+                return
 
 
 def _missing(key_set: KeySet, version: int, reason: str) -> ServiceError:

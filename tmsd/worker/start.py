@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hsm.credentials import pin_from
-from hsm.errors import CredentialUnavailable, HsmError, KeyNotFound, PinRefused
+from hsm.errors import HsmError, PinRefused
 from hsm.module import TokenAddress
 from hsm.token import open_token
 from tmsd.config.daemon import DaemonConfig, load_daemon_config
@@ -22,8 +22,8 @@ from tmsd.worker.tks import Context, now_ms
 
 LOG = logging.getLogger(__name__)
 
-# What trying again does not mend: a refused PIN could even lock the token.
-_FINAL = (ConfigError, PinRefused, CredentialUnavailable, KeyNotFound)
+# Whatever else is wrong can be mended while the daemon tries again; this could lock the token.
+_FINAL = PinRefused
 
 
 def run(config_file: Path, connection: socket.socket) -> int:
@@ -59,11 +59,14 @@ def _logged_in(config: DaemonConfig) -> Iterator[Context]:
     address = TokenAddress(hsm.module, hsm.token_label, hsm.token_serial, hsm.environment)
     with open_token(address, pin_from(hsm.pin_file, hsm.pin_credential)) as token:
         keyring = Keyring(token)
+        channel_key_version = keyring.latest_version(CHANNEL_KEY)
+        # From here on the keyring holds a key, which tells a lost token from a missing key.
+        keyring.service_mac(CHANNEL_KEY, channel_key_version, b"")
         yield Context(
             token=token,
             keyring=keyring,
             policy=policy,
-            channel_key_version=keyring.latest_version(CHANNEL_KEY),
+            channel_key_version=channel_key_version,
             challenge_key_version=keyring.latest_version(CHALLENGE_KEY),
             session_seconds=config.limits.session_seconds,
             challenge_seconds=config.limits.challenge_seconds,
