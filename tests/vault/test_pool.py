@@ -164,9 +164,7 @@ async def test_a_worker_that_goes_away_fails_who_waits_at_once() -> None:
 
 async def test_a_full_queue_refuses_further_questions_at_once() -> None:
     async with connected() as (worker, other):
-        waiting = [
-            asyncio.create_task(worker.ask(ASKED, PATIENCE)) for _ in range(MAX_WAITING)
-        ]
+        waiting = [asyncio.create_task(worker.ask(ASKED, PATIENCE)) for _ in range(MAX_WAITING)]
         numbers = [(await other.question()).number for _ in waiting]
         one_too_many = asyncio.create_task(worker.ask(ASKED, PATIENCE))
 
@@ -179,9 +177,7 @@ async def test_a_full_queue_refuses_further_questions_at_once() -> None:
 
 async def test_a_question_whose_asker_left_makes_room_again() -> None:
     async with connected() as (worker, other):
-        waiting = [
-            asyncio.create_task(worker.ask(ASKED, PATIENCE)) for _ in range(MAX_WAITING)
-        ]
+        waiting = [asyncio.create_task(worker.ask(ASKED, PATIENCE)) for _ in range(MAX_WAITING)]
         for _ in waiting:
             await other.question()
         waiting[0].cancel()

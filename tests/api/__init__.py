@@ -1,0 +1,1 @@
+"""The API over HTTPS, as docs/api.md has it."""

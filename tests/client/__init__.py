@@ -1,0 +1,1 @@
+"""The client library: against a real site, and against services that misbehave."""

@@ -1,0 +1,1 @@
+"""The daemon as its operator meets it: starting, losing things, recording, stopping."""

@@ -1,0 +1,157 @@
+"""Audit: one record for each decision, on the disk before the answer; no record, no answer."""
+
+import json
+from hashlib import sha256
+
+from tests.site.batches import AES128, BY_CUID
+from tests.site.channels import (
+    CHALLENGES,
+    KEY_SETS,
+    RANDOM,
+    SESSIONS,
+    VERIFY,
+    WRAP,
+    get_data,
+    open_channel,
+    presented,
+    session_request,
+)
+from tests.site.daemon import wait_until
+from tests.site.fixtures import Run, RunningSite
+from tmsd.audit.record import Outcome
+from tmsd.audit.verification import verify
+
+
+def test_the_chain_of_a_whole_run_verifies_and_has_one_record_for_each_answer(run: Run) -> None:
+    site = run()
+    with site.caller() as caller, site.caller("auditor") as auditor:
+        answers = [
+            caller.post(CHALLENGES, {"length": 8}),
+            caller.post(RANDOM, {"length": 0}),
+            auditor.post(RANDOM, {"length": 1}),
+            caller.get(KEY_SETS),
+            caller.post(VERIFY, {"card": presented(caller, AES128, AES128.card())}),
+        ]
+        session = open_channel(caller, AES128, AES128.card())
+        answers.append(caller.post(WRAP, {"session": session, "apdus": ["80d8000000"]}))
+    assert site.daemon.stop() == 0
+
+    report = verify(site.site.audit_file)
+
+    assert report.clean
+    recorded = [record.decision.request_id for record in site.trail.records]
+    assert recorded[0] is None, "audit-opened"
+    assert len(set(recorded[1:])) == len(recorded[1:])
+    assert {answer.request_id for answer in answers} <= set(recorded)
+
+
+def test_a_record_says_who_did_what_to_which_card_and_binds_both_bodies(
+    site: RunningSite,
+) -> None:
+    card = AES128.card()
+    with site.caller() as tps:
+        body = session_request(presented(tps, AES128, card), "01")
+        content = json.dumps(body, indent=3).encode()
+        opened = tps.send("POST", SESSIONS, content)
+        wrap_body = {"session": opened.document["session"], "apdus": [get_data(0x9F7F)] * 2}
+        wrapped = tps.post(WRAP, wrap_body)
+
+    opening = site.trail.of_request(opened.request_id)[0].decision
+    wrapping = site.trail.of_request(wrapped.request_id)[0].decision
+    assert opening.operation == "tks.open-session"
+    assert opening.outcome is Outcome.ALLOWED
+    assert opening.caller == "tps-demo"
+    assert opening.request_digest == sha256(content).hexdigest()
+    assert opening.answer_digest == sha256(opened.content).hexdigest()
+    assert opening.details == {"security_level": "01"}
+    assert wrapping.operation == "tks.wrap-commands"
+    assert wrapping.details == {"commands": 2}
+    for decision in (opening, wrapping):
+        assert decision.key_set == "aes128"
+        assert decision.key_version == 1
+        assert decision.diversification_data == card.profile.kdd.hex()
+
+
+def test_refusals_and_failures_are_told_apart(site: RunningSite) -> None:
+    with site.caller() as tps:
+        refused = tps.post(RANDOM, {"length": 0})
+        card = presented(tps, AES128, AES128.card()) | {"key_set": "absent"}
+        failed = tps.post(SESSIONS, session_request(card))
+
+    outcomes = [site.trail.of_request(a.request_id)[0].decision for a in (refused, failed)]
+    assert [(decision.outcome, decision.code) for decision in outcomes] == [
+        (Outcome.REFUSED, "request-invalid"),
+        (Outcome.FAILED, "key-missing"),
+    ]
+
+
+def test_without_its_log_the_daemon_answers_nothing_and_recovers_when_it_is_back(
+    run: Run,
+) -> None:
+    site = run()
+    log = site.site.audit_file
+    away = log.with_name("away.jsonl")
+    with site.caller() as caller:
+        card = presented(caller, AES128, AES128.card())
+        log.rename(away)
+
+        refused = [
+            caller.post(RANDOM, {"length": 16}),
+            caller.post(SESSIONS, session_request(card)),
+            caller.post(RANDOM, {"length": 0}),
+        ]
+
+        for answer in refused:
+            assert (answer.status, answer.code) == (503, "audit-unavailable")
+            assert not {"random", "session", "host_cryptogram"} & answer.document.keys()
+        away.rename(log)
+        assert caller.post(RANDOM, {"length": 16}).status == 200
+        used = caller.post(SESSIONS, session_request(card))
+        assert used.code == "challenge-used", "what was made of it was discarded, and not undone"
+    assert site.daemon.stop() == 0
+    accounts = [
+        r.decision for r in site.trail.records if r.decision.operation == "records-discarded"
+    ]
+    assert [account.details["count"] for account in accounts] == [len(refused)]
+    assert verify(log).clean
+
+
+def test_a_log_that_was_replaced_is_not_written_to(run: Run) -> None:
+    site = run()
+    log = site.site.audit_file
+    with site.caller() as caller:
+        assert caller.post(RANDOM, {"length": 1}).status == 200
+        log.rename(log.with_name("taken.jsonl"))
+        log.write_bytes(b"")
+
+        assert caller.post(RANDOM, {"length": 1}).code == "audit-unavailable"
+        assert log.read_bytes() == b""
+        assert site.daemon.stop() == 0
+
+
+def test_a_log_that_another_hand_wrote_to_is_not_continued(run: Run) -> None:
+    site = run()
+    with site.caller() as caller:
+        assert caller.post(RANDOM, {"length": 1}).status == 200
+        with site.site.audit_file.open("ab") as file:
+            file.write(b"forged\n")
+
+        assert caller.post(RANDOM, {"length": 1}).code == "audit-unavailable"
+        wait_until(lambda: "another hand has written to it" in site.daemon.log, 5)
+        assert site.daemon.stop() == 0
+
+
+def test_the_record_of_a_card_that_goes_by_cuid_names_the_card(site: RunningSite) -> None:
+    cuid = bytes(range(0x30, 0x3A))
+    card = BY_CUID.card_by_cuid(cuid)
+    with site.caller() as tps:
+        body = session_request(presented(tps, BY_CUID, card) | {"cuid": cuid.hex()})
+        opened = tps.post(SESSIONS, body)
+        wrap_body = {"session": opened.document["session"], "apdus": [get_data(0x9F7F)]}
+        wrapped = tps.post(WRAP, wrap_body)
+
+    recorded = {
+        site.trail.of_request(answer.request_id)[0].decision.diversification_data
+        for answer in (opened, wrapped)
+    }
+    assert recorded == {cuid.hex()}

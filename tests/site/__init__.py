@@ -1,0 +1,17 @@
+"""A whole site for tests: a real daemon, its worker, a SoftHSM token, TLS, cards and callers.
+
+    | file | noun |
+    |---|---|
+    | batches.py | cards of one key set each, and the master keys that they come from |
+    | identities.py | certificates of the daemon and of those who call it |
+    | directory.py | `Site`: a directory with everything that a daemon needs |
+    | daemon.py | `Daemon`: a running one, and its processes |
+    | audit_trail.py | the audit log, read beside the daemon |
+    | caller.py | `Caller`: requests as bytes, answers as bytes |
+    | contract.py | what must hold of every answer, whatever was asked |
+    | channels.py | a card and a caller on the way to a secure channel |
+    | fixtures.py | the same for pytest |
+
+Every answer that a `Caller` gets is held against the OpenAPI document, the route's list of
+refusals and the audit log, so that each test of the API is a test of those as well.
+"""

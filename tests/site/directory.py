@@ -1,0 +1,143 @@
+"""A directory with everything that a daemon needs: configuration, certificates, a token."""
+
+import json
+import socket
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from hsm.attributes import MASTER_KEY, SERVICE_MAC_KEY
+from hsm.importing import generate_key, import_key
+from hsm.keys import AES_256, KeyReference
+from hsm.module import TokenAddress
+from hsm.secret import Secret
+from hsm.token import Token, open_token
+from tests.site.batches import BATCHES, SHAPES, Batch
+from tests.site.identities import SERVER, Credentials, credentials, write_identities
+from tests.softhsm.tokens import USER_PIN, SoftHsm
+from tmsd.config.reserved_keys import SERVICE_KEYS
+
+HOST = "127.0.0.1"
+
+_CONFIGURATION = """\
+[api]
+listen = "{host}:{port}"
+certificate = "{server}.pem"
+private_key = "{server}.key"
+caller_trust = "ca.pem"
+
+[hsm]
+module = {module}
+token_label = {token_label}
+pin_file = "hsm-pin"
+environment = {{ {environment} }}
+
+[audit]
+file = "audit.jsonl"
+
+[worker]
+deadline_seconds = {deadline_seconds}
+
+[limits]
+request_timeout_seconds = 1.0
+"""
+
+
+class Site:
+    """A site that has its files and its token; a `Daemon` makes it run.
+
+    Args:
+        directory: empty; everything but the token goes into it.
+        softhsm: where the token is made.
+        batches: the key sets of the policy.
+        deadline_seconds: how long one request to the HSM may take.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        softhsm: SoftHsm,
+        *,
+        batches: Iterable[Batch] = BATCHES,
+        deadline_seconds: float = 5.0,
+    ) -> None:
+        batches = tuple(batches)
+        self.directory = directory
+        self.configuration = directory / "tmsd.toml"
+        self.policy = directory / "policy.toml"
+        self.audit_file = directory / "audit.jsonl"
+        self.pin_file = directory / "hsm-pin"
+        self.token_directory = softhsm.token_directory
+        self.token = softhsm.make_token()
+        self._reserved = _reserved_port()
+        self.port: int = self._reserved.getsockname()[1]
+        self._deadline_seconds = deadline_seconds
+        callers = write_identities(directory)
+        self.policy.write_text(callers + "\n".join(batch.table for batch in batches))
+        self.write_pin(USER_PIN)
+        self.write_configuration(self.token)
+        self._fill_token(batches)
+
+    def close(self) -> None:
+        """Give the port back."""
+        self._reserved.close()
+
+    def credentials(self, name: str) -> Credentials:
+        """Say where the files of somebody in identities.py are."""
+        return credentials(self.directory, name)
+
+    def write_configuration(self, token: TokenAddress) -> None:
+        """Write tmsd.toml for a token, which need not be there."""
+        # A TOML basic string has the escapes of JSON.
+        environment = ", ".join(f"{k} = {json.dumps(v)}" for k, v in token.environment.items())
+        self.configuration.write_text(
+            _CONFIGURATION.format(
+                host=HOST,
+                port=self.port,
+                server=SERVER,
+                module=json.dumps(str(token.module)),
+                token_label=json.dumps(token.label),
+                environment=environment,
+                deadline_seconds=self._deadline_seconds,
+            )
+        )
+
+    def write_pin(self, pin: bytes) -> None:
+        """Put a PIN into its file, right or wrong."""
+        self.pin_file.unlink(missing_ok=True)
+        self.pin_file.touch(0o600)
+        self.pin_file.write_bytes(pin)
+        self.pin_file.chmod(0o400)
+
+    def import_master_key(self, batch: Batch, version: int) -> None:
+        """Put a batch's master key into the token, as another process than the daemon's."""
+        with self._opened_token() as token:
+            _import(token, batch, version)
+
+    def _fill_token(self, batches: Iterable[Batch]) -> None:
+        with self._opened_token() as token:
+            for label in SERVICE_KEYS:
+                generate_key(token, KeyReference(label, 1), AES_256, SERVICE_MAC_KEY)
+            for batch in batches:
+                for version in batch.imported:
+                    _import(token, batch, version)
+
+    def _opened_token(self) -> AbstractContextManager[Token]:
+        return open_token(self.token, Secret(USER_PIN), writable=True)
+
+
+def _import(token: Token, batch: Batch, version: int) -> None:
+    reference = KeyReference(batch.key_set, version)
+    import_key(token, reference, Secret(batch.master), SHAPES[batch.algorithm], MASTER_KEY)
+
+
+def _reserved_port() -> socket.socket:
+    """Return a socket that keeps a port free for the daemon.
+
+    It is bound and does not listen: nobody else is given the port, and who sets
+    SO_REUSEADDR, as asyncio's servers do, can still listen on it.
+    """
+    reserved = socket.socket()
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reserved.bind((HOST, 0))
+    return reserved

@@ -1,0 +1,74 @@
+"""Who takes part: the daemon, its callers, and some who only look like callers."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tmsd.quickstart.certificates import (
+    Identity,
+    certificate_authority,
+    client_identity,
+    server_identity,
+)
+
+TPS = "tps-demo"
+"""May use every key set."""
+
+BRANCH = "branch"
+"""May use one key set, `aes128`, and no other delivery than sealed sessions."""
+
+AUDITOR = "auditor"
+"""May use every key set, and has not the role that it takes."""
+
+UNKNOWN = "unknown"
+"""Has a certificate of the callers' CA, and no place in the policy."""
+
+STRANGER = "stranger"
+"""Has a certificate of another CA."""
+
+SERVER = "server"
+"""The daemon itself."""
+
+_POLICY = {
+    TPS: 'roles = ["tps"]\nkey_sets = ["*"]\ndeliveries = ["sealed", "transport"]',
+    BRANCH: 'roles = ["tps"]\nkey_sets = ["aes128"]',
+    AUDITOR: 'roles = ["auditor"]\nkey_sets = ["*"]',
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Files of an identity, PEM."""
+
+    certificate: Path
+    private_key: Path
+
+
+def credentials(directory: Path, name: str) -> Credentials:
+    """Say where somebody's files are; the callers' CA has the name `ca`."""
+    return Credentials(directory / f"{name}.pem", directory / f"{name}.key")
+
+
+def write_identities(directory: Path) -> str:
+    """Make everybody's certificates in a directory; return the callers of policy.toml."""
+    authority = certificate_authority("callers of a test site")
+    elsewhere = certificate_authority("callers of another site")
+    callers = {name: client_identity(authority, name) for name in _POLICY}
+    everybody = {
+        "ca": authority,
+        SERVER: server_identity(authority, "localhost", ["localhost"], ["127.0.0.1"]),
+        UNKNOWN: client_identity(authority, UNKNOWN),
+        STRANGER: client_identity(elsewhere, STRANGER),
+        **callers,
+    }
+    for name, identity in everybody.items():
+        _write(credentials(directory, name), identity)
+    return "".join(
+        f'[callers.{name}]\npublic_key_sha256 = "{callers[name].public_key_sha256}"\n{table}\n\n'
+        for name, table in _POLICY.items()
+    )
+
+
+def _write(files: Credentials, identity: Identity) -> None:
+    files.certificate.write_bytes(identity.certificate_pem)
+    files.private_key.touch(0o600)
+    files.private_key.write_bytes(identity.private_key_pem)

@@ -1,0 +1,1 @@
+"""The Token Key Service's rules, without HTTP and without PKCS#11."""

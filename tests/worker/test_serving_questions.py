@@ -1,0 +1,344 @@
+"""The worker over its socket: one answer for each question, and no word to who breaks the rules.
+
+Questions are written into a real socket before the worker reads it, which then works on
+until the other end is closed, as it is when the front ends.
+"""
+
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hsm.attributes import MASTER_KEY
+from hsm.errors import TokenLost
+from hsm.importing import destroy_key, import_key
+from hsm.keys import AES_128, KeyReference
+from hsm.module import TokenAddress
+from hsm.secret import Secret
+from hsm.token import Token, open_token
+from tests.site.batches import AES128
+from tests.site.channels import initialize_update
+from tests.softhsm.tokens import USER_PIN
+from tmsd.config.callers import Caller, Role
+from tmsd.config.policy import Policy
+from tmsd.errors import Code
+from tmsd.vault.framing import MAX_FRAME, FrameError, FrameReader, encode
+from tmsd.vault.messages import (
+    AnyAnswer,
+    AnyRequest,
+    Card,
+    ChallengeIssued,
+    ChannelOpened,
+    CommandsWrapped,
+    CryptogramVerified,
+    DescribeKeySet,
+    IssueChallenge,
+    KeySetDescribed,
+    MakeRandom,
+    OpenChannel,
+    Question,
+    RandomMade,
+    Refused,
+    Reply,
+    VerifyCryptogram,
+    WrapCommands,
+)
+from tmsd.worker.keyring import Keyring
+from tmsd.worker.serving import serve
+from tmsd.worker.tks import Context, now_ms
+
+TPS = "tps"
+OTHER = "other"
+GET_DATA = bytes.fromhex("80ca9f7f00")
+FAR_AWAY = 3600.0
+
+
+def policy() -> Policy:
+    """Return a policy of two callers, of which one may use the key set `aes128`."""
+    key_set: dict[str, Any] = {
+        "name": AES128.key_set,
+        "scp": "03",
+        "algorithm": AES128.algorithm,
+        "diversification": AES128.diversification,
+        "versions": {1: "active"},
+    }
+    callers = [
+        Caller(name=name, public_key_sha256=digit * 64, roles=(Role.TPS,), key_sets=key_sets)
+        for name, digit, key_sets in ((TPS, "a", (AES128.key_set,)), (OTHER, "b", ()))
+    ]
+    return Policy.model_validate(
+        {
+            "source": Path("policy.toml"),
+            "digest": "0" * 64,
+            "callers": {caller.name: caller for caller in callers},
+            "key_sets": {AES128.key_set: key_set},
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def context(hsm_token: Token, keyring: Keyring) -> Iterator[Context]:
+    """A worker's, over a real token with the master key of the batch."""
+    reference = KeyReference(AES128.key_set, 1)
+    import_key(hsm_token, reference, Secret(AES128.master), AES_128, MASTER_KEY)
+    yield Context(
+        token=hsm_token,
+        keyring=keyring,
+        policy=policy(),
+        channel_key_version=2,
+        challenge_key_version=2,
+        session_seconds=300,
+        challenge_seconds=60,
+        started=now_ms(),
+    )
+    destroy_key(hsm_token, reference)
+
+
+def question(number: int, request: AnyRequest, seconds: float = FAR_AWAY) -> bytes:
+    """Return the frame of a question that is waited for so long."""
+    return encode(Question(number, time.monotonic() + seconds, request))
+
+
+def answers_to(context: Context, written: bytes) -> list[Reply]:
+    """Let a worker read what was written, and return what it says until it ends."""
+    here, there = socket.socketpair()
+    with there:
+        with here:
+            there.sendall(written)
+            there.shutdown(socket.SHUT_WR)
+            serve(here, context)
+        received = b"".join(iter(lambda: there.recv(65536), b""))
+    return FrameReader(Reply).feed(received)
+
+
+def answer_to(context: Context, request: AnyRequest) -> AnyAnswer:
+    """Ask one question."""
+    (reply,) = answers_to(context, question(1, request))
+    return reply.answer
+
+
+def presented(context: Context) -> Card:
+    """Let a new card answer to a challenge that the worker issues."""
+    issued = answer_to(context, IssueChallenge(caller=TPS, length=8))
+    assert isinstance(issued, ChallengeIssued)
+    answer = initialize_update(AES128.card(), issued.host_challenge)
+    return Card(initialize_update=answer, ticket=issued.ticket)
+
+
+def open_channel(context: Context, card: Card) -> AnyAnswer:
+    """Ask for a channel with C-MAC and C-ENC."""
+    return answer_to(context, OpenChannel(TPS, AES128.key_set, card, 0x03))
+
+
+def opened_session(context: Context) -> bytes:
+    """Open a channel with a new card and return its session."""
+    opened = open_channel(context, presented(context))
+    assert isinstance(opened, ChannelOpened)
+    return opened.session
+
+
+def test_each_question_is_answered_once_in_order_by_its_number(context: Context) -> None:
+    numbers = [5, 3, 2**53 - 1, 4]
+    written = b"".join(question(n, MakeRandom(TPS, length=n % 16 + 1)) for n in numbers)
+
+    replies = answers_to(context, written)
+
+    assert [reply.number for reply in replies] == numbers
+    lengths = [len(r.answer.random) for r in replies if isinstance(r.answer, RandomMade)]
+    assert lengths == [n % 16 + 1 for n in numbers]
+
+
+def test_every_request_is_answered_in_its_own_kind(context: Context) -> None:
+    requests: list[AnyRequest] = [
+        IssueChallenge(TPS, length=16),
+        OpenChannel(TPS, AES128.key_set, presented(context), 0x01),
+        VerifyCryptogram(TPS, AES128.key_set, presented(context)),
+        WrapCommands(TPS, opened_session(context), [GET_DATA]),
+        MakeRandom(TPS, length=1),
+        DescribeKeySet(TPS, AES128.key_set),
+    ]
+
+    answers = [answer_to(context, request) for request in requests]
+
+    assert [type(answer) for answer in answers] == [
+        ChallengeIssued,
+        ChannelOpened,
+        CryptogramVerified,
+        CommandsWrapped,
+        RandomMade,
+        KeySetDescribed,
+    ]
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        (MAX_FRAME + 1).to_bytes(4, "big"),
+        b"\xff\xff\xff\xff",
+        b"\x00\x00\x00\x00",
+        b"\x00\x00\x00\x01\xc1",
+        b"\x00\x00\x00\x03\x93\x01\x02",
+        b"GET / HTTP/1.1\r\n\r\n",
+        encode(Reply(number=1, answer=RandomMade(random=b"x"))),
+    ],
+    ids=["oversize", "huge", "empty", "no msgpack", "too few", "http", "an answer"],
+)
+def test_what_is_no_question_ends_the_connection_unanswered(
+    context: Context, garbage: bytes
+) -> None:
+    here, there = socket.socketpair()
+    with there, here:
+        there.sendall(question(1, MakeRandom(TPS, length=1)))
+        there.sendall(garbage)
+
+        with pytest.raises(FrameError):
+            serve(here, context)
+
+
+def test_a_front_that_goes_away_ends_the_work_without_a_word(context: Context) -> None:
+    assert answers_to(context, b"") == []
+
+
+def test_a_frame_that_was_cut_off_ends_the_work_without_a_word(context: Context) -> None:
+    assert answers_to(context, question(1, MakeRandom(TPS, length=1))[:-1]) == []
+
+
+class TestTheDeadline:
+    def test_that_is_over_is_answered_with_overloaded(self, context: Context) -> None:
+        (reply,) = answers_to(context, question(7, MakeRandom(TPS, length=1), seconds=-0.001))
+
+        assert reply.number == 7
+        assert isinstance(reply.answer, Refused)
+        assert reply.answer.code is Code.OVERLOADED
+
+    def test_that_is_over_spares_the_token(
+        self, context: Context, fresh_token: TokenAddress
+    ) -> None:
+        with open_token(fresh_token, Secret(USER_PIN)) as token:
+            closed = replace(context, token=token)
+
+        (spared,) = answers_to(closed, question(1, MakeRandom(TPS, length=1), seconds=-1))
+
+        assert isinstance(spared.answer, Refused)
+        assert spared.answer.code is Code.OVERLOADED
+        with pytest.raises(TokenLost):
+            answers_to(closed, question(2, MakeRandom(TPS, length=1)))
+
+    def test_of_one_question_does_not_touch_the_next(self, context: Context) -> None:
+        late = question(1, MakeRandom(TPS, length=1), seconds=-1)
+        timely = question(2, MakeRandom(TPS, length=1))
+
+        first, second = answers_to(context, late + timely)
+
+        assert isinstance(first.answer, Refused)
+        assert isinstance(second.answer, RandomMade)
+
+
+def test_a_lost_token_is_told_to_who_asked_and_ends_the_work(
+    context: Context, fresh_token: TokenAddress
+) -> None:
+    with open_token(fresh_token, Secret(USER_PIN)) as token:
+        closed = replace(context, token=token)
+    here, there = socket.socketpair()
+    with there:
+        with here:
+            there.sendall(question(9, MakeRandom(TPS, length=1)))
+            with pytest.raises(TokenLost):
+                serve(here, closed)
+        (reply,) = FrameReader(Reply).feed(there.recv(65536))
+
+    assert reply.number == 9
+    assert isinstance(reply.answer, Refused)
+    assert reply.answer.code is Code.HSM_UNAVAILABLE
+
+
+class TestTheClock:
+    def test_ends_a_session(self, context: Context) -> None:
+        expired = opened_session(replace(context, session_seconds=0))
+
+        refused = answer_to(context, WrapCommands(TPS, expired, [GET_DATA]))
+
+        assert isinstance(refused, Refused)
+        assert (refused.code, refused.pointer) == (Code.SESSION_EXPIRED, "/session")
+
+    def test_is_not_stretched_by_using_a_session(self, context: Context) -> None:
+        brief = replace(context, session_seconds=1)
+        session = opened_session(brief)
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            wrapped = answer_to(brief, WrapCommands(TPS, session, [GET_DATA]))
+            if isinstance(wrapped, CommandsWrapped):
+                session = wrapped.session
+
+        refused = answer_to(brief, WrapCommands(TPS, session, [GET_DATA]))
+
+        assert isinstance(refused, Refused)
+        assert refused.code is Code.SESSION_EXPIRED
+
+    def test_ends_a_ticket(self, context: Context) -> None:
+        card = presented(replace(context, challenge_seconds=0))
+
+        refused = open_channel(context, card)
+
+        assert isinstance(refused, Refused)
+        assert (refused.code, refused.pointer) == (Code.CHALLENGE_NOT_ISSUED, "/card/challenge")
+
+    def test_of_the_start_ends_every_earlier_ticket(self, context: Context) -> None:
+        card = presented(context)
+        started_later = replace(context, started=now_ms() + 1)
+
+        refused = open_channel(started_later, card)
+
+        assert isinstance(refused, Refused)
+        assert refused.code is Code.CHALLENGE_NOT_ISSUED
+
+
+class TestTheFrontIsNotTrusted:
+    @pytest.mark.parametrize("caller", [OTHER, "nobody"])
+    def test_to_name_another_key_set_than_the_callers(self, context: Context, caller: str) -> None:
+        issued = answer_to(context, DescribeKeySet(caller, AES128.key_set))
+
+        assert isinstance(issued, Refused)
+        assert issued.code is (Code.KEY_SET_UNKNOWN if caller == OTHER else Code.CALLER_UNKNOWN)
+
+    def test_to_have_seen_a_challenge_issued(self, context: Context) -> None:
+        answer = initialize_update(AES128.card(), bytes(8))
+
+        refused = open_channel(context, Card(initialize_update=answer, host_challenge=bytes(8)))
+
+        assert isinstance(refused, Refused)
+        assert refused.code is Code.CHALLENGE_NOT_ISSUED
+
+    def test_to_hand_a_session_to_another_caller(self, context: Context) -> None:
+        session = opened_session(context)
+
+        refused = answer_to(context, WrapCommands(OTHER, session, [GET_DATA]))
+
+        assert isinstance(refused, Refused)
+        assert refused.code is Code.SESSION_FOREIGN
+
+    def test_to_keep_put_key_from_the_card(self, context: Context) -> None:
+        session = opened_session(context)
+
+        refused = answer_to(context, WrapCommands(TPS, session, [bytes.fromhex("80d8018100")]))
+
+        assert isinstance(refused, Refused)
+        assert (refused.code, refused.pointer) == (Code.COMMAND_NOT_ALLOWED, "/apdus/0")
+
+    def test_to_know_who_may_use_a_key_set_for_as_long_as_a_session_lives(
+        self, context: Context
+    ) -> None:
+        session = opened_session(context)
+        tps = context.policy.callers[TPS].model_copy(update={"key_sets": ()})
+        without = context.policy.model_copy(update={"callers": {TPS: tps}})
+
+        refused = answer_to(
+            replace(context, policy=without), WrapCommands(TPS, session, [GET_DATA])
+        )
+
+        assert isinstance(refused, Refused)
+        assert refused.code is Code.KEY_SET_UNKNOWN
