@@ -18,7 +18,7 @@ VPCD_DEFAULT_PORT = 35963
 @click.option(
     "--memory",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="File that keeps sequence counters and stored data over restarts.",
+    help="File that keeps keys, sequence counters and stored data over restarts.",
 )
 def main(profile: Path, port: int, memory: Path | None) -> None:
     """Put a card of PROFILE (JSON, see personalisation.py) into a virtual reader."""

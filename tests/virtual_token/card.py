@@ -4,6 +4,10 @@ CS231 chapters 10 and 11. Two rules govern a session and are kept to the letter 
 AmdD 5.6): a command with less protection than the security level, or with wrong protection,
 is refused and *aborts* the session; an aborted session refuses everything until INITIALIZE
 UPDATE, SELECT or a reset *terminates* it.
+
+PROVE PRESENCE is nobody's standard. It stands in for the proof that a token's applet gives
+when it makes a key pair: a server encrypts 16 bytes that it alone knows under the card's data
+encryption key, and the card that can say what they are is the one that holds that key.
 """
 
 import secrets
@@ -12,12 +16,13 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import xor
 
-from tests.virtual_token import data_objects, tlv
+from tests.virtual_token import data_objects, put_key, tlv
 from tests.virtual_token.apdu import Command, Refusal, StatusWord, response
 from tests.virtual_token.channel import C_MAC, R_MAC, Channel, Handshake, Initiation
+from tests.virtual_token.keyring import KeyGroup, Keyring
 from tests.virtual_token.memory import NonVolatileMemory, SequenceCounter
 from tests.virtual_token.personalisation import CardProfile
-from tests.virtual_token.protocols import PROTOCOLS
+from tests.virtual_token.protocols import PROTOCOLS, is_complete
 
 SELECT = 0xA4
 INITIALIZE_UPDATE = 0x50
@@ -25,6 +30,8 @@ EXTERNAL_AUTHENTICATE = 0x82
 GET_DATA = 0xCA
 STORE_DATA = 0xE2
 GET_STATUS = 0xF2
+PUT_KEY = 0xD8
+PROVE_PRESENCE = 0x0E  # 80 or 84, P1 and P2 00, 16 bytes; answers with the 16 bytes decrypted
 
 ISO, GLOBALPLATFORM, SECURE_MESSAGING = 0x00, 0x80, 0x04  # CS231 table 11-11
 PROTECTED = GLOBALPLATFORM | SECURE_MESSAGING
@@ -76,15 +83,18 @@ class Card:
         random: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         self.profile = profile
-        self._protocol = PROTOCOLS[profile.scp]
+        self._memory = memory or NonVolatileMemory()
         self._random = random
-        self._counter = SequenceCounter(
-            memory or NonVolatileMemory(), profile.key_version, self._protocol.COUNTER_LENGTH
-        )
         self._handshake: Handshake | None = None
         self._channel: Channel | None = None
+        self._session_keys: KeyGroup | None = None  # of the handshake, then of the channel
         self._aborted = False
         self._blocks: list[bytes] = []
+
+    @property
+    def keyring(self) -> Keyring:
+        """The keys on the card: those of its personalisation until PUT KEY changes them."""
+        return self._memory.keyring or self.profile.keyring
 
     def reset(self) -> None:
         """Forget all that does not survive a reset or a loss of power."""
@@ -156,6 +166,7 @@ class Card:
     def _terminate_session(self) -> None:
         self._handshake = None
         self._channel = None
+        self._session_keys = None
         self._aborted = False
         self._blocks = []
 
@@ -174,29 +185,41 @@ class Card:
         return data_objects.file_control_information(self.profile.aid)
 
     def _initialize_update(self, command: Command) -> bytes:
-        """CS231 E.5.1, AmdD 7.1.1. The attempt alone terminates a session."""
+        """CS211 D.4.1, CS231 E.5.1, AmdD 7.1.1. The attempt alone terminates a session."""
         self._terminate_session()
         if command.p2 != 0x00:
             raise Refusal(StatusWord.INCORRECT_P1_P2)
-        if len(command.data) != 8:
-            raise Refusal(StatusWord.WRONG_LENGTH)
-        keys = self.profile.keys
-        if command.p1 not in (0x00, keys.version):
+        keys = next(
+            (
+                group
+                for group in self.keyring.groups
+                if command.p1 in (0x00, group.version) and is_complete(group)
+            ),
+            None,
+        )
+        if keys is None:
             raise Refusal(StatusWord.REFERENCED_DATA_NOT_FOUND)
-        self._handshake = self._protocol.initialize_update(
+        protocol = PROTOCOLS[keys.scp]
+        if len(command.data) != protocol.challenge_length(keys.i):
+            raise Refusal(StatusWord.WRONG_LENGTH)
+        self._session_keys = keys
+        self._handshake = protocol.initialize_update(
             Initiation(
                 host_challenge=command.data,
-                keys=keys,
-                i=self.profile.i,
+                keys=keys.key_set(),
+                i=keys.i,
                 kdd=self.profile.kdd,
                 aid=self.profile.aid,
-                counter=self._counter,
+                counter=self._counter(keys),
                 random=self._random,
                 minimum_level=self.profile.minimum_level,
                 encrypted_empty_accepted=self.profile.encrypted_empty_accepted,
             )
         )
         return self._handshake.answer
+
+    def _counter(self, keys: KeyGroup) -> SequenceCounter:
+        return SequenceCounter(self._memory, keys.version, PROTOCOLS[keys.scp].COUNTER_LENGTH)
 
     def _external_authenticate(self, command: Command) -> bytes:
         """CS231 E.5.2, AmdD 7.1.2. After a failure only INITIALIZE UPDATE helps."""
@@ -212,9 +235,12 @@ class Card:
             raise Refusal(StatusWord.INCORRECT_VALUES_IN_DATA)
         tag = command.p1 << 8 | command.p2
         if tag in data_objects.COMPUTED:
-            value = data_objects.computed(tag, self.profile, self._counter)
+            keyring = self.keyring
+            value = data_objects.computed(
+                tag, self.profile.production_data, keyring, self._counter(keyring.groups[0])
+            )
         else:
-            value = self._counter.memory.data_object(tag)
+            value = self._memory.data_object(tag)
         if value is None:
             raise Refusal(StatusWord.REFERENCED_DATA_NOT_FOUND)
         return value if command.cla == ISO else tlv.encode(tag, value)
@@ -258,13 +284,46 @@ class Card:
             raise Refusal(StatusWord.INCORRECT_VALUES_IN_DATA)
         if any(len(stored.encode()) > LARGEST_OBJECT for stored in objects):
             raise Refusal(StatusWord.NOT_ENOUGH_MEMORY)
-        self._counter.memory.store({stored.tag: stored.value for stored in objects})
+        self._memory.store({stored.tag: stored.value for stored in objects})
+
+    def _put_key(self, command: Command) -> bytes:
+        """CS231 11.8; over a channel with C-MAC, which is more than table 11-2 asks for."""
+        channel, session = self._require_c_mac()
+        if command.expected not in (None, 256):
+            raise Refusal(StatusWord.WRONG_LENGTH)
+        new = put_key.read(command, channel.dek)
+        before = self.keyring
+        after = put_key.put(
+            before, command.p1, new, session=session, upgrade_i=self.profile.upgrade_i
+        )
+        restarts = put_key.restarts_counter(before, new, after)
+        self._memory.store_keys(after, restarted=new.version if restarts else None)
+        return new.confirmation
+
+    def _prove_presence(self, command: Command) -> bytes:
+        """Decrypt 16 bytes under the data encryption key: see the head of this module."""
+        channel, _ = self._require_c_mac()
+        if (command.p1, command.p2) != (0x00, 0x00):
+            raise Refusal(StatusWord.INCORRECT_P1_P2)
+        if len(command.data) != 16:
+            raise Refusal(StatusWord.WRONG_LENGTH)
+        return channel.dek.decrypt(command.data)
+
+    def _require_c_mac(self) -> tuple[Channel, KeyGroup]:
+        """Return the channel and the keys it was opened with; 6982 where it has no C-MAC."""
+        if self._channel is None or self._session_keys is None or not self._channel.level & C_MAC:
+            raise Refusal(StatusWord.SECURITY_STATUS_NOT_SATISFIED)
+        return self._channel, self._session_keys
 
 
 INSTRUCTIONS = {
     GET_DATA: Instruction(Card._get_data, frozenset({ISO, GLOBALPLATFORM}), needs_session=False),
     GET_STATUS: Instruction(Card._get_status, frozenset({GLOBALPLATFORM}), needs_session=True),
     STORE_DATA: Instruction(Card._store_data, frozenset({GLOBALPLATFORM}), needs_session=True),
+    PUT_KEY: Instruction(Card._put_key, frozenset({GLOBALPLATFORM}), needs_session=True),
+    PROVE_PRESENCE: Instruction(
+        Card._prove_presence, frozenset({GLOBALPLATFORM}), needs_session=True
+    ),
     # These exist in one class only, in which they never come this way: 6E00, not 6D00.
     SELECT: Instruction(Card._select, frozenset(), needs_session=False),
     INITIALIZE_UPDATE: Instruction(Card._initialize_update, frozenset(), needs_session=False),

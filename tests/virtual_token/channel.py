@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tests.virtual_token.apdu import Command, Refusal, StatusWord
+from tests.virtual_token.dek import DataEncryptionKey
 from tests.virtual_token.keys import KeySet
 from tests.virtual_token.memory import SequenceCounter
 
@@ -19,8 +20,7 @@ C_DECRYPTION = 0x02
 R_MAC = 0x10
 R_ENCRYPTION = 0x20
 
-MAC_LENGTH = 8
-CRYPTOGRAM_LENGTH = 8
+MAC_LENGTH = 8  # of SCP01 and SCP02, and of the cryptograms before it
 
 
 class Channel(Protocol):
@@ -29,6 +29,10 @@ class Channel(Protocol):
     @property
     def level(self) -> int:
         """The current security level."""
+
+    @property
+    def dek(self) -> DataEncryptionKey:
+        """What sensitive data come encrypted under, besides the channel's own protection."""
 
     def unwrap(self, command: Command) -> Command:
         """Check and remove the command's protection; its class loses the messaging bit.
@@ -60,7 +64,7 @@ class Handshake(Protocol):
 class Initiation:
     """All that a protocol needs to answer INITIALIZE UPDATE."""
 
-    host_challenge: bytes  # 8 bytes
+    host_challenge: bytes  # 8 bytes, or 16
     keys: KeySet
     i: int  # the protocol's implementation options
     kdd: bytes  # 10 bytes
@@ -71,8 +75,18 @@ class Initiation:
     encrypted_empty_accepted: bool
 
 
+def is_error(status_word: int) -> bool:
+    """Tell an error from success and from the warnings 62xx and 63xx: CS231 11.1.3."""
+    return status_word != StatusWord.OK and status_word >> 8 not in (0x62, 0x63)
+
+
+def on_basic_channel(cla: int) -> int:
+    """Return a class without its logical channel number, 0 to 3: no MAC covers it."""
+    return cla & ~0x03
+
+
 def read_external_authenticate(
-    command: Command, levels: frozenset[int], minimum_level: int
+    command: Command, levels: frozenset[int], minimum_level: int, length: int = MAC_LENGTH
 ) -> tuple[bytes, bytes]:
     """Check the form of EXTERNAL AUTHENTICATE: CS231 E.5.2, AmdD 7.1.2.
 
@@ -80,13 +94,13 @@ def read_external_authenticate(
     protection that the card insists on.
 
     Returns:
-        The host cryptogram and the C-MAC, 8 bytes each.
+        The host cryptogram and the C-MAC, `length` bytes each.
 
     Raises:
         Refusal: 6A86 for the level or P2, 6700 for the length or an Le.
     """
     if command.p1 not in levels or command.p1 & minimum_level != minimum_level or command.p2:
         raise Refusal(StatusWord.INCORRECT_P1_P2)
-    if len(command.data) != CRYPTOGRAM_LENGTH + MAC_LENGTH or command.expected is not None:
+    if len(command.data) != 2 * length or command.expected is not None:
         raise Refusal(StatusWord.WRONG_LENGTH)
-    return command.data[:CRYPTOGRAM_LENGTH], command.data[CRYPTOGRAM_LENGTH:]
+    return command.data[:length], command.data[length:]

@@ -33,6 +33,11 @@ def des3_ecb_encrypt(key: bytes, data: bytes) -> bytes:
     return _encrypt(_des3(key), ECB(), data)  # noqa: S305 - CS231 B.1.1 names ECB
 
 
+def des3_ecb_decrypt(key: bytes, data: bytes) -> bytes:
+    """Decrypt whole 8-byte blocks under a 16-byte key."""
+    return _decrypt(_des3(key), ECB(), data)  # noqa: S305 - CS231 E.4.7 names ECB
+
+
 def des3_cbc_encrypt(key: bytes, data: bytes, icv: bytes = bytes(8)) -> bytes:
     """Encrypt whole 8-byte blocks under a 16-byte key."""
     return _encrypt(_des3(key), CBC(icv), data)
@@ -48,9 +53,9 @@ def des_cbc_encrypt(key: bytes, data: bytes, icv: bytes = bytes(8)) -> bytes:
     return _encrypt(TripleDES(key * 3), CBC(icv), data)
 
 
-def des3_mac(key: bytes, data: bytes) -> bytes:
+def des3_mac(key: bytes, data: bytes, icv: bytes = bytes(8)) -> bytes:
     """Return the 8-byte full triple DES MAC over padded `data` (CS231 B.1.2.1)."""
-    return des3_cbc_encrypt(key, pad80(data, 8))[-8:]
+    return des3_cbc_encrypt(key, pad80(data, 8), icv)[-8:]
 
 
 def retail_mac(key: bytes, data: bytes, icv: bytes = bytes(8)) -> bytes:

@@ -1,9 +1,8 @@
 """What GET DATA, GET STATUS and SELECT say about the card: CS231 11.3, 11.4, 11.9, H.2."""
 
 from tests.virtual_token import tlv
-from tests.virtual_token.keys import DEK, ENC, MAC
+from tests.virtual_token.keyring import Keyring
 from tests.virtual_token.memory import SequenceCounter
-from tests.virtual_token.personalisation import CardProfile
 from tests.virtual_token.protocols import PROTOCOLS
 
 PRODUCTION_DATA = 0x9F7F
@@ -20,15 +19,21 @@ _SECURED = 0x0F  # life cycle state of the card, CS231 table 11-6
 _ISSUER_PRIVILEGES = bytes.fromhex("9EFE80")
 
 
-def computed(tag: int, profile: CardProfile, counter: SequenceCounter) -> bytes | None:
-    """Return the value of a data object in `COMPUTED`, or None where the card has none."""
+def computed(
+    tag: int, production_data: bytes, keyring: Keyring, counter: SequenceCounter
+) -> bytes | None:
+    """Return the value of a data object in `COMPUTED`, or None where the card has none.
+
+    `counter` is that of the first key version, which CS231 calls the default one.
+    """
     if tag == PRODUCTION_DATA:
-        return profile.production_data
+        return production_data
     if tag == CARD_DATA:
-        return _card_recognition_data(profile)
+        return _card_recognition_data(keyring)
     if tag == KEY_INFORMATION:
-        return _key_information(profile)
-    return counter.value if PROTOCOLS[profile.scp].counts_sessions(profile.i) else None
+        return _key_information(keyring)
+    default = keyring.groups[0]
+    return counter.value if PROTOCOLS[default.scp].counts_sessions(default.i) else None
 
 
 def file_control_information(aid: bytes) -> bytes:
@@ -47,23 +52,24 @@ def issuer_security_domain_status(aid: bytes) -> bytes:
     )
 
 
-def _card_recognition_data(profile: CardProfile) -> bytes:
-    """CS231 table H-1: specification 2.3.1, identified by IIN and CIN, protocol and i."""
+def _card_recognition_data(keyring: Keyring) -> bytes:
+    """CS231 table H-1: specification 2.3.1, identified by IIN and CIN, protocols and their i."""
+    protocols = dict.fromkeys((group.scp, group.i) for group in keyring.groups)
     return tlv.encode(
         0x73,
         _oid(1),
         tlv.encode(0x60, _oid(2, 2, 3, 1)),
         tlv.encode(0x63, _oid(3)),
-        tlv.encode(0x64, _oid(4, profile.scp, profile.i)),
+        *(tlv.encode(0x64, _oid(4, scp, i)) for scp, i in protocols),
     )
 
 
-def _key_information(profile: CardProfile) -> bytes:
+def _key_information(keyring: Keyring) -> bytes:
     """CS231 table 11-28: identifier, version, type and length of each key."""
-    key_type = PROTOCOLS[profile.scp].KEY_TYPE
     return b"".join(
-        tlv.encode(0xC0, bytes([identifier, profile.key_version, key_type, len(profile.enc)]))
-        for identifier in (ENC, MAC, DEK)
+        tlv.encode(0xC0, bytes([identifier, group.version, key.key_type, len(key.value)]))
+        for group in keyring.groups
+        for identifier, key in group.keys.items()
     )
 
 

@@ -1,20 +1,27 @@
 """Cards that misbehave: what a host must survive, around a `Token` that behaves.
 
-Each is a token itself and can be inserted, or wrapped again.
+Each is a token itself and can be inserted, or wrapped again; but for `PowerLossMemory`, which
+goes into a card.
 """
 
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from tests.virtual_token.apdu import StatusWord
 from tests.virtual_token.card import INITIALIZE_UPDATE
+from tests.virtual_token.keyring import Keyring
+from tests.virtual_token.memory import NonVolatileMemory
 from tests.virtual_token.personalisation import CardProfile
 from tests.virtual_token.vpcd import Token, TornOut
 
 
 def with_wrong_keys(profile: CardProfile) -> CardProfile:
-    """Return the same card with other static keys: its cryptograms verify for nobody."""
+    """Return the same card with other static keys: its cryptograms verify for nobody.
+
+    A key that the card does not have, as beside a base key, it does not get either.
+    """
     enc, mac, dek = (
         secrets.token_bytes(len(key)) for key in (profile.enc, profile.mac, profile.dek)
     )
@@ -111,6 +118,32 @@ class VanishingCard:
         if apdu[1:2] == bytes([self.instruction]):
             raise TornOut(f"in mid-APDU, instruction {self.instruction:02X}")
         return self.token.transmit(apdu)
+
+
+class PowerLossMemory(NonVolatileMemory):
+    """Loses power at the first PUT KEY, once, and so takes its card out without an answer.
+
+    The command was right and the card about to obey. Put the card back (or `reset` it) to find
+    out which keys it has.
+
+    Args:
+        path: see `NonVolatileMemory`.
+        after_storing: whether the new keys are in the card by then, or the old ones still.
+    """
+
+    def __init__(self, path: Path | None = None, *, after_storing: bool) -> None:
+        super().__init__(path)
+        self._after_storing = after_storing
+        self._fails_next = True
+
+    def store_keys(self, keyring: Keyring, *, restarted: int | None) -> None:
+        """Store, but for the first time."""
+        loses_power, self._fails_next = self._fails_next, False
+        if loses_power and not self._after_storing:
+            raise TornOut("before its new keys were stored")
+        super().store_keys(keyring, restarted=restarted)
+        if loses_power:
+            raise TornOut("after its new keys were stored, before it answered")
 
 
 def _is_initialize_update(apdu: bytes) -> bool:

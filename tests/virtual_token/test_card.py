@@ -9,7 +9,8 @@ from tests.virtual_token import tlv
 from tests.virtual_token.card import Card
 from tests.virtual_token.memory import NonVolatileMemory
 from tests.virtual_token.personalisation import CardProfile, personalise
-from tests.virtual_token.traces import SCP02, SCP03, Trace
+from tests.virtual_token.protocols import PROTOCOLS
+from tests.virtual_token.traces import GENERATED, SCP01, SCP02, SCP03, Trace
 
 KDD = bytes.fromhex("47905037727197000074")
 MASTER = bytes.fromhex("404142434445464748494A4B4C4D4E4F")
@@ -18,14 +19,26 @@ OK = bytes.fromhex("9000")
 MAC_ONLY = SCP02["pysim-scp02-cmac"]
 ENCRYPTED = SCP03["kaoh-scp03-get_status_enc_mac"]
 R_PROTECTED = SCP03["pysim-SCP03_Test_AES192_33"]
-both = pytest.mark.parametrize("trace", [MAC_ONLY, ENCRYPTED, R_PROTECTED], ids=lambda t: t.name)
+each_kind = pytest.mark.parametrize(
+    "trace",
+    [
+        MAC_ONLY,
+        ENCRYPTED,
+        R_PROTECTED,
+        SCP01["kaoh-scp01-install"],
+        GENERATED["gen-scp01-i15-trace-03"],
+        GENERATED["gen-scp02-i75-trace-13"],
+        GENERATED["gen-s16-aes256-trace-33"],
+    ],
+    ids=lambda trace: trace.name,
+)
 
 
 def profile(scp: int = 3, i: int = 0x70, minimum_level: int = 0x01) -> CardProfile:
     return personalise(
         MASTER,
         KDD,
-        diversification="visa2" if scp == 2 else "kdf3",
+        diversification="kdf3" if scp == 3 else "visa2",
         scp=scp,
         i=i,
         key_version=0x30,
@@ -142,7 +155,7 @@ def test_class_00_returns_the_value_of_a_data_object_without_its_tag() -> None:
     assert send(card, "80CA00E000")[4:] == send(card, "00CA00E000")
 
 
-@both
+@each_kind
 def test_a_published_session_opens_on_the_whole_card(trace: Trace) -> None:
     card = trace.opened()
 
@@ -160,7 +173,7 @@ def test_get_status_inside_a_session_describes_the_issuer_security_domain() -> N
     assert answers[3] == "E3134F08A0000001510000009F70010FC5039EFE809000"
 
 
-@both
+@each_kind
 def test_a_replayed_command_aborts_the_session_for_good(trace: Trace) -> None:
     card = trace.opened()
     first, second = trace.steps[0].protected, trace.steps[1].protected
@@ -172,14 +185,14 @@ def test_a_replayed_command_aborts_the_session_for_good(trace: Trace) -> None:
     assert send(card, "84820100100000000000000000" + "00" * 8) == "6982"
 
 
-@both
+@each_kind
 def test_a_skipped_command_aborts_the_session(trace: Trace) -> None:
     card = trace.opened()
 
     assert card.transmit(trace.steps[1].protected).hex() == "6988"
 
 
-@both
+@each_kind
 @pytest.mark.parametrize("apdu", ["80CA9F7F00", "80F28002024F0000", "80E40000", "00C0000000"])
 def test_a_command_without_protection_aborts_the_session(trace: Trace, apdu: str) -> None:
     card = trace.opened()
@@ -188,7 +201,7 @@ def test_a_command_without_protection_aborts_the_session(trace: Trace, apdu: str
     assert card.transmit(trace.steps[0].protected).hex() == "6982"
 
 
-@both
+@each_kind
 @pytest.mark.parametrize("apdu", ["00A4040000", "8050000008FFFFFFFFFFFFFFFF00", "8050FF0000"])
 def test_select_and_every_attempt_at_initialize_update_end_a_session(
     trace: Trace, apdu: str
@@ -200,7 +213,7 @@ def test_select_and_every_attempt_at_initialize_update_end_a_session(
     assert send(card, "80CA9F7F00").endswith("9000")  # ended, not aborted
 
 
-@both
+@each_kind
 def test_a_reset_ends_a_session_and_an_aborted_one(trace: Trace) -> None:
     card = trace.opened()
     send(card, "80CA9F7F00")
@@ -210,7 +223,7 @@ def test_a_reset_ends_a_session_and_an_aborted_one(trace: Trace) -> None:
     assert card.transmit(trace.steps[0].protected).hex() == "6982"
 
 
-@both
+@each_kind
 def test_external_authenticate_is_not_taken_twice(trace: Trace) -> None:
     card = trace.card()
     card.transmit(trace.initialize_update)
@@ -220,48 +233,82 @@ def test_external_authenticate_is_not_taken_twice(trace: Trace) -> None:
     assert card.transmit(trace.external_authenticate).hex() == "6985"
 
 
-@both
+@each_kind
 def test_external_authenticate_of_an_older_session_is_refused(trace: Trace) -> None:
     card = trace.card()
     card.transmit(trace.initialize_update)
-    send(card, "80500000080101010101010101")
+    length = len(trace.host_challenge)
+    card.transmit(bytes.fromhex("80500000") + bytes([length]) + b"\x01" * length)
 
     assert card.transmit(trace.external_authenticate).hex() == "6300"
 
 
+PLAIN = {0x01, 0x03}
+R_MACED = {0x11, 0x13}
+R_ENCRYPTED = {0x33}
+
+
 @pytest.mark.parametrize(
-    ("i", "refused"),
+    ("scp", "i", "offered"),
     [
-        (0x00, {0x00, 0x11, 0x13, 0x33}),
-        (0x10, {0x00, 0x02, 0x11, 0x13, 0x33}),
-        (0x30, {0x00, 0x10, 0x30, 0x33}),
-        (0x70, {0x00, 0x02, 0x31, 0x32, 0x83}),
+        *((1, i, PLAIN) for i in (0x05, 0x15)),
+        *((2, i, PLAIN) for i in (0x04, 0x05, 0x14, 0x15, 0x54, 0x55)),
+        *((2, i, PLAIN | R_MACED) for i in (0x34, 0x35, 0x74, 0x75)),
+        *((3, i, PLAIN) for i in (0x00, 0x01, 0x10, 0x11)),
+        *((3, i, PLAIN | R_MACED) for i in (0x20, 0x21, 0x30, 0x31)),
+        *((3, i, PLAIN | R_MACED | R_ENCRYPTED) for i in (0x60, 0x61, 0x70, 0x71)),
     ],
 )
-def test_scp03_refuses_levels_that_its_options_do_not_offer(i: int, refused: set[int]) -> None:
-    _refuses_levels(profile(3, i), refused)
-
-
-@pytest.mark.parametrize("i", [0x15, 0x55])
-def test_scp02_refuses_levels_that_its_options_do_not_offer(i: int) -> None:
-    _refuses_levels(profile(2, i), {0x00, 0x02, 0x10, 0x11, 0x13, 0x33})
+def test_the_card_offers_the_levels_of_its_options_and_no_other(
+    scp: int, i: int, offered: set[int]
+) -> None:
+    assert offered_levels(profile(scp, i)) == offered
+    assert offered_levels(profile(scp, i, minimum_level=0x00)) == offered | {0x00}
 
 
 def test_a_card_may_insist_on_encryption() -> None:
-    _refuses_levels(profile(3, 0x70, minimum_level=0x03), {0x00, 0x01, 0x11})
+    assert offered_levels(profile(3, 0x70, minimum_level=0x03)) == {0x03, 0x13, 0x33}
 
 
-def _refuses_levels(card_profile: CardProfile, refused: set[int]) -> None:
+def offered_levels(card_profile: CardProfile) -> set[int]:
+    """Return the levels that lead on to the cryptogram; all others are 6A86."""
     card = Card(card_profile)
+    length = PROTOCOLS[card_profile.scp].challenge_length(card_profile.i)
+    initialize_update = bytes.fromhex("80500000") + bytes([length, *range(length)])
+    answers = {}
     for level in range(0x100):
-        send(card, "80500000080001020304050607")
-        answer = send(card, f"8482{level:02X}0010" + "00" * 16)
-        offered = answer == "6300"  # a level the card knows leads on to the cryptogram
-        assert offered or answer == "6A86"
-        if level in refused:
-            assert not offered
-    send(card, "80500000080001020304050607")
-    assert send(card, "8482030010" + "00" * 16) == "6300"
+        assert card.transmit(initialize_update).endswith(OK)
+        answers[level] = send(card, f"8482{level:02X}00{2 * length:02X}" + "00" * 2 * length)
+    assert set(answers.values()) == {"6300", "6A86"}
+    return {level for level, answer in answers.items() if answer == "6300"}
+
+
+@pytest.mark.parametrize(("i", "right", "wrong"), [(0x70, 8, 16), (0x71, 16, 8), (0x60, 8, 0)])
+def test_a_host_challenge_has_the_length_of_the_card_s_mode(i: int, right: int, wrong: int) -> None:
+    card = Card(profile(3, i))
+
+    assert len(card.transmit(challenge(right))) == {0x60: 29, 0x70: 32, 0x71: 48}[i] + 2
+    assert card.transmit(challenge(wrong)).hex() == "6700"
+
+
+def challenge(length: int) -> bytes:
+    return bytes.fromhex("80500000") + (bytes([length, *range(length)]) if length else b"\x00")
+
+
+def test_scp01_has_no_sequence_counter() -> None:
+    card = Card(profile(1, 0x15))
+    answers = {card.transmit(challenge(8)) for _ in range(3)}
+
+    assert {len(answer) for answer in answers} == {28 + 2}
+    assert {answer[10:12].hex() for answer in answers} == {"3001"}
+    assert len(answers) == 3
+    assert send(card, "80CA00C100") == "6A88"
+
+
+def test_a_card_with_a_base_key_has_one_key() -> None:
+    card = Card(profile(2, 0x14))
+
+    assert send(card, "80CA00E000") == "E006C004013080109000"
 
 
 def test_a_session_without_secure_messaging_opens_where_the_profile_allows_it() -> None:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from yubikit.core.smartcard import ApduError
+from yubikit.core.smartcard.scp import KeyRef, StaticKeys
 from yubikit.securitydomain import SecurityDomainSession
 
 from tests.virtual_token import tlv
@@ -101,6 +102,21 @@ def test_the_host_reads_key_information_and_card_recognition_data() -> None:
         bytes([identifier, 0x30]): {0x88: 16} for identifier in (1, 2, 3)
     }
     assert session.get_card_recognition_data().hex().endswith("06092a864886fc6b040370")
+
+
+@pytest.mark.parametrize("replaced", [0x00, 0x30])
+def test_the_host_s_new_keys_open_the_next_session(replaced: int) -> None:
+    card = Card(profile())
+    session = SecurityDomainSession(Transmitter(card.transmit))
+    session.authenticate(scp03_keys(card.profile))
+    enc, mac, dek = (bytes([n]) * 16 for n in (1, 2, 3))
+
+    session.put_key(KeyRef(0x01, 0x31), StaticKeys(enc, mac, dek), replaced)
+    changed = replace(card.profile, key_version=0x31, enc=enc, mac=mac, dek=dek)
+    open_session(card.transmit, changed)
+    assert [group.version for group in card.keyring.groups] == (
+        [0x31] if replaced else [0x30, 0x31]
+    )
 
 
 def test_the_host_turns_down_a_card_with_wrong_keys() -> None:

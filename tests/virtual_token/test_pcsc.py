@@ -10,12 +10,15 @@ from yubikit.core.smartcard import ApduError
 from tests.virtual_token import pcscd as pcscd_module
 from tests.virtual_token import tlv
 from tests.virtual_token.card import INITIALIZE_UPDATE, Card
-from tests.virtual_token.faults import VanishingCard
+from tests.virtual_token.changeover import new_keys, profile, put_key
+from tests.virtual_token.faults import PowerLossMemory, VanishingCard
 from tests.virtual_token.fixtures import InsertCard
 from tests.virtual_token.host import GET_DATA, STORE_DATA, open_session, over_pcsc
+from tests.virtual_token.keyring import AES, KeyGroup
 from tests.virtual_token.memory import NonVolatileMemory
 from tests.virtual_token.pcscd import PcscdError, PrivatePcscd, private_pcscd
 from tests.virtual_token.personalisation import personalise
+from tests.virtual_token.terminal import open_session as open_channel
 from tests.virtual_token.traces import SCP02, SCP03, Trace
 
 PROFILE = personalise(
@@ -93,6 +96,19 @@ def test_a_card_torn_out_in_mid_command_is_an_error_for_the_program(
     assert transmit(bytes.fromhex("00A4040000")).endswith(b"\x90\x00")
     with pytest.raises(CardConnectionException):
         transmit(bytes.fromhex("8050000008") + bytes(8))
+
+
+def test_a_card_torn_out_at_put_key_is_back_with_its_new_keys_and_their_protocol(
+    insert_card: InsertCard,
+) -> None:
+    card = Card(profile(2, 0x15, upgrade_i=0x71), PowerLossMemory(after_storing=True))
+    session = open_channel(over_pcsc(insert_card(card)), card.keyring.groups[0], 0x03)
+    with pytest.raises(CardConnectionException):
+        session.send(put_key(session, "0181", 2, new_keys(32, AES)))
+
+    transmit = over_pcsc(insert_card(card))
+    again = open_channel(transmit, KeyGroup(2, 3, 0x71, new_keys(32, AES)), 0x33)
+    assert again.send_hex("80F28002024F00") == "E3134F08A0000001510000009F70010FC5039EFE809000"
 
 
 def test_a_private_daemon_stops_and_leaves_nothing() -> None:

@@ -1,18 +1,21 @@
-"""Published traces of secure channels, and the cards that would have answered so.
+"""Traces of secure channels, and the cards that would have answered so.
 
-tests/vectors/card_scp02_traces.json and card_scp03_traces.json; each entry says its source.
+tests/vectors/card_scp01_traces.json, card_scp02_traces.json and card_scp03_traces.json are
+published; each entry says by whom. For what nobody has published (ICV encryption in SCP01,
+R-MAC in SCP02, S16 in SCP03) card_generated_traces.json has what this project computed apart
+from the card; that shows agreement, and no more.
 """
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.virtual_token.card import Card
 from tests.virtual_token.channel import Initiation
-from tests.virtual_token.keys import KeySet
+from tests.virtual_token.keys import KeySet, diversify
 from tests.virtual_token.memory import NonVolatileMemory, SequenceCounter
-from tests.virtual_token.personalisation import CardProfile
+from tests.virtual_token.personalisation import ISSUER_SECURITY_DOMAIN, CardProfile
 from tests.virtual_token.protocols import PROTOCOLS
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -52,7 +55,8 @@ class Trace:
     @property
     def initialize_update(self) -> bytes:
         """The command that the answer answers."""
-        return bytes.fromhex("8050000008") + self.host_challenge + b"\x00"
+        length = bytes([len(self.host_challenge)])
+        return bytes.fromhex("80500000") + length + self.host_challenge + b"\x00"
 
     @property
     def level(self) -> int:
@@ -62,16 +66,17 @@ class Trace:
     def memory(self) -> NonVolatileMemory:
         """Return the memory as it was before INITIALIZE UPDATE."""
         memory = NonVolatileMemory()
-        # SCP02 answers with the counter as it stands; SCP03 increments first.
-        counter = self.answer[12:14] if self.scp == 2 else self.answer[29:32]
-        memory.set_counter(self.answer[10], int.from_bytes(counter) - (self.scp == 3))
+        if PROTOCOLS[self.scp].counts_sessions(self.i):
+            # SCP02 answers with the counter as it stands; SCP03 increments first.
+            counter = self.answer[12:14] if self.scp == 2 else self.answer[-3:]
+            memory.set_counter(self.answer[10], int.from_bytes(counter) - (self.scp == 3))
         return memory
 
     def random(self, length: int) -> bytes:
         """Return the card challenge: what the card's random number generator gave."""
-        challenge = self.answer[14:20] if self.scp == 2 else self.answer[13:21]
-        assert length == len(challenge)
-        return challenge
+        begin = {1: 12, 2: 14, 3: 13}[self.scp]
+        assert length == (6 if self.scp == 2 else len(self.host_challenge))
+        return self.answer[begin : begin + length]
 
     def initiation(self) -> Initiation:
         """Return what the protocol got to see at INITIALIZE UPDATE."""
@@ -110,22 +115,36 @@ class Trace:
         return card
 
 
-def read_traces(file: str) -> Iterator[Trace]:
-    """Read tests/vectors/`file`."""
-    for entry in json.loads((VECTORS / file).read_text())["vectors"]:
-        yield Trace(
-            name=entry["id"],
-            scp=int(entry["scp"], 16),
-            i=int(entry["i"], 16),
-            enc=bytes.fromhex(entry["enc"]),
-            mac=bytes.fromhex(entry["mac"]),
-            dek=bytes.fromhex(entry["dek"]),
-            aid=bytes.fromhex(entry["aid"]),
-            host_challenge=bytes.fromhex(entry["host_challenge"]),
-            answer=bytes.fromhex(entry["initialize_update"]),
-            external_authenticate=bytes.fromhex(entry["external_authenticate"]),
-            steps=tuple(_read_step(step) for step in entry["steps"]),
-        )
+def read_traces(file: str) -> dict[str, Trace]:
+    """Read tests/vectors/`file`; return its traces by name."""
+    entries = json.loads((VECTORS / file).read_text())["vectors"]
+    return {entry["id"]: _read_trace(entry) for entry in entries}
+
+
+def _read_trace(entry: dict[str, Any]) -> Trace:
+    keys = _read_keys(entry)
+    return Trace(
+        name=entry["id"],
+        scp=int(entry["scp"], 16),
+        i=int(entry["i"], 16),
+        enc=keys.enc,
+        mac=keys.mac,
+        dek=keys.dek,
+        aid=bytes.fromhex(entry["aid"]) if "aid" in entry else ISSUER_SECURITY_DOMAIN,
+        host_challenge=bytes.fromhex(entry["host_challenge"]),
+        answer=bytes.fromhex(entry["initialize_update"]),
+        external_authenticate=bytes.fromhex(entry["external_authenticate"]),
+        steps=tuple(_read_step(step) for step in entry["steps"]),
+    )
+
+
+def _read_keys(entry: dict[str, Any]) -> KeySet:
+    """Return the static keys, which some entries have as a master key and a scheme."""
+    version = int(entry["initialize_update"][20:22], 16)
+    if "scheme" in entry:
+        kdd = bytes.fromhex(entry["initialize_update"])[:10]
+        return diversify(entry["scheme"], bytes.fromhex(entry["master"]), kdd, version)
+    return KeySet(version, *(bytes.fromhex(entry[role]) for role in ("enc", "mac", "dek")))
 
 
 def _read_step(step: dict[str, str]) -> Step:
@@ -140,5 +159,7 @@ def _read_step(step: dict[str, str]) -> Step:
     )
 
 
-SCP02 = {trace.name: trace for trace in read_traces("card_scp02_traces.json")}
-SCP03 = {trace.name: trace for trace in read_traces("card_scp03_traces.json")}
+SCP01 = read_traces("card_scp01_traces.json")
+SCP02 = read_traces("card_scp02_traces.json")
+SCP03 = read_traces("card_scp03_traces.json")
+GENERATED = read_traces("card_generated_traces.json")
