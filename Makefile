@@ -2,13 +2,15 @@
 # and what it makes stays inside this folder; a bare Debian with git and make is enough.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint type fmt openapi clean prepare
+.PHONY: help demo test fuzz lint type fmt openapi clean prepare
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 PYTHON := .venv/bin/python
 SCRATCH := sh .ci/scratch.sh
 # Arguments for pytest, as in: make test ARGS="tests/hsm -k cmac"
 ARGS ?=
+# For how many seconds each target is fuzzed.
+FUZZ_SECONDS ?= 60
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name what; \
@@ -19,6 +21,9 @@ demo: prepare ## show the whole system at work, on virtual tokens and a software
 
 test: prepare ## run every test; ARGS="…" is handed to pytest
 	@$(SCRATCH) $(PYTHON) -m pytest $(ARGS)
+
+fuzz: prepare ## feed mutated inputs to whatever parses; FUZZ_SECONDS=… for each target
+	@$(SCRATCH) $(PYTHON) -m tests.fuzz --seconds $(FUZZ_SECONDS) --corpus .cache/fuzz
 
 lint: prepare ## check style and format, change nothing
 	@$(PYTHON) -m ruff check --quiet
@@ -32,16 +37,8 @@ fmt: prepare ## format the code and sort its imports
 	@$(PYTHON) -m ruff format
 
 openapi: prepare ## write docs/openapi.json, as a running daemon serves it
-	@$(PYTHON) -c "$$PRINT_OPENAPI" >.cache/openapi.json
+	@$(PYTHON) -m tmsd.api.openapi >.cache/openapi.json
 	@mv .cache/openapi.json docs/openapi.json
-
-define PRINT_OPENAPI
-import json
-from tmsd.api.openapi import document
-from tmsd.api.tks import ROUTES
-print(json.dumps(document(ROUTES), indent=2))
-endef
-export PRINT_OPENAPI
 
 clean: ## remove what these commands made here: .venv, .cache, byte code
 	@rm -rf .venv .cache

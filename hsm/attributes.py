@@ -36,6 +36,16 @@ def _granting(*granted: Attribute) -> Template:
 # of the CMAC that come before the derivation (kdf.py).
 MASTER_KEY = _granting(Attribute.TOKEN, Attribute.DERIVE, Attribute.ENCRYPT)
 
+# A master key that is itself the card's key also encrypts what PUT KEY sends, as SCP01 and
+# SCP03 do under the static DEK.
+UNDIVERSIFIED_KEY = _granting(Attribute.TOKEN, Attribute.DERIVE, Attribute.ENCRYPT, Attribute.WRAP)
+
+# A master key of a scheme whose PRF is HMAC; a generic secret, as HMAC keys are (hmac.py).
+HMAC_MASTER_KEY = _granting(Attribute.TOKEN, Attribute.SIGN)
+
+# A transport key wraps session keys for the caller that holds the other copy of it.
+TRANSPORT_KEY = _granting(Attribute.TOKEN, Attribute.WRAP, Attribute.ENCRYPT)
+
 # Keys that serve the daemon's own messages: MACs and nothing else.
 SERVICE_MAC_KEY = _granting(Attribute.TOKEN, Attribute.SIGN)
 
@@ -48,6 +58,15 @@ DES_CARD_KEY = _granting(Attribute.DERIVE)
 
 # A key that goes to the card by PUT KEY leaves only wrapped, and shows its check value.
 NEW_CARD_KEY = _granting(Attribute.EXTRACTABLE, Attribute.ENCRYPT)
+
+# Only for what a key set's exception allows: its value can be read.
+READABLE_KEY: Template = {
+    **_granting(Attribute.EXTRACTABLE, Attribute.ENCRYPT),
+    Attribute.SENSITIVE: False,
+}
+
+# A session key that is handed over leaves wrapped, and serves nothing here.
+DELIVERED_KEY = _granting(Attribute.EXTRACTABLE)
 
 SESSION_ENC_KEY = _granting(Attribute.ENCRYPT, Attribute.DECRYPT)
 AES_SESSION_MAC_KEY = _granting(Attribute.SIGN)

@@ -9,6 +9,7 @@ from hsm.attributes import COMPONENT, Template
 from hsm.check_values import key_check_value
 from hsm.errors import ComponentInvalid, KeyExists, hsm_errors
 from hsm.keys import KeyReference, KeyShape, TokenKey
+from hsm.operation import Operation
 from hsm.secret import Secret
 from hsm.token import Token
 
@@ -16,6 +17,7 @@ _GENERATION = {
     KeyType.AES: Mechanism.AES_KEY_GEN,
     KeyType.DES2: Mechanism.DES2_KEY_GEN,
     KeyType.DES3: Mechanism.DES3_KEY_GEN,
+    KeyType.GENERIC_SECRET: Mechanism.GENERIC_SECRET_KEY_GEN,
 }
 
 
@@ -37,12 +39,18 @@ def combine(components: Sequence[Secret], shape: KeyShape) -> Secret:
             )
         for at, byte in enumerate(component.reveal()):
             combined[at] ^= byte
-    if not shape.is_aes:
-        for at, byte in enumerate(combined):
-            combined[at] = byte & 0xFE | (byte >> 1).bit_count() + 1 & 1
     value = Secret(combined)
     combined[:] = bytes(len(combined))
+    if not (shape.is_aes or shape.is_generic):
+        set_odd_parity(value)
     return value
+
+
+def set_odd_parity(value: Secret) -> None:
+    """Set the lowest bit of each byte of a DES key so that the byte has odd parity."""
+    key = value.reveal()
+    for at, byte in enumerate(key):
+        key[at] = byte & 0xFE | (byte >> 1).bit_count() + 1 & 1
 
 
 def check_value_of_component(token: Token, component: Secret, shape: KeyShape) -> bytes:
@@ -50,6 +58,13 @@ def check_value_of_component(token: Token, component: Secret, shape: KeyShape) -
     with token.operation() as operation:
         handle = _create(token, component, shape, COMPONENT)
         return key_check_value(operation.own(handle, shape))
+
+
+def import_session_key(
+    operation: Operation, value: Secret, shape: KeyShape, template: Template
+) -> TokenKey:
+    """Put a key into the token for the length of an operation."""
+    return operation.own(_create(operation, value, shape, template), shape)
 
 
 def import_key(
@@ -86,6 +101,19 @@ def generate_key(
 
 
 @hsm_errors
+def generate_session_key(operation: Operation, shape: KeyShape, template: Template) -> TokenKey:
+    """Make a random key in the token for the length of an operation."""
+    handle = operation.session.generate_key(
+        shape.key_type,
+        shape.length * 8,
+        mechanism=_GENERATION[shape.key_type],
+        template={**template},
+        store=False,
+    )
+    return operation.own(handle, shape)
+
+
+@hsm_errors
 def destroy_key(token: Token, reference: KeyReference) -> None:
     """Destroy a key for good.
 
@@ -110,8 +138,8 @@ def _naming(reference: KeyReference) -> Template:
 
 
 @hsm_errors
-def _create(token: Token, value: Secret, shape: KeyShape, template: Template) -> Any:  # noqa: ANN401  see TokenKey
-    return token.session.create_object(
+def _create(owner: Token | Operation, value: Secret, shape: KeyShape, template: Template) -> Any:  # noqa: ANN401  see TokenKey
+    return owner.session.create_object(
         {
             **template,
             Attribute.KEY_TYPE: shape.key_type,

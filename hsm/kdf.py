@@ -136,8 +136,8 @@ def _derive(
     template: Template,
 ) -> TokenKey:
     mechanism, parameter = derivation
-    # CKA_VALUE_LEN must be there for AES keys and must not be for triple DES keys.
-    length = {} if shape.is_aes else {Attribute.VALUE_LEN: DEFAULT}
+    # CKA_VALUE_LEN must be there but for triple DES keys, where it must not.
+    length = {} if shape.is_aes or shape.is_generic else {Attribute.VALUE_LEN: DEFAULT}
     handle = base.method("derive_key")(
         shape.key_type,
         shape.length * 8,

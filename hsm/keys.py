@@ -17,8 +17,13 @@ class KeyShape:
 
     @property
     def is_aes(self) -> bool:
-        """Whether this is an AES key; the others are two- and three-key triple DES."""
+        """Whether this is an AES key."""
         return self.key_type is KeyType.AES
+
+    @property
+    def is_generic(self) -> bool:
+        """Whether this is raw bytes; what is neither is two- or three-key triple DES."""
+        return self.key_type is KeyType.GENERIC_SECRET
 
 
 DES2 = KeyShape(KeyType.DES2, 16)
@@ -26,7 +31,13 @@ DES3 = KeyShape(KeyType.DES3, 24)
 AES_128 = KeyShape(KeyType.AES, 16)
 AES_192 = KeyShape(KeyType.AES, 24)
 AES_256 = KeyShape(KeyType.AES, 32)
-SHAPES = (DES2, DES3, AES_128, AES_192, AES_256)
+# Raw bytes: HMAC keys, and keys filled up to whole blocks for wrapping.
+SECRET_16 = KeyShape(KeyType.GENERIC_SECRET, 16)
+SECRET_24 = KeyShape(KeyType.GENERIC_SECRET, 24)
+SECRET_32 = KeyShape(KeyType.GENERIC_SECRET, 32)
+
+CIPHER_SHAPES = (DES2, DES3, AES_128, AES_192, AES_256)
+SHAPES = (*CIPHER_SHAPES, SECRET_16, SECRET_24, SECRET_32)
 
 
 @dataclass(frozen=True, slots=True)

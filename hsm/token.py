@@ -34,7 +34,7 @@ class Token:
 
         Raises:
             KeyNotFound: there is none, or more than one.
-            KeyUnsuitable: it is neither an AES nor a triple DES key.
+            KeyUnsuitable: it is neither an AES, a triple DES nor a generic key.
             TokenLost: the token is gone.
         """
         keys = self.find_keys(reference)
@@ -57,7 +57,7 @@ class Token:
             label: whose keys; None for every label's.
 
         Raises:
-            KeyUnsuitable: one of them is neither an AES nor a triple DES key.
+            KeyUnsuitable: one of them is neither an AES, a triple DES nor a generic key.
         """
         keys = []
         labelled = {} if label is None else {Attribute.LABEL: label}
@@ -92,7 +92,7 @@ def open_token(address: TokenAddress, pin: Secret, *, writable: bool = False) ->
     try:
         yield Token(session)
     finally:
-        session.close()
+        _close(session)
 
 
 @hsm_errors
@@ -101,10 +101,16 @@ def _login(token: pkcs11.Token, pin: Secret, writable: bool) -> pkcs11.Session:
         return token.open(rw=writable, user_pin=value.decode())
 
 
+@hsm_errors
+def _close(session: pkcs11.Session) -> None:
+    session.close()
+
+
 def _known(reference: KeyReference, handle: Any) -> TokenKey:  # noqa: ANN401  see TokenKey
     key_type = handle[Attribute.KEY_TYPE]
-    length = handle[Attribute.VALUE_LEN] if key_type is KeyType.AES else None
+    has_length = key_type in (KeyType.AES, KeyType.GENERIC_SECRET)
+    length = handle[Attribute.VALUE_LEN] if has_length else None
     for shape in SHAPES:
         if shape.key_type is key_type and length in (None, shape.length):
             return TokenKey(handle, shape)
-    raise KeyUnsuitable(f"{reference}: it is neither an AES nor a triple DES key")
+    raise KeyUnsuitable(f"{reference}: it is neither an AES, a triple DES nor a generic key")

@@ -5,7 +5,20 @@ from hypothesis import strategies as st
 
 from tests.site.batches import BATCHES
 from tests.site.caller import Caller
-from tests.site.channels import SESSIONS, VERIFY, WRAP
+from tests.site.changeovers import CHANGING, ROTATING
+from tests.site.channels import (
+    CONFIRM,
+    ENCRYPT,
+    PUT_KEY,
+    SESSIONS,
+    UNWRAP,
+    VERIFY,
+    WRAP,
+    get_data,
+    open_channel,
+    put_key,
+    wrap,
+)
 
 over_the_site = settings(
     max_examples=60,
@@ -13,7 +26,7 @@ over_the_site = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
-names = st.one_of(st.none(), st.sampled_from([batch.key_set for batch in BATCHES]))
+names = st.one_of(st.none(), st.sampled_from([batch.key_set for batch in (*BATCHES, *CHANGING)]))
 
 
 @st.composite
@@ -47,5 +60,26 @@ def test_arbitrary_answers_of_cards_are_refused(
 @over_the_site
 @given(content=st.one_of(st.binary(max_size=300), st.text(max_size=100).map(str.encode)))
 def test_arbitrary_bodies_are_refused(tps: Caller, content: bytes) -> None:
-    for path in (SESSIONS, VERIFY, WRAP):
+    for path in (SESSIONS, VERIFY, WRAP, UNWRAP, PUT_KEY, CONFIRM, ENCRYPT):
         assert tps.send("POST", path, content).code == "request-invalid"
+
+
+@over_the_site
+@given(
+    level=st.sampled_from(["01", "11", "33"]),
+    response=st.binary(min_size=2, max_size=274),
+)
+def test_arbitrary_responses_of_cards_are_taken_as_they_are_or_refused(
+    tps: Caller, level: str, response: bytes
+) -> None:
+    session = open_channel(tps, ROTATING, ROTATING.card(), level)
+    commanded, _ = wrap(tps, session, [get_data(0x9F7F)])
+    changed = put_key(tps, session, ROTATING, 2).document["session"]
+
+    unwrapped = tps.post(UNWRAP, {"session": commanded, "responses": [response.hex()]})
+    confirmed = tps.post(CONFIRM, {"session": changed, "response": response.hex()})
+
+    assert unwrapped.status == 200 or unwrapped.code == "session-closed"
+    if unwrapped.status == 200:
+        assert unwrapped.document["responses"] == [{"response": response.hex(), "protected": False}]
+    assert confirmed.code in ("session-closed", "put-key-unconfirmed")

@@ -4,6 +4,7 @@ import pytest
 
 from tests.site.batches import ABSENT, AES128, BATCHES, DES_VISA2, ROTATED, Batch
 from tests.site.caller import Caller
+from tests.site.changeovers import CHANGING
 from tests.site.channels import KEY_SETS, JsonObject
 from tmsd.globalplatform.keys import Algorithm, key_check_value
 from tmsd.globalplatform.plain_key import PlainKey
@@ -22,7 +23,7 @@ def described(caller: Caller) -> dict[str, JsonObject]:
 
 
 def test_a_caller_with_all_key_sets_sees_them_in_the_order_of_the_policy(tps: Caller) -> None:
-    assert list(described(tps)) == [batch.key_set for batch in BATCHES]
+    assert list(described(tps)) == [batch.key_set for batch in (*BATCHES, *CHANGING)]
 
 
 def test_a_caller_sees_no_key_set_but_its_own(branch: Caller) -> None:

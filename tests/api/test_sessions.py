@@ -9,22 +9,24 @@ from tests.site.batches import (
     ABSENT,
     AES128,
     AES192,
+    AES_S16,
     AES_SHARED,
     AWAITED,
     BATCHES,
     BY_CUID,
+    DES_R_MAC,
     DES_VISA2,
     ENCRYPTED,
     FACTORY_SCP02,
     OWN_CHALLENGE,
     PUBLISHED_SCP03,
     ROTATED,
+    SCP01,
     SERVED,
     Batch,
 )
 from tests.site.caller import Caller
 from tests.site.channels import (
-    CHALLENGES,
     OK,
     SESSIONS,
     initialize_update,
@@ -38,8 +40,6 @@ from tests.vectors import Vector, read
 
 each_batch = pytest.mark.parametrize("batch", SERVED, ids=lambda batch: batch.key_set)
 each_level = pytest.mark.parametrize("level", ["01", "03"])
-
-S16_INITIALIZE_UPDATE = bytes(10) + bytes([0x01, 0x03, 0x71]) + bytes(32)
 
 
 def published(file: str, batch: Batch) -> list[Vector]:
@@ -121,7 +121,7 @@ def test_a_card_with_the_active_version_is_served_and_one_with_the_retired_versi
     refused = tps.post(SESSIONS, session_request(presented(tps, retired, retired.card())))
 
     assert (refused.code, refused.pointer) == ("key-version-retired", "/card/initialize_update")
-    assert "version 1 of key set rotated" in refused.document["detail"]
+    assert "version 1 of key set rotated" in refused.detail
 
 
 def test_a_version_that_the_key_set_does_not_have_is_refused(tps: Caller) -> None:
@@ -137,7 +137,7 @@ def test_a_key_set_whose_key_the_hsm_lacks_is_named(tps: Caller) -> None:
 
     assert refused.code == "key-missing"
     assert refused.document["next"] == "call-officer"
-    assert "version 1 of key set absent" in refused.document["detail"]
+    assert "version 1 of key set absent" in refused.detail
 
 
 def test_a_key_that_is_imported_while_the_daemon_runs_is_found(
@@ -166,7 +166,7 @@ class TestTheCard:
     @each_batch
     def test_that_answered_to_another_challenge_is_refused(self, tps: Caller, batch: Batch) -> None:
         card = presented(tps, batch, batch.card())
-        card["challenge"] = issued_challenge(tps)["challenge"]
+        card["challenge"] = issued_challenge(tps, batch.challenge_length)["challenge"]
 
         refused = tps.post(SESSIONS, session_request(card))
 
@@ -213,8 +213,8 @@ class TestTheProtocol:
         refused = tps.post(SESSIONS, session_request(card))
 
         assert (refused.code, refused.pointer) == ("protocol-mismatch", "/card/initialize_update")
-        assert "SCP02" in refused.document["detail"]
-        assert "SCP03" in refused.document["detail"]
+        assert "SCP02" in refused.detail
+        assert "SCP03" in refused.detail
 
     def test_must_have_an_implementation_that_the_key_set_accepts(self, tps: Caller) -> None:
         other = replace(AES192, i=0x20)
@@ -222,7 +222,7 @@ class TestTheProtocol:
         refused = tps.post(SESSIONS, session_request(presented(tps, other, other.card())))
 
         assert refused.code == "protocol-mismatch"
-        assert refused.document["detail"] == "i=20; key set aes192 accepts 00"
+        assert refused.detail == "i=20; key set aes192 accepts 00"
 
     def test_is_the_cards_word_against_the_callers(self, tps: Caller) -> None:
         card = presented(tps, AES128, AES128.card()) | {"scp_i": "00"}
@@ -238,7 +238,7 @@ class TestTheProtocol:
         assert tps.post(SESSIONS, session_request(right)).status == 200
         assert tps.post(SESSIONS, session_request(wrong)).code == "protocol-mismatch"
 
-    @pytest.mark.parametrize("scp", [0x00, 0x01, 0x04, 0x11, 0xFF])
+    @pytest.mark.parametrize("scp", [0x00, 0x04, 0x11, 0xFF])
     def test_must_be_one_that_is_served(self, tps: Caller, scp: int) -> None:
         card = presented(tps, AES128, AES128.card())
         answer = bytearray.fromhex(card["initialize_update"])
@@ -249,42 +249,60 @@ class TestTheProtocol:
 
         assert (refused.code, refused.pointer) == ("protocol-mismatch", "/card/initialize_update")
 
-    def test_with_challenges_of_16_bytes_is_not_served_yet(self, tps: Caller) -> None:
-        issued = tps.post(CHALLENGES, {"length": 16}).document
-        card = {
-            "initialize_update": S16_INITIALIZE_UPDATE.hex(),
-            "challenge": issued["challenge"],
-            "key_set": AES128.key_set,
-        }
-
-        refused = tps.post(SESSIONS, session_request(card))
-
-        assert refused.code == "protocol-mismatch"
-        assert "16-byte" in refused.document["detail"]
-
-    def test_that_takes_8_bytes_refuses_a_challenge_of_16(self, tps: Caller) -> None:
-        answer = initialize_update(AES128.card(), bytes(8))
-        issued = tps.post(CHALLENGES, {"length": 16}).document
+    @pytest.mark.parametrize(
+        ("batch", "issued", "taken"), [(AES128, 16, 8), (DES_VISA2, 16, 8), (AES_S16, 8, 16)]
+    )
+    def test_takes_challenges_of_one_length(
+        self, tps: Caller, batch: Batch, issued: int, taken: int
+    ) -> None:
+        answer = initialize_update(batch.card(), bytes(batch.challenge_length))
         card = {
             "initialize_update": answer.hex(),
-            "challenge": issued["challenge"],
-            "key_set": AES128.key_set,
+            "challenge": issued_challenge(tps, issued)["challenge"],
+            "key_set": batch.key_set,
         }
 
         refused = tps.post(SESSIONS, session_request(card))
 
         assert (refused.code, refused.pointer) == ("protocol-mismatch", "/card")
+        assert f"has {issued} bytes; the card's protocol takes {taken}" in refused.detail
+
+    def test_with_challenges_of_16_bytes_has_cryptograms_of_16(self, tps: Caller) -> None:
+        card = AES_S16.card()
+
+        opened = tps.post(SESSIONS, session_request(presented(tps, AES_S16, card))).document
+
+        assert len(bytes.fromhex(opened["host_cryptogram"])) == 16
+        assert len(bytes.fromhex(opened["external_authenticate"])) == 5 + 16 + 16
 
 
 class TestTheSecurityLevel:
-    @pytest.mark.parametrize("level", ["00", "02", "10", "11", "13", "30", "33", "80", "ff"])
+    @pytest.mark.parametrize("level", ["00", "02", "10", "23", "30", "31", "80", "ff"])
     def test_must_be_one_that_is_served(self, tps: Caller, level: str) -> None:
         card = presented(tps, AES128, AES128.card())
 
         refused = tps.post(SESSIONS, session_request(card, level))
 
         assert (refused.code, refused.pointer) == ("level-not-supported", "/security_level")
-        assert refused.document["detail"].endswith("is served at 01, 03")
+        assert refused.detail.endswith("is served at 01, 03, 11, 13, 33 with i=70")
+
+    @pytest.mark.parametrize(
+        ("batch", "level", "served"),
+        [
+            (AES192, "11", "01, 03"),
+            (AES_SHARED, "33", "01, 03, 11, 13"),
+            (DES_VISA2, "11", "01, 03"),
+            (DES_R_MAC, "33", "01, 03, 11, 13"),
+            (SCP01, "13", "01, 03"),
+        ],
+    )
+    def test_must_be_one_that_the_implementation_has(
+        self, tps: Caller, batch: Batch, level: str, served: str
+    ) -> None:
+        refused = tps.post(SESSIONS, session_request(presented(tps, batch, batch.card()), level))
+
+        assert (refused.code, refused.pointer) == ("level-not-supported", "/security_level")
+        assert refused.detail.endswith(f"is served at {served} with i={batch.i:02x}")
 
     def test_may_not_be_below_the_least_of_the_key_set(self, tps: Caller) -> None:
         card = ENCRYPTED.card()
@@ -310,8 +328,8 @@ class TestTheKeySet:
 
         assert (refused.status, refused.code) == (409, "key-set-ambiguous")
         assert refused.pointer == "/card/key_set"
-        assert "aes128" in refused.document["detail"]
-        assert "aes-shared" not in refused.document["detail"], "its i is another"
+        assert "aes128" in refused.detail
+        assert "aes-shared" not in refused.detail, "its i is another"
 
     def test_must_be_named_where_none_fits(self, branch: Caller) -> None:
         card = presented(branch, DES_VISA2, DES_VISA2.card())
@@ -320,7 +338,7 @@ class TestTheKeySet:
         refused = branch.post(SESSIONS, session_request(card))
 
         assert refused.code == "key-set-ambiguous"
-        assert "fits none of your key sets" in refused.document["detail"]
+        assert "fits none of your key sets" in refused.detail
 
     def test_that_is_not_in_the_policy_is_unknown(self, tps: Caller) -> None:
         card = presented(tps, AES128, AES128.card()) | {"key_set": "no-such-set"}
@@ -335,7 +353,7 @@ class TestTheKeySet:
             card = presented(branch, AES128, AES128.card()) | {"key_set": name}
             refused = branch.post(SESSIONS, session_request(card))
             assert refused.code == "key-set-unknown"
-            details.append(refused.document["detail"].replace(name, "…"))
+            details.append(refused.detail.replace(name, "…"))
 
         assert details[0] == details[1]
 
@@ -346,22 +364,7 @@ class TestTheKeySet:
 
         refused = branch.post(SESSIONS, session_request(card))
 
-        assert not [name for name in foreign if name in refused.document["detail"]]
-
-
-class TestTheDelivery:
-    def test_is_sealed_unless_something_else_is_asked_for(self, tps: Caller) -> None:
-        body = session_request(presented(tps, AES128, AES128.card()))
-
-        assert tps.post(SESSIONS, body | {"delivery": "sealed"}).status == 200
-
-    def test_under_a_transport_key_is_refused_to_who_may_not_have_it(self, branch: Caller) -> None:
-        body = session_request(presented(branch, AES128, AES128.card()))
-
-        refused = branch.post(SESSIONS, body | {"delivery": "transport"})
-
-        assert (refused.status, refused.code) == (403, "delivery-not-allowed")
-        assert refused.pointer == "/delivery"
+        assert not [name for name in foreign if name in refused.detail]
 
 
 def test_a_host_challenge_of_ones_own_serves_where_the_key_set_allows_it(tps: Caller) -> None:

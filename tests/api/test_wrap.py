@@ -1,6 +1,7 @@
 """Protecting commands: POST /v1/tks/sessions/wrap."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,6 +20,8 @@ from tests.site.channels import (
     store_data,
     wrap,
 )
+from tests.site.fixtures import RunningSite
+from tests.site.identities import DESK
 from tests.virtual_token.apdu import StatusWord
 
 each_batch = pytest.mark.parametrize("batch", SERVED, ids=lambda batch: batch.key_set)
@@ -180,12 +183,69 @@ class TestACommand:
 
         assert (refused.status, refused.code) == (403, "command-not-allowed")
         assert refused.pointer == "/apdus/1"
+        assert "only put-key makes such a command" in refused.detail
+
+    @pytest.mark.parametrize("cla", [0x00, 0x80, 0x81, 0xC0])
+    @pytest.mark.parametrize("p1", [0x20, 0x40, 0x60, 0x70, 0xA0, 0xC0, 0xE0, 0xF8])
+    def test_that_stores_encrypted_data_is_refused_as_that_is_how_key_groups_travel(
+        self, tps: Caller, put_key_session: str, cla: int, p1: int
+    ) -> None:
+        command = f"{cla:02x}e2{p1:02x}00020102"
+
+        refused = tps.post(WRAP, {"session": put_key_session, "apdus": [command]})
+
+        assert (refused.status, refused.code) == (403, "command-not-allowed")
+        assert refused.pointer == "/apdus/0"
+
+    @pytest.mark.parametrize("p1", [0x00, 0x10, 0x80, 0x90, 0x98])
+    def test_that_stores_plain_data_is_not(
+        self, tps: Caller, put_key_session: str, p1: int
+    ) -> None:
+        _, (wrapped,) = wrap(tps, put_key_session, [f"80e2{p1:02x}00020102"])
+
+        assert wrapped[1:4] == bytes([0xE2, p1, 0x00])
 
 
 @pytest.fixture
 def put_key_session(tps: Caller) -> str:
     """A session with a card that has not been spoken to."""
     return open_channel(tps, AES128, AES128.card())
+
+
+class TestACallersCommands:
+    @pytest.fixture
+    def desk(self, site: RunningSite) -> Iterator[Caller]:
+        """A caller that may send STORE DATA and nothing else."""
+        with site.caller(DESK) as caller:
+            yield caller
+
+    def test_are_wrapped(self, desk: Caller) -> None:
+        card = AES128.card()
+
+        _, (command,) = wrap(desk, open_channel(desk, AES128, card), [store_data(STORED, b"value")])
+
+        assert card.transmit(command) == OK
+
+    @pytest.mark.parametrize("command", [get_data(STORED), CASE_1, CASE_4, "0020000003313233"])
+    def test_are_all_that_is_wrapped(self, desk: Caller, command: str) -> None:
+        session = open_channel(desk, AES128, AES128.card())
+        apdus = [store_data(STORED, b"value"), command]
+
+        refused = desk.post(WRAP, {"session": session, "apdus": apdus})
+
+        assert (refused.status, refused.code) == (403, "command-not-allowed")
+        assert refused.pointer == "/apdus/1"
+        assert refused.detail == f"desk may not send INS {command[2:4]}"
+        assert refused.document["next"] == "call-officer"
+
+    @pytest.mark.parametrize("command", ["80d8018100", "80e2e00001ff"])
+    def test_have_no_key_among_them(self, desk: Caller, command: str) -> None:
+        session = open_channel(desk, AES128, AES128.card())
+
+        refused = desk.post(WRAP, {"session": session, "apdus": [command]})
+
+        assert refused.code == "command-not-allowed"
+        assert "only put-key makes such a command" in refused.detail
 
 
 class TestAllOrNothing:

@@ -1,4 +1,4 @@
-"""Master keys of a test, which it takes out of the token again; and policies."""
+"""Keys of a test, which it takes out of the token again; and policies."""
 
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -9,7 +9,7 @@ import pytest
 from hsm.importing import destroy_key
 from hsm.keys import KeyReference
 from hsm.token import Token
-from tmsd.ceremony.master_key import MasterKey
+from tmsd.ceremony.wanted_key import Purpose, WantedKey
 from tmsd.config.key_sets import KeyAlgorithm
 from tmsd.config.policy import Policy, load_policy
 
@@ -17,13 +17,15 @@ _NUMBERS = count(1)
 
 
 @pytest.fixture
-def wanted(hsm_token: Token) -> Iterator[Callable[..., MasterKey]]:
-    """Name a master key under a label that nothing else has."""
+def wanted(hsm_token: Token) -> Iterator[Callable[..., WantedKey]]:
+    """Name a key under a label that nothing else has."""
     label = f"ceremony {next(_NUMBERS)}"
     versions = count(1)
 
-    def name(algorithm: KeyAlgorithm, *, factory: bool = False) -> MasterKey:
-        return MasterKey(KeyReference(label, next(versions)), algorithm, factory)
+    def name(
+        algorithm: KeyAlgorithm, *, purpose: Purpose = Purpose.MASTER, factory: bool = False
+    ) -> WantedKey:
+        return WantedKey(KeyReference(label, next(versions)), algorithm, purpose, factory)
 
     yield name
     for reference, _ in hsm_token.list_keys(label):

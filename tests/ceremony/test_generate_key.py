@@ -9,15 +9,15 @@ from hsm.attributes import SERVICE_MAC_KEY
 from hsm.cmac import cmac
 from hsm.errors import KeyExists
 from hsm.importing import generate_key as generate_any
-from hsm.keys import AES_256, KeyReference
+from hsm.keys import AES_256, DES2, KeyReference
 from hsm.module import TokenAddress
 from hsm.secret import Secret
 from hsm.token import Token, open_token
 from tests.softhsm.tokens import USER_PIN
-from tmsd.ceremony.master_key import MasterKey
 from tmsd.ceremony.refusal import Refused
 from tmsd.ceremony.steps.generate_key import generate_key
 from tmsd.ceremony.steps.generate_service_keys import generate_service_key, generate_service_keys
+from tmsd.ceremony.wanted_key import Purpose, WantedKey
 from tmsd.config.key_sets import KeyAlgorithm
 from tmsd.config.reserved_keys import CHANNEL_KEY, SERVICE_KEYS
 
@@ -32,7 +32,7 @@ def empty_token(fresh_token: TokenAddress) -> Iterator[Token]:
     ("algorithm", "length"), [("aes128", 16), ("aes192", 24), ("aes256", 32), ("des3", 24)]
 )
 def test_a_master_key_is_made_in_the_token_and_never_was_elsewhere(
-    hsm_token: Token, wanted: Callable[..., MasterKey], algorithm: str, length: int
+    hsm_token: Token, wanted: Callable[..., WantedKey], algorithm: str, length: int
 ) -> None:
     key = wanted(KeyAlgorithm(algorithm))
     made = generate_key(hsm_token, key)
@@ -45,8 +45,31 @@ def test_a_master_key_is_made_in_the_token_and_never_was_elsewhere(
     assert handle[Attribute.NEVER_EXTRACTABLE]
 
 
+@pytest.mark.parametrize("purpose", [Purpose.UNDIVERSIFIED, Purpose.TRANSPORT])
+@pytest.mark.parametrize("algorithm", list(KeyAlgorithm))
+def test_a_key_of_every_algorithm_is_made_for_every_purpose_of_a_cipher(
+    hsm_token: Token,
+    wanted: Callable[..., WantedKey],
+    algorithm: KeyAlgorithm,
+    purpose: Purpose,
+) -> None:
+    key = wanted(algorithm, purpose=purpose)
+    made = generate_key(hsm_token, key)
+    assert made.shape == key.token_shapes[0]
+    assert made.check_value is not None
+    handle = hsm_token.find_key(key.reference).handle
+    assert {name: handle[name] for name in key.template} == key.template
+
+
+def test_a_triple_des_key_that_cards_hold_themselves_has_two_keys(
+    hsm_token: Token, wanted: Callable[..., WantedKey]
+) -> None:
+    key = wanted(KeyAlgorithm.DES3, purpose=Purpose.UNDIVERSIFIED)
+    assert generate_key(hsm_token, key).shape is DES2
+
+
 def test_a_taken_label_and_version_is_refused(
-    hsm_token: Token, wanted: Callable[..., MasterKey]
+    hsm_token: Token, wanted: Callable[..., WantedKey]
 ) -> None:
     key = wanted(KeyAlgorithm.AES128)
     generate_key(hsm_token, key)

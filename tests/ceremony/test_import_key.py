@@ -22,7 +22,6 @@ from tests.ceremony.keys import (
     check_value,
     exclusive_or,
 )
-from tmsd.ceremony.master_key import MasterKey
 from tmsd.ceremony.refusal import Refused
 from tmsd.ceremony.steps.import_key import (
     component_check_value,
@@ -30,9 +29,10 @@ from tmsd.ceremony.steps.import_key import (
     parse_component,
     shape_of,
 )
+from tmsd.ceremony.wanted_key import Purpose, WantedKey
 from tmsd.config.key_sets import KeyAlgorithm
 
-Wanted = Callable[..., MasterKey]
+Wanted = Callable[..., WantedKey]
 
 AES_128, AES_192, AES_256 = KeyAlgorithm.AES128, KeyAlgorithm.AES192, KeyAlgorithm.AES256
 TRIPLE_DES = KeyAlgorithm.DES3
@@ -98,16 +98,25 @@ def test_a_component_shows_its_own_check_value_and_leaves_nothing_in_the_token(
     assert len(list(hsm_token.session.get_objects())) == len(before)
 
 
-def test_an_imported_key_derives_and_shows_its_check_value_and_does_no_more(
-    hsm_token: Token, wanted: Wanted
+@pytest.mark.parametrize(
+    ("purpose", "powers"),
+    [
+        (Purpose.MASTER, {Attribute.ENCRYPT, Attribute.DERIVE}),
+        (Purpose.UNDIVERSIFIED, {Attribute.ENCRYPT, Attribute.DERIVE, Attribute.WRAP}),
+        (Purpose.TRANSPORT, {Attribute.ENCRYPT, Attribute.WRAP}),
+    ],
+)
+def test_an_imported_key_shows_its_check_value_and_does_what_its_purpose_needs_and_no_more(
+    hsm_token: Token, wanted: Wanted, purpose: Purpose, powers: set[Attribute]
 ) -> None:
-    key = wanted(AES_256)
-    import_key(hsm_token, key, [Secret(os.urandom(32))])
+    key = wanted(AES_256, purpose=purpose)
+    value = os.urandom(32)
+    made = import_key(hsm_token, key, [Secret(value)])
+    assert made.check_value == check_value(value, AES_256)
     handle = hsm_token.find_key(key.reference).handle
-    granted = {Attribute.TOKEN, Attribute.PRIVATE, Attribute.SENSITIVE}
-    granted |= {Attribute.ENCRYPT, Attribute.DERIVE}
-    denied = {Attribute.EXTRACTABLE, Attribute.DECRYPT, Attribute.SIGN, Attribute.VERIFY}
-    denied |= {Attribute.WRAP, Attribute.UNWRAP, Attribute.MODIFIABLE}
+    granted = powers | {Attribute.TOKEN, Attribute.PRIVATE, Attribute.SENSITIVE}
+    denied = {Attribute.EXTRACTABLE, Attribute.MODIFIABLE, Attribute.DECRYPT, Attribute.UNWRAP}
+    denied |= {Attribute.SIGN, Attribute.VERIFY, Attribute.DERIVE, Attribute.WRAP} - powers
     assert {name for name in granted | denied if handle[name]} == granted
 
 

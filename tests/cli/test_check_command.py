@@ -38,13 +38,58 @@ roles = ["auditor"]
 public_key_sha256 = "{"0c" * 32}"
 roles = ["tps"]
 key_sets = ["*"]
-deliveries = ["transport"]
 [key_sets.pilot]
 scp = "03"
 algorithm = "aes256"
 diversification = "kdf3"
 versions = {{ 1 = "retired", 2 = "active" }}
 change_to = ["pilot:2"]
+"""
+MORE = """\
+[callers.front]
+public_key_sha256 = "0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d"
+roles = ["tps"]
+deliveries = ["sealed", "transport"]
+transport_key = "front"
+encrypt_purposes = ["proof-of-presence", "pin"]
+card_commands = ["20", "e2"]
+[key_sets.three]
+scp = "03"
+master_keys = { enc = "e", mac = "m", dek = "d" }
+algorithm = "des3"
+card_key_algorithm = "aes128"
+diversification = "emv"
+versions = { 1 = "active" }
+[key_sets.old]
+scp = "01"
+algorithm = "des3"
+diversification = "visa1"
+versions = { 1 = "active" }
+put_key_des_type = "81"
+[transport_keys.front]
+label = "Front 1"
+algorithm = "aes128"
+version = 2
+[transport_keys.spare]
+algorithm = "des3"
+"""
+EXPOSING = """\
+[callers.dogtag]
+public_key_sha256 = "0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e"
+roles = ["tps"]
+deliveries = ["transport"]
+transport_key = "shared"
+deliver_static_dek = true
+card_commands = []
+[key_sets.dogtag]
+scp = "01"
+algorithm = "des3"
+diversification = "nist-sp800-108-hmac"
+allow_key_material_in_worker = true
+versions = { 1 = "active" }
+[transport_keys.shared]
+algorithm = "des3"
+allow_key_material_in_worker = true
 """
 UNSAFE = """\
 [key_sets.fresh]
@@ -96,13 +141,56 @@ def test_a_right_configuration_is_told_in_plain_words(directory: Path) -> None:
         f"{directory}/policy.toml: right\n"
         f"  version 4, SHA-256 {sha256(POLICY.encode()).hexdigest()}\n"
         "Callers\n"
-        "  desk: tps, ra; key sets pilot; deliveries sealed\n"
+        "  desk: tps, ra; key sets pilot; deliveries sealed; any card command but PUT KEY\n"
         "  eye: auditor; no key sets; deliveries sealed\n"
-        "  all: tps; all key sets; deliveries transport\n"
+        "  all: tps; all key sets; deliveries sealed; any card command but PUT KEY\n"
         "Key sets\n"
         "  pilot: SCP03, i = 70, 00; aes256 keys 'pilot'; diversification kdf3 over kdd; "
         "versions 1 retired, 2 active; security level at least 01; cards change to pilot:2\n"
     )
+
+
+def test_all_that_a_policy_can_say_is_told(directory: Path) -> None:
+    (directory / "policy.toml").write_text(POLICY + MORE)
+    result = run(directory)
+    assert (result.exit_code, result.stderr) == (0, "")
+    told = result.stdout.splitlines()
+    assert (
+        "  front: tps; no key sets; deliveries sealed, transport; transport key front; "
+        "encrypts proof-of-presence, pin; card commands 20, e2"
+    ) in told
+    assert (
+        "  three: SCP03, i = 70, 00; des3 keys ENC 'e', MAC 'm', DEK 'd' for aes128 keys of cards; "
+        "diversification emv over kdd; versions 1 active; security level at least 01"
+    ) in told
+    assert (
+        "  old: SCP01, i = 05; des3 keys 'old'; diversification visa1 over kdd; "
+        "versions 1 active; security level at least 01; PUT KEY with key type 81"
+    ) in told
+    assert told[-3:] == [
+        "Transport keys",
+        "  front: aes128 key 'Front 1' version 2; callers front",
+        "  spare: des3 key 'spare' version 1; callers none",
+    ]
+
+
+def test_what_takes_keys_out_of_the_hsm_is_warned_about_loudly(directory: Path) -> None:
+    (directory / "policy.toml").write_text(POLICY + EXPOSING)
+    result = run(directory)
+    assert result.exit_code == 0
+    assert "; transport key shared; static DEKs; card commands none\n" in result.stdout
+    memory = (
+        "into the worker's memory: "
+        "whoever reads that memory reads them, and the HSM does not protect them there"
+    )
+    assert result.stdout.splitlines()[-3:] == [
+        (
+            "WARNING: caller dogtag is given static data encryption keys of cards (SCP01, SCP03): "
+            "whoever has one reads every key that is ever put to its card under it"
+        ),
+        f"WARNING: key set dogtag allows its cards' keys {memory}",
+        f"WARNING: transport key shared allows session keys {memory}",
+    ]
 
 
 def test_unsafe_key_sets_are_warned_about_loudly(directory: Path) -> None:
@@ -110,7 +198,7 @@ def test_unsafe_key_sets_are_warned_about_loudly(directory: Path) -> None:
     result = run(directory)
     assert result.exit_code == 0
     assert "  fresh: SCP02, i = 15; des3 keys 'fresh'; " in result.stdout
-    assert "; any host challenge\n" in result.stdout
+    assert "; any host challenge; " in result.stdout
     assert [line[:50] for line in result.stdout.splitlines()[-2:]] == [
         "WARNING: key set fresh is undiversified: all its c",
         "WARNING: key set fresh holds factory keys, which e",
@@ -141,7 +229,7 @@ def test_faults_of_both_files_and_of_what_they_name_are_printed_with_their_lines
         ),
         f"{directory}/tmsd.toml:8: hsm.pin_file: {directory}/pin: must have mode 0400, not 0600",
         (
-            f"{directory}/policy.toml:16: key_sets.pilot.algorithm: "
+            f"{directory}/policy.toml:15: key_sets.pilot.algorithm: "
             "'aes64' is not one of aes128, aes192, aes256, des3"
         ),
     ]

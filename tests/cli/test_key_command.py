@@ -1,6 +1,7 @@
 """`tmsctl key`, on the token of a real site."""
 
 import os
+import re
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -34,6 +35,31 @@ factory = true
 versions = { 255 = "active" }
 """
 
+THREE_MASTER_KEYS = """
+[key_sets.three]
+scp = "03"
+master_keys = { enc = "three-enc", mac = "three-mac", dek = "three-dek" }
+algorithm = "aes128"
+diversification = "gp-kmc"
+versions = { 1 = "active" }
+"""
+
+DOGTAG = """
+[key_sets.dogtag]
+scp = "01"
+algorithm = "des3"
+diversification = "nist-sp800-108-hmac"
+allow_key_material_in_worker = true
+versions = { 1 = "active" }
+"""
+
+TRANSPORT_KEY = """
+[transport_keys.tps]
+label = "for the TPS"
+algorithm = "des3"
+version = 2
+"""
+
 FACTORY_TRIPLE_DES = """
 [key_sets.fresh-old]
 scp = "02"
@@ -48,9 +74,13 @@ versions = { 1 = "active", 2 = "active" }
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
     directory = make_site(tmp_path / "site")
-    with (directory / "policy.toml").open("a") as policy:
-        policy.write(MORE_KEY_SETS)
+    allow(directory, MORE_KEY_SETS)
     return directory
+
+
+def allow(site: Path, *tables: str) -> None:
+    with (site / "policy.toml").open("a") as policy:
+        policy.write("".join(tables))
 
 
 def key(site: Path, command: str, *arguments: str, stdin: str = "") -> CompletedProcess[str]:
@@ -105,8 +135,7 @@ def test_three_components_become_a_published_key(site: Path) -> None:
 
 
 def test_a_published_triple_des_key_has_its_published_check_value(site: Path) -> None:
-    with (site / "policy.toml").open("a") as policy:
-        policy.write(FACTORY_TRIPLE_DES)
+    allow(site, FACTORY_TRIPLE_DES)
     done = import_key(site, "fresh-old", 1, "des3", FACTORY_16.hex())
     assert (done.returncode, done.stderr) == (0, "")
     assert "Imported key 'blank' version 1: des3 (2-key), KCV 8baf47" in done.stdout
@@ -251,6 +280,123 @@ def test_the_list_shows_what_is_there_and_what_is_missing(site: Path) -> None:
     ]
 
 
+def test_a_transport_key_is_imported_from_components_and_listed(site: Path) -> None:
+    allow(site, TRANSPORT_KEY)
+    first, second = os.urandom(16), os.urandom(16)
+    arguments = ["--transport-key", "tps", "--algorithm", "des3"]
+    assert ["for the TPS", "2", "-", "-", "transport key tps", "missing"] in listed(site)
+    done = key(site, "import", *arguments, stdin=f"{first.hex()}\n{second.hex(' ')}\n")
+    assert (done.returncode, done.stderr) == (0, "")
+    combined = kcv(exclusive_or(first, second), "des3")
+    assert done.stdout.splitlines() == [
+        f"component 1: KCV {kcv(first, 'des3')}",
+        f"component 2: KCV {kcv(second, 'des3')}",
+        f"Imported key 'for the TPS' version 2: des3 (2-key), KCV {combined}",
+    ]
+    row = ["for the TPS", "2", "des3 (2-key)", combined, "transport key tps", "right"]
+    assert row in listed(site)
+
+
+def test_a_factory_key_is_no_transport_key(site: Path) -> None:
+    allow(site, TRANSPORT_KEY)
+    arguments = ["--transport-key", "tps", "--algorithm", "des3"]
+    done = key(site, "import", *arguments, stdin=FACTORY_16.hex())
+    assert done.returncode == 1
+    assert "Error: the components combine to a factory key" in done.stderr
+
+
+def test_a_transport_key_is_generated_in_the_version_to_come(site: Path) -> None:
+    allow(site, TRANSPORT_KEY)
+    done = key(site, "generate", "--transport-key", "tps", "--version", "3")
+    assert (done.returncode, done.stderr) == (0, "")
+    made, *notes = done.stdout.splitlines()
+    assert re.fullmatch(
+        r"Generated key 'for the TPS' version 3: des3 \(3-key\), KCV [0-9a-f]{6}", made
+    )
+    assert notes == [
+        (
+            "No copy of it leaves the HSM: a caller that does not share this HSM needs a key "
+            "of components, which tmsctl key import takes."
+        ),
+        (
+            f"Transport key tps has version 2 in {site}/policy.toml: "
+            "say version = 3 there, and that one is used."
+        ),
+    ]
+
+
+def test_a_transport_key_is_destroyed_when_its_name_is_typed(site: Path) -> None:
+    allow(site, TRANSPORT_KEY)
+    assert key(site, "generate", "--transport-key", "tps").returncode == 0
+    done = key(site, "destroy", "--transport-key", "tps", stdin="For the TPS:2\n")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "It is in use: its callers get no session keys any more." in done.stdout
+    assert ["for the TPS", "2", "-", "-", "transport key tps", "missing"] in listed(site)
+
+
+def test_each_role_has_its_own_master_key_where_the_key_set_says_so(site: Path) -> None:
+    allow(site, THREE_MASTER_KEYS)
+    value = os.urandom(16)
+    named = ["--key-set", "three", "--version", "1"]
+    done = key(site, "import", *named, "--role", "enc", "--algorithm", "aes128", stdin=value.hex())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"Imported key 'three-enc' version 1: aes128, KCV {kcv(value, 'aes128')}" in done.stdout
+    assert key(site, "generate", *named, "--role", "mac").returncode == 0
+    assert [row[0::4] + row[5:] for row in listed(site) if row[0].startswith("three")] == [
+        ["three-dek", "key set three dek (active)", "missing"],
+        ["three-enc", "key set three enc (active)", "right"],
+        ["three-mac", "key set three mac (active)", "right"],
+    ]
+    done = key(site, "destroy", *named, "--role", "mac", "--yes")
+    assert done.stdout.startswith("Destroyed key 'three-mac' version 1: aes128, KCV ")
+
+
+@pytest.mark.parametrize("command", ["import", "generate", "destroy"])
+@pytest.mark.parametrize(
+    ("named", "refusal"),
+    [
+        (
+            ["--key-set", "three", "--version", "1"],
+            "key set three has a master key for each role: say whether enc, mac or dek is meant",
+        ),
+        (
+            ["--key-set", "demo", "--version", "1", "--role", "dek"],
+            "key set demo has one master key for all roles: name no role",
+        ),
+        (["--transport-key", "demo"], "has no transport key 'demo', only none: add it there first"),
+    ],
+)
+def test_a_key_that_is_not_named_as_the_policy_has_it_is_refused(
+    site: Path, command: str, named: list[str], refusal: str
+) -> None:
+    allow(site, THREE_MASTER_KEYS)
+    algorithm = ["--algorithm", "aes128"] if command == "import" else []
+    done = key(site, command, *named, *algorithm, stdin="not looked at")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith(f"{refusal}\n")
+
+
+def test_a_master_key_for_hmac_shows_its_check_value_at_the_import_alone(site: Path) -> None:
+    allow(site, DOGTAG)
+    value = os.urandom(16)
+    done = import_key(site, "dogtag", 1, "des3", value.hex())
+    assert (done.returncode, done.stderr) == (0, "")
+    shown = kcv(value, "des3")
+    assert done.stdout.splitlines() == [
+        f"component 1: KCV {shown}",
+        f"Imported key 'dogtag' version 1: secret (32 bytes), KCV {shown}",
+    ]
+    row = ["dogtag", "1", "secret (32 bytes)", "-", "key set dogtag (active)", "right"]
+    assert row in listed(site)
+
+
+def test_a_master_key_for_hmac_is_generated_without_a_check_value(site: Path) -> None:
+    allow(site, DOGTAG)
+    done = key(site, "generate", "--key-set", "dogtag", "--version", "1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "Generated key 'dogtag' version 1: secret (32 bytes)\n"
+
+
 @pytest.mark.parametrize("answer", ["KCV", "demo:1"])
 def test_a_key_is_destroyed_when_its_check_value_or_its_name_is_typed(
     site: Path, answer: str
@@ -337,6 +483,13 @@ def test_a_missing_configuration_is_said_to_be_missing(tmp_path: Path) -> None:
         ["generate", "--config", "x", "--service", "pilot"],
         ["generate", "--config", "x", "--service", "channel", "--version", "3"],
         ["destroy", "--config", "x", "--key-set", "demo"],
+        ["destroy", "--config", "x", "--key-set", "a", "--version", "1", "--transport-key", "b"],
+        ["destroy", "--config", "x", "--version", "1"],
+        ["destroy", "--config", "x", "--transport-key", "b", "--role", "enc"],
+        ["destroy", "--config", "x", "--key-set", "a", "--version", "1", "--role", "kek"],
+        ["import", "--config", "x", "--transport-key", "b"],
+        ["generate", "--config", "x", "--transport-key", "b", "--service", "channel"],
+        ["generate", "--config", "x", "--service", "channel", "--role", "enc"],
     ],
 )
 def test_a_wrong_command_line_exits_2(arguments: list[str]) -> None:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from ipaddress import ip_address
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from click.testing import CliRunner
@@ -123,6 +124,15 @@ def test_the_port_is_chosen(tmp_path: Path) -> None:
     done = tmsctl("quickstart", tmp_path / "site", "--port", "18443")
     assert "https://127.0.0.1:18443/v1/tks/random" in done.stdout
     assert load_daemon_config(tmp_path / "site" / "tmsd.toml").api.port == 18443
+
+
+@pytest.mark.parametrize("is_too_long", [False, True])
+def test_there_is_an_operations_socket_unless_its_path_were_too_long(is_too_long: bool) -> None:
+    with TemporaryDirectory(dir="/tmp") as folder:
+        site = make_site(Path(folder) / ("s" * 100 if is_too_long else "s"))
+        path = load_daemon_config(site / "tmsd.toml").operations.socket
+
+    assert path == (None if is_too_long else site / "operations.sock")
 
 
 def test_certificates_say_what_they_are_for(tmp_path: Path) -> None:
@@ -240,8 +250,8 @@ def test_the_daemon_is_called_by_name_only_where_the_shell_finds_the_same(tmp_pa
             timeout=PATIENCE,
             check=True,
         )
-        [start] = re.findall(r"(?m)^    (\S+) --config", done.stdout)
-        names.append(start)
+        [start] = re.findall(r"(?m)^    (.+) --config", done.stdout)
+        names += shlex.split(start)
     assert names == ["tmsd", str(beside)]
 
 

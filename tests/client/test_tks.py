@@ -5,16 +5,42 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.site.batches import AES128, BY_CUID, DES_VISA2, OWN_CHALLENGE, SERVED, Batch
+from tests.site.batches import (
+    AES128,
+    AES_S16,
+    BY_CUID,
+    DES_R_MAC,
+    DES_VISA2,
+    OWN_CHALLENGE,
+    SCP01,
+    SERVED,
+    Batch,
+)
+from tests.site.changeovers import FRESH_SCP03, ROTATING
 from tests.site.channels import OK, initialize_update
 from tests.site.directory import HOST
 from tests.site.fixtures import RunningSite
 from tests.site.identities import TPS
-from tests.virtual_token.card import Card
+from tests.site.transport_keys import AES_SHARED_KEY
+from tests.virtual_token.card import PROVE_PRESENCE, Card
 from tmsd.client.connection import Connection, tls_context
 from tmsd.client.problem import Problem
-from tmsd.client.tks import C_MAC, C_MAC_AND_C_ENC, TokenKeyService
-from tmsd.client.values import IssuedChallenge, KeyVersion, PresentedCard
+from tmsd.client.tks import (
+    C_MAC,
+    C_MAC_AND_C_ENC,
+    C_MAC_AND_R_MAC,
+    C_MAC_C_ENC_AND_R_MAC,
+    EVERYTHING,
+    TokenKeyService,
+)
+from tmsd.client.values import (
+    IssuedChallenge,
+    KeyVersion,
+    PresentedCard,
+    Session,
+    UnwrappedResponse,
+    WrappingMechanism,
+)
 
 GET_PRODUCTION_DATA = bytes.fromhex("80ca9f7f00")
 
@@ -31,9 +57,27 @@ async def tks(site: RunningSite) -> AsyncIterator[TokenKeyService]:
 
 async def presented(tks: TokenKeyService, batch: Batch, card: Card) -> PresentedCard:
     """Let a card answer to an issued challenge."""
-    challenge = await tks.issue_challenge()
+    challenge = await tks.issue_challenge(batch.challenge_length)
     answer = initialize_update(card, challenge.host_challenge)
     return PresentedCard(answer, challenge, key_set=batch.key_set)
+
+
+async def opened(tks: TokenKeyService, batch: Batch, card: Card, level: int) -> Session:
+    """Open a channel that the card agrees to."""
+    session = await tks.open_session(await presented(tks, batch, card), level)
+    assert card.transmit(session.external_authenticate) == OK
+    return session
+
+
+async def decrypted_by(
+    card: Card, tks: TokenKeyService, session: Session, encrypted: bytes
+) -> bytes:
+    """Send 16 bytes to the card and return what it makes of them."""
+    command = bytes([0x80, PROVE_PRESENCE, 0x00, 0x00, len(encrypted)]) + encrypted + b"\x00"
+    session, (wrapped,) = await tks.wrap(session, [command])
+    (response,) = (await tks.unwrap(session, [card.transmit(wrapped)])).responses
+    assert response.status == OK
+    return response.data
 
 
 @pytest.mark.parametrize("level", [C_MAC, C_MAC_AND_C_ENC])
@@ -51,6 +95,119 @@ async def test_a_channel_is_opened_and_used(tks: TokenKeyService, batch: Batch, 
     assert session.host_cryptogram in session.external_authenticate
     assert after.state != session.state
     assert after.key_set == session.key_set
+
+
+LEVELS_WITH_R_MAC = [
+    (AES128, C_MAC_AND_R_MAC),
+    (AES128, EVERYTHING),
+    (AES_S16, EVERYTHING),
+    (DES_R_MAC, C_MAC_C_ENC_AND_R_MAC),
+]
+
+
+@pytest.mark.parametrize(("batch", "level"), LEVELS_WITH_R_MAC)
+async def test_responses_are_unwrapped(tks: TokenKeyService, batch: Batch, level: int) -> None:
+    card = batch.card()
+    session = await opened(tks, batch, card, level)
+    session, commands = await tks.wrap(session, [GET_PRODUCTION_DATA, GET_PRODUCTION_DATA])
+
+    unwrapped = await tks.unwrap(session, [card.transmit(command) for command in commands])
+
+    data = bytes.fromhex("9f7f2a") + card.profile.production_data
+    assert unwrapped.responses == (UnwrappedResponse(data, OK, protected=True),) * 2
+    assert unwrapped.closed is False
+    assert unwrapped.session.state != session.state
+
+
+async def test_a_card_that_gives_the_channel_up_is_told(tks: TokenKeyService) -> None:
+    session = await opened(tks, AES128, AES128.card(), C_MAC)
+    session, _ = await tks.wrap(session, [GET_PRODUCTION_DATA])
+
+    unwrapped = await tks.unwrap(session, [bytes.fromhex("6982")])
+
+    assert unwrapped.closed is True
+    assert unwrapped.responses == (UnwrappedResponse(b"", bytes.fromhex("6982"), protected=False),)
+    with pytest.raises(Problem) as refused:
+        await tks.wrap(unwrapped.session, [GET_PRODUCTION_DATA])
+    assert refused.value.code == "session-closed"
+
+
+async def test_a_card_is_changed_over(tks: TokenKeyService) -> None:
+    card = FRESH_SCP03.card()
+    session = await opened(tks, FRESH_SCP03, card, EVERYTHING)
+
+    change = await tks.put_key(session, 1, mode="add", new_key_set=ROTATING.key_set)
+    after = await tks.confirm_put_key(change.session, card.transmit(change.apdu))
+
+    group = card.keyring.group(1)
+    assert group is not None
+    assert change.key_check_values == tuple(group.keys[k].check_value for k in (1, 2, 3))
+    assert group.key_set() == ROTATING.keys(card.profile.kdd, 1)
+    assert after.state != change.session.state
+    on_again = await opened(tks, ROTATING, card, C_MAC)
+    change = await tks.put_key(on_again, 2, mode="replace")
+    assert card.transmit(change.apdu).endswith(OK)
+
+
+async def test_an_answer_that_confirms_nothing_is_a_problem(tks: TokenKeyService) -> None:
+    session = await opened(tks, ROTATING, ROTATING.card(), C_MAC)
+    change = await tks.put_key(session, 2, mode="add")
+
+    with pytest.raises(Problem) as refused:
+        await tks.confirm_put_key(change.session, bytes.fromhex("6a80"))
+
+    assert refused.value.code == "put-key-unconfirmed"
+    assert refused.value.next == "reopen-channel"
+
+
+@pytest.mark.parametrize("batch", [AES128, DES_VISA2, SCP01], ids=lambda batch: batch.key_set)
+async def test_a_card_proves_its_presence(tks: TokenKeyService, batch: Batch) -> None:
+    card = batch.card()
+    session = await opened(tks, batch, card, C_MAC_AND_C_ENC)
+
+    presence = await tks.challenge_presence(session)
+
+    assert await decrypted_by(card, tks, presence.session, presence.encrypted) == presence.challenge
+
+
+@pytest.mark.parametrize("batch", [AES128, DES_VISA2, SCP01], ids=lambda batch: batch.key_set)
+async def test_a_pin_and_an_object_are_encrypted_for_the_card(
+    tks: TokenKeyService, batch: Batch
+) -> None:
+    card = batch.card()
+    session = await opened(tks, batch, card, C_MAC_AND_C_ENC)
+
+    after, pin = await tks.encrypt(session, "pin", b"1234567890abcdef")
+    after, thing = await tks.encrypt(after, "object", bytes(range(16)))
+
+    commands = [bytes.fromhex("800e000010") + each + b"\x00" for each in (pin, thing)]
+    _, wrapped = await tks.wrap(after, commands)
+    answers = [card.transmit(command) for command in wrapped]
+    assert answers == [b"1234567890abcdef" + OK, bytes(range(16)) + OK]
+
+
+@pytest.mark.parametrize(
+    ("batch", "level", "names"),
+    [
+        (AES128, C_MAC, {"mac"}),
+        (AES128, EVERYTHING, {"enc", "mac", "rmac"}),
+        (DES_VISA2, C_MAC_AND_C_ENC, {"enc", "mac"}),
+    ],
+)
+async def test_session_keys_are_delivered(
+    tks: TokenKeyService, batch: Batch, level: int, names: set[str]
+) -> None:
+    card = batch.card()
+
+    session = await tks.open_delivered_session(await presented(tks, batch, card), level)
+
+    assert card.transmit(session.external_authenticate) == OK
+    assert (session.scp, session.i, session.key_set) == (batch.scp, batch.i, batch.key_set)
+    assert session.keys.transport_key == AES_SHARED_KEY.name
+    assert session.keys.mechanism is WrappingMechanism.AES_KEY_WRAP
+    keys = {name: getattr(session.keys, name) for name in ("enc", "mac", "rmac", "dek")}
+    assert {name for name, key in keys.items() if key} == names
+    assert all(len(AES_SHARED_KEY.unwrap(key)) == 16 for key in keys.values() if key)
 
 
 @pytest.mark.parametrize("length", [8, 16])

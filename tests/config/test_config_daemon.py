@@ -31,6 +31,7 @@ def test_tables_whose_keys_have_defaults_may_be_left_out(daemon: Daemon, tmp_pat
     assert config.limits.challenge_seconds == 60
     assert config.limits.request_timeout_seconds == 10
     assert config.policy.file == tmp_path / "policy.toml"
+    assert config.operations.socket is None
 
 
 def test_the_source_is_absolute_however_the_file_was_named(
@@ -112,7 +113,7 @@ def test_required_tables_that_are_missing_are_named(tmp_path: Path, refusal: Ref
             "x = 1",
             (
                 "14: source: is not a key of this table, "
-                "which has api, hsm, audit, worker, limits, policy"
+                "which has api, hsm, audit, worker, limits, policy, operations"
             ),
         ),
     ],

@@ -7,12 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from tmsd.config.callers import Caller, Delivery, Role
+from tmsd.config.callers import Caller, Delivery, EncryptPurpose, Role
 from tmsd.config.daemon import DaemonConfig, load_daemon_config
-from tmsd.config.key_sets import DiversificationData, KeyAlgorithm, KeySet, Scp
+from tmsd.config.key_sets import (
+    ALL_SCHEMES,
+    DiversificationData,
+    KeyAlgorithm,
+    KeySet,
+    MasterKeys,
+    Scp,
+)
 from tmsd.config.policy import Policy, load_policy
 from tmsd.config.table import BY_LOADER, Table
-from tmsd.globalplatform.diversification import SCHEMES
+from tmsd.config.transport_keys import TransportKey
+from tmsd.globalplatform.protocols import PROTOCOLS
 
 MANUALS = Path(__file__).parents[2] / "config"
 
@@ -33,6 +41,11 @@ def with_defaults_spelled_out(file: Path) -> None:
     file.write_text(re.sub(r"(?m)^#(?=[a-z_]+ = )", "", file.read_text()))
 
 
+def with_examples(file: Path) -> None:
+    """Take the lines of the examples, which are set in by five spaces, for what they are."""
+    file.write_text(re.sub(r"(?m)^#     (?=\S)", "", file.read_text()))
+
+
 def test_the_manuals_load_as_they_stand(directory: Path) -> None:
     config = load_daemon_config(directory / "tmsd.toml")
     assert config.policy.file == directory / "policy.toml"
@@ -45,6 +58,10 @@ def test_the_manual_allows_nothing_unsafe_as_it_stands(directory: Path) -> None:
     policy = load_policy(directory / "policy.toml")
     assert all(set(caller.public_key_sha256) == {"0"} for caller in policy.callers.values())
     assert not any(key_set.undiversified or key_set.factory for key_set in policy.key_sets.values())
+    assert not any(key_set.allow_key_material_in_worker for key_set in policy.key_sets.values())
+    assert not any(key_set.icv_in_clear for key_set in policy.key_sets.values())
+    assert not any(caller.deliver_static_dek for caller in policy.callers.values())
+    assert not policy.transport_keys
 
 
 def test_the_defaults_that_the_manuals_show_are_the_defaults(directory: Path) -> None:
@@ -67,28 +84,61 @@ def test_the_manuals_show_every_key_that_has_a_default_or_is_required(directory:
         annotation = DaemonConfig.model_fields[name].annotation
         assert isinstance(annotation, type)
         assert issubclass(annotation, Table)
-        assert keys_of(annotation) - table.keys() <= {"token_serial", "pin_file"}
+        assert keys_of(annotation) - table.keys() <= {"token_serial", "pin_file", "socket"}
     policy = tomllib.loads((directory / "policy.toml").read_text())
+    assert keys_of(Caller) - policy["callers"]["tps-demo"].keys() == {"transport_key"}
+    assert keys_of(KeySet) - policy["key_sets"]["pilot"].keys() == {
+        "master_keys",
+        "card_key_algorithm",
+    }
+
+
+def test_the_examples_show_every_key_that_the_defaults_do_not(directory: Path) -> None:
+    file = directory / "policy.toml"
+    with_examples(file)
+    policy = tomllib.loads(file.read_text())
     assert policy.keys() == keys_of(Policy)
-    assert policy["callers"]["tps-demo"].keys() == keys_of(Caller)
-    assert policy["key_sets"]["pilot"].keys() == keys_of(KeySet)
+    assert policy["transport_keys"]["tps-two"].keys() == keys_of(TransportKey)
+    assert "transport_key" in policy["callers"]["tps-two"]
+    assert "card_key_algorithm" in policy["key_sets"]["smartcafe-6"]
+    assert policy["key_sets"]["three-masters"]["master_keys"].keys() == keys_of(MasterKeys)
 
 
 def test_the_manuals_mention_the_keys_that_have_no_default(directory: Path) -> None:
     text = (directory / "tmsd.toml").read_text()
     assert "token_serial = " in text
     assert "pin_file = " in text
+    assert "socket = " in text
 
 
 def test_the_manual_names_every_allowed_value(directory: Path) -> None:
     text = (directory / "policy.toml").read_text()
-    for value in (*Role, *Delivery, *Scp, *DiversificationData, *KeyAlgorithm, *SCHEMES):
+    for value in (
+        *(*Role, *Delivery, *EncryptPurpose, *Scp, *DiversificationData, *KeyAlgorithm),
+        *ALL_SCHEMES,
+    ):
         assert re.search(rf"\b{re.escape(value)}\b", text), value
+
+
+def test_the_manual_names_every_i_and_every_level(directory: Path) -> None:
+    text = (directory / "policy.toml").read_text()
+    for number, protocol in PROTOCOLS.items():
+        (line,) = re.findall(rf"(?m)^#   SCP{number:02}   (.*)$", text)
+        for i in protocol.IMPLEMENTATIONS:
+            # SCP03 with long challenges is described by its rule.
+            named = i & ~1 if number == 3 else i
+            assert f'"{named:02x}"' in line
+            for level in protocol.levels(i):
+                assert f'"{level:02x}"' in text
 
 
 def test_the_examples_in_comments_load_when_they_are_wanted(directory: Path) -> None:
     file = directory / "policy.toml"
-    file.write_text(re.sub(r"(?m)^#     (?=\S)", "", file.read_text()))
+    with_examples(file)
     policy = load_policy(file)
-    assert list(policy.key_sets) == ["pilot", "fresh", "older-cards"]
+    assert list(policy.key_sets) == [
+        *("pilot", "fresh", "older-cards", "from-dogtag", "smartcafe-6", "three-masters")
+    ]
     assert policy.key_sets["fresh"].factory
+    assert list(policy.transport_keys) == ["tps-two"]
+    assert policy.callers["tps-two"].transport_key == "tps-two"

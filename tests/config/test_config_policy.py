@@ -31,6 +31,7 @@ def key_set(name: str, more: str = "", versions: str = '{ 1 = "active" }') -> st
 def test_an_empty_policy_allows_nothing(policy: Load) -> None:
     empty = policy("")
     assert (empty.version, empty.callers, empty.key_sets) == (1, {}, {})
+    assert empty.transport_keys == {}
     assert empty.caller_by_public_key(ONE) is None
 
 
@@ -141,6 +142,13 @@ def test_a_changeover_leads_to_an_active_version_of_the_file(
             ),
             "t is weaker: des3 after aes128",
         ),
+        (
+            (
+                '[key_sets.t]\nscp = "01"\nalgorithm = "des3"\ndiversification = "visa1"\n'
+                'versions = { 1 = "active" }\n'
+            ),
+            "t is weaker: des3 after aes128",
+        ),
     ],
 )
 def test_a_changeover_never_leads_to_worse_keys(
@@ -148,6 +156,21 @@ def test_a_changeover_never_leads_to_worse_keys(
 ) -> None:
     text = key_set("here", 'change_to = ["t:1"]') + target
     assert refusal(policy, text) == [f"6: key_sets.here.change_to[0]: {reason}"]
+
+
+def test_a_changeover_compares_the_keys_of_the_cards_not_the_master_keys(
+    policy: Load, refusal: Refusal
+) -> None:
+    across = (
+        '[key_sets.across]\nscp = "03"\nalgorithm = "des3"\ncard_key_algorithm = "aes128"\n'
+        'diversification = "visa2"\nversions = { 1 = "active" }\n'
+    )
+    to_across = key_set("here", 'change_to = ["across:1"]') + across
+    assert policy(to_across).key_sets["here"].targets == (("across", 1),)
+    stronger = to_across.replace("aes128", "aes192", 1)
+    assert refusal(policy, stronger) == [
+        "6: key_sets.here.change_to[0]: across is weaker: aes128 after aes192"
+    ]
 
 
 def test_a_key_set_may_change_cards_to_its_own_newer_version(policy: Load) -> None:
@@ -164,6 +187,12 @@ def test_tables_are_compared_even_where_another_one_is_wrong(
         + caller("b", ONE)
         + key_set("broken", "scp_i = []")
         + key_set("here", 'change_to = ["broken:9", "here:9"]')
+        + '[transport_keys.wrong]\nalgorithm = "aes"\n'
+        + '[transport_keys.here]\nalgorithm = "aes128"\n'
+        + caller("c", TWO)
+        + 'transport_key = "wrong"\n'
+        + caller("d", "3" * 64)
+        + 'transport_key = "nothing"\n'
     )
     assert refusal(policy, text) == [
         "1: version: must be at least 1, not 0",
@@ -172,12 +201,30 @@ def test_tables_are_compared_even_where_another_one_is_wrong(
             "7: callers.b.public_key_sha256: is the public key of a as well: "
             "each caller needs a key of its own"
         ),
-        "15: key_sets.broken.scp_i: must hold at least one of 00, 10, 20, 30, 60, 70",
+        (
+            "15: key_sets.broken.scp_i: must hold at least one of "
+            "00, 10, 20, 30, 60, 70, 01, 11, 21, 31, 61, 71"
+        ),
         "21: key_sets.here.change_to[1]: here has no active version 9; active: 1",
+        ("23: transport_keys.wrong.algorithm: 'aes' is not one of aes128, aes192, aes256, des3"),
+        (
+            "24: transport_keys.here.label: 'here' is the label of a master key of key set here: "
+            "a transport key needs one of its own"
+        ),
+        (
+            "35: callers.d.transport_key: "
+            "'nothing' is not a transport key of this file, which has wrong, here"
+        ),
     ]
 
 
-@pytest.mark.parametrize("text", ["callers = 1", "key_sets = [1]", "callers.a = 1", "[[key_sets]]"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("callers = 1", "key_sets = [1]", "callers.a = 1", "[[key_sets]]"),
+        *("transport_keys = 1", "transport_keys.a = 1"),
+    ],
+)
 def test_a_value_in_place_of_a_table_is_refused(policy: Load, refusal: Refusal, text: str) -> None:
     (line,) = refusal(policy, text)
     assert "must be a table, not" in line
@@ -186,9 +233,9 @@ def test_a_value_in_place_of_a_table_is_refused(policy: Load, refusal: Refusal, 
 @pytest.mark.parametrize(
     ("text", "key", "known"),
     [
-        ("digest = 'x'", "digest", "version, callers, key_sets"),
-        ("source = 'x'", "source", "version, callers, key_sets"),
-        ("officers = {}", "officers", "version, callers, key_sets"),
+        ("digest = 'x'", "digest", "version, callers, key_sets, transport_keys"),
+        ("source = 'x'", "source", "version, callers, key_sets, transport_keys"),
+        ("officers = {}", "officers", "version, callers, key_sets, transport_keys"),
     ],
 )
 def test_unknown_keys_are_refused_and_what_the_loader_adds_is_one(
@@ -198,8 +245,10 @@ def test_unknown_keys_are_refused_and_what_the_loader_adds_is_one(
 
 
 def test_the_name_of_a_table_is_not_a_key_in_it(policy: Load, refusal: Refusal) -> None:
-    lines = refusal(policy, caller("a", ONE) + 'name = "a"\n' + key_set("k", 'name = "k"'))
+    text = caller("a", ONE) + 'name = "a"\n' + key_set("k", 'name = "k"')
+    lines = refusal(policy, text + '[transport_keys.t]\nalgorithm = "des3"\nname = "t"\n')
     assert [line.split(", which")[0] for line in lines] == [
         "5: callers.a.name: is not a key of this table",
         "11: key_sets.k.name: is not a key of this table",
+        "14: transport_keys.t.name: is not a key of this table",
     ]

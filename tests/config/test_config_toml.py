@@ -167,7 +167,11 @@ ANY_VALUE = st.recursive(
     max_leaves=4,
 )
 HEADERS = {
-    "callers.a": ("public_key_sha256", "roles", "key_sets", "deliveries", "name"),
+    "callers.a": (
+        *("public_key_sha256", "roles", "key_sets", "deliveries", "name", "transport_key"),
+        *("deliver_static_dek", "encrypt_purposes", "card_commands"),
+    ),
+    "transport_keys.c": ("label", "algorithm", "version", "allow_key_material_in_worker", "x"),
     "key_sets.b": (
         "scp",
         "master_key",
@@ -180,6 +184,11 @@ HEADERS = {
         "min_security_level",
         "change_to",
         "factory",
+        "master_keys",
+        "card_key_algorithm",
+        "put_key_des_type",
+        "allow_key_material_in_worker",
+        "icv_in_clear",
         "x",
     ),
     "api": ("listen", "certificate", "private_key", "caller_trust"),

@@ -3,18 +3,24 @@
 import json
 from hashlib import sha256
 
-from tests.site.batches import AES128, BY_CUID
+from tests.site.batches import AES128, BY_CUID, DES_VISA2, SCP01_HMAC
+from tests.site.changeovers import DES_OPEN
 from tests.site.channels import (
     CHALLENGES,
+    ENCRYPT,
     KEY_SETS,
     RANDOM,
     SESSIONS,
+    UNWRAP,
     VERIFY,
     WRAP,
+    confirm,
     get_data,
     open_channel,
     presented,
+    put_key,
     session_request,
+    wrap,
 )
 from tests.site.daemon import wait_until
 from tests.site.fixtures import Run, RunningSite
@@ -63,7 +69,7 @@ def test_a_record_says_who_did_what_to_which_card_and_binds_both_bodies(
     assert opening.caller == "tps-demo"
     assert opening.request_digest == sha256(content).hexdigest()
     assert opening.answer_digest == sha256(opened.content).hexdigest()
-    assert opening.details == {"security_level": "01"}
+    assert opening.details == {"security_level": "01", "delivery": "sealed"}
     assert wrapping.operation == "tks.wrap-commands"
     assert wrapping.details == {"commands": 2}
     for decision in (opening, wrapping):
@@ -114,6 +120,57 @@ def test_without_its_log_the_daemon_answers_nothing_and_recovers_when_it_is_back
     ]
     assert [account.details["count"] for account in accounts] == [len(refused)]
     assert verify(log).clean
+
+
+def test_without_its_log_no_put_key_is_made(run: Run) -> None:
+    site = run(batches=(AES128, DES_OPEN))
+    log = site.site.audit_file
+    away = log.with_name("away.jsonl")
+    with site.caller() as caller:
+        card = DES_OPEN.card()
+        session = open_channel(caller, DES_OPEN, card)
+        log.rename(away)
+
+        refused = put_key(caller, session, DES_OPEN, 2)
+
+        assert (refused.status, refused.code) == (503, "audit-unavailable")
+        assert not {"apdu", "key_check_values", "session"} & refused.document.keys()
+        away.rename(log)
+        made = put_key(caller, session, DES_OPEN, 2)
+        answer = card.transmit(bytes.fromhex(made.document["apdu"]))
+        assert confirm(caller, made.document["session"], answer).status == 200
+    assert site.daemon.stop() == 0
+    assert verify(log).clean
+
+
+def test_every_use_of_an_exception_is_on_record_and_nothing_else_is(site: RunningSite) -> None:
+    with site.caller() as tps:
+        for batch, in_worker in ((SCP01_HMAC, True), (AES128, False), (DES_VISA2, False)):
+            card = batch.card()
+            verified = tps.post(VERIFY, {"card": presented(tps, batch, card)})
+            opened = tps.post(SESSIONS, session_request(presented(tps, batch, card), "03"))
+            session = opened.document["session"]
+            wrapped = tps.post(WRAP, {"session": session, "apdus": [get_data(0x9F7F)]})
+            session = wrapped.document["session"]
+            unwrapped = tps.post(UNWRAP, {"session": session, "responses": ["9000"]})
+            request = {"session": session, "purpose": "proof-of-presence"}
+            encrypted = tps.post(ENCRYPT, request)
+
+            for answer in (verified, opened, wrapped, unwrapped, encrypted):
+                (record,) = site.trail.of_request(answer.request_id)
+                told = record.decision.details.get("key_material_in_worker")
+                assert told is (True if in_worker else None), record.decision.operation
+
+
+def test_what_was_unwrapped_is_counted_and_its_end_told(site: RunningSite) -> None:
+    with site.caller() as tps:
+        session, _ = wrap(tps, open_channel(tps, AES128, AES128.card()), [get_data(0x9F7F)] * 2)
+        body = {"session": session, "responses": ["9000", "6982"]}
+        unwrapped = tps.post(UNWRAP, body)
+
+    (record,) = site.trail.of_request(unwrapped.request_id)
+    assert record.decision.operation == "tks.unwrap-responses"
+    assert record.decision.details == {"responses": 2, "closed": True}
 
 
 def test_a_log_that_was_replaced_is_not_written_to(run: Run) -> None:

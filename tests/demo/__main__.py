@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 from smartcard.Exceptions import SmartcardException
 
-from tests.demo import channels, records, refusals, setting_up
+from tests.demo import channels, key_changeover, proofs, records, refusals, setting_up
 from tests.demo.cards import issued_cards
 from tests.demo.findings import Deviation, Findings
 from tests.demo.interruption import Interrupted, unless_interrupted
@@ -102,11 +102,24 @@ async def _story(screen: Screen, findings: Findings, directory: Path) -> None:
                 setting_up.show_cards(screen, cards)
 
                 screen.chapter("Secure channels")
-                staff, officers, older = cards.good
-                await channels.open_and_use(screen, findings, service, staff)
+                staff, officers, older = cards.staff, cards.officers, cards.older
+                kept = await channels.open_and_use(screen, findings, service, staff)
                 stored = await channels.open_and_use(screen, findings, service, officers)
                 await channels.open_and_use(screen, findings, service, older)
                 await channels.change_a_command(screen, findings, service, officers)
+
+                screen.chapter("Key changeover")
+                desk = key_changeover.Desk(screen, findings, service, site)
+                await key_changeover.go_on(desk, staff, cards.left_behind, kept)
+                await key_changeover.refuse_triple_des(desk, older)
+                await key_changeover.allow_triple_des(desk, cards.doors)
+                await key_changeover.take_over(
+                    desk, (cards.fresh, cards.also_fresh), key_sets.staff
+                )
+                await proofs.unwrap_responses(screen, findings, service, staff, kept)
+                await proofs.prove_presence(
+                    screen, findings, service, cards.fresh, cards.also_fresh
+                )
 
                 screen.chapter("Refusals")
                 await refusals.wrong_master_key(screen, findings, service, cards.stranger)
@@ -122,7 +135,7 @@ async def _story(screen: Screen, findings: Findings, directory: Path) -> None:
         records.verify_audit_log(screen, findings, site)
         records.forge_audit_log(screen, findings, site)
         records.list_keys(screen, findings, site, key_sets)
-        records.look_for_secrets(screen, findings, site, daemon, key_sets)
+        records.look_for_secrets(screen, findings, site, key_sets, cards)
 
 
 def _show_logs(screen: Screen, directory: Path) -> None:

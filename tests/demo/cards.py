@@ -3,14 +3,15 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from smartcard.System import readers
 
-from tests.demo.issuer import IssuedKeySet
+from tests.demo.issuer import IssuedKeySet, IssuedKeySets
 from tests.virtual_token import faults
 from tests.virtual_token.card import Card
 from tests.virtual_token.fixtures import wait_for_card
+from tests.virtual_token.keyring import Keyring
 from tests.virtual_token.memory import NonVolatileMemory
 from tests.virtual_token.pcscd import private_pcscd
 from tests.virtual_token.personalisation import CardProfile
@@ -37,6 +38,16 @@ class IssuedCard:
     memory: NonVolatileMemory
     token: Token
 
+    @property
+    def keyring(self) -> Keyring:
+        """The keys on the card: those of its personalisation until PUT KEY changes them."""
+        return self.memory.keyring or self.profile.keyring
+
+    def check_values(self, version: int) -> list[bytes]:
+        """Return the check values of its ENC, MAC and DEK; none where it lacks the version."""
+        group = self.keyring.group(version)
+        return [key.check_value for key in group.keys.values()] if group else []
+
 
 @dataclass(frozen=True, slots=True)
 class CardInReader:
@@ -50,7 +61,13 @@ class CardInReader:
 class Cards:
     """The cards of the story, by their parts in it."""
 
-    good: tuple[CardInReader, ...]
+    staff: CardInReader
+    officers: CardInReader
+    older: CardInReader
+    doors: CardInReader
+    fresh: CardInReader
+    also_fresh: CardInReader
+    left_behind: CardInReader
     stranger: CardInReader
     replaying: CardInReader
     noisy: CardInReader
@@ -58,33 +75,48 @@ class Cards:
     lengthening: CardInReader
 
     @property
+    def good(self) -> tuple[CardInReader, ...]:
+        """The cards that behave and hold the right keys."""
+        field_cards = (self.staff, self.officers, self.older, self.doors)
+        return (*field_cards, self.fresh, self.also_fresh)
+
+    @property
     def all(self) -> tuple[CardInReader, ...]:
         """Every card, in the order of the readers."""
         misbehaving = (self.replaying, self.noisy, self.truncating, self.lengthening)
-        return (*self.good, self.stranger, *misbehaving)
+        return (*self.good, self.left_behind, self.stranger, *misbehaving)
 
 
 @contextmanager
-def issued_cards(key_sets: tuple[IssuedKeySet, ...]) -> Iterator[Cards]:
+def issued_cards(key_sets: IssuedKeySets) -> Iterator[Cards]:
     """Personalise the cards, start pcscd, and put each into a reader until the end.
 
     Raises:
         PcscdError: a Debian package is missing, or the daemon does not come up.
     """
-    first, second, *_ = key_sets
-    replaying, noisy, truncating, lengthening = (_good(second) for _ in range(4))
+    staff, officers = _good(key_sets.staff), key_sets.officers
+    replaying, noisy, truncating, lengthening = (_good(officers) for _ in range(4))
+    stranger = key_sets.staff.profile_from_another_master()
     issued = (
-        *(_good(key_set) for key_set in key_sets),
-        _issue("keys of another master key", first, first.profile_from_another_master()),
+        staff,
+        *(_good(key_set) for key_set in (officers, key_sets.older, key_sets.doors)),
+        *(_issue("holds factory keys", key_sets.fresh, key_sets.fresh.profile()) for _ in range(2)),
+        _left_behind(staff),
+        _issue("keys of another master key", key_sets.staff, stranger),
         _faulty("repeats its first answer", replaying, faults.ReplayingCard(replaying.token)),
         _garbling("answers random bytes", noisy, faults.random_bytes),
         _garbling("answers a byte short", truncating, faults.truncated),
         _garbling("answers a byte too much", lengthening, faults.too_long),
     )
     with _in_readers(*(card.token for card in issued)) as names:
-        placed = [CardInReader(*pair) for pair in zip(issued, names, strict=True)]
-        good = len(key_sets)
-        yield Cards(tuple(placed[:good]), *placed[good:])
+        yield Cards(*(CardInReader(*pair) for pair in zip(issued, names, strict=True)))
+
+
+def _left_behind(card: IssuedCard) -> IssuedCard:
+    """Return a copy of a card that has its old keys, and says that they are the new ones."""
+    new_version = card.key_set.masters[1].version
+    profile = replace(card.profile, key_version=new_version)
+    return _issue(f"the first one's old keys, as {new_version:02x}", card.key_set, profile)
 
 
 def _good(key_set: IssuedKeySet) -> IssuedCard:

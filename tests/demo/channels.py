@@ -12,7 +12,7 @@ from tmsd.globalplatform import initialize_update
 
 STORED_TAG = 0xDF20
 _PRIVATE_LENGTH = 32
-_GET_DATA = bytes.fromhex("80CADF2000")
+GET_DATA = bytes.fromhex("80CADF2000")
 _SECURE_MESSAGING_INCORRECT = bytes.fromhex("6988")
 _SECURITY_STATUS_NOT_SATISFIED = bytes.fromhex("6982")
 
@@ -44,7 +44,7 @@ async def open_and_use(
         findings.require_equal("key set", key_set.name, session.key_set)
         findings.seen(f"{name}, channel at level 03", "open, both sides authenticated")
         private = await _store(screen, findings, service, channel)
-        await _read_back(screen, findings, channel, private)
+        await read_back(screen, findings, channel, private)
     kept = card.issued.memory.data_object(STORED_TAG)
     findings.require_equal("what is in the card's memory", private, kept)
     findings.seen(f"{name}, data under C-MAC and C-ENC", "stored and read back")
@@ -91,7 +91,7 @@ async def read_again(
         presented = await present(service, connected)
         show_handshake(screen, presented)
         channel = await open_channel(service, connected, presented)
-        await _read_back(screen, findings, channel, stored)
+        await read_back(screen, findings, channel, stored)
     findings.seen("A new channel, after the refusals", "open, and the data are still there")
 
 
@@ -107,6 +107,15 @@ def show_handshake(screen: Screen, presented: PresentedCard) -> None:
     screen.value("key version", f"{card.key_version:02x}")
     screen.value("card challenge", card.card_challenge)
     screen.value("card cryptogram", card.card_cryptogram)
+
+
+async def read_back(
+    screen: Screen, findings: Findings, channel: SecureChannel, stored: bytes
+) -> None:
+    """Read what was stored on the card, over a channel without R-MAC."""
+    found = await channel.send("GET DATA", GET_DATA)
+    screen.value("read back", found)
+    findings.require_equal("what is read back", data_object(stored), found)
 
 
 async def _store(
@@ -128,19 +137,12 @@ async def _store(
     return private
 
 
-async def _read_back(
-    screen: Screen, findings: Findings, channel: SecureChannel, stored: bytes
-) -> None:
-    found = await channel.send("GET DATA", _GET_DATA)
-    screen.value("read back", found)
-    findings.require_equal("what is read back", _data_object(stored), found)
-
-
 def _store_data(value: bytes) -> bytes:
     """STORE DATA of one data object (GlobalPlatform Card Specification 2.3.1, 11.11)."""
-    data = _data_object(value)
+    data = data_object(value)
     return bytes([0x80, 0xE2, 0x90, 0x00, len(data)]) + data
 
 
-def _data_object(value: bytes) -> bytes:
+def data_object(value: bytes) -> bytes:
+    """Return the data object that stores a value: tag, length, value."""
     return STORED_TAG.to_bytes(2) + bytes([len(value)]) + value

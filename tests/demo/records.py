@@ -1,12 +1,13 @@
-"""Chapter four: what stays, in the audit log and in the HSM, and what is nowhere."""
+"""Chapter five: what stays, in the audit log and in the HSM, and what is nowhere."""
 
 import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from tests.demo.cards import Cards
 from tests.demo.findings import Findings
-from tests.demo.issuer import IssuedKeySet
+from tests.demo.issuer import FACTORY_KEY, IssuedKeySets
 from tests.demo.screen import Screen
 from tests.demo.site import Daemon, Site
 
@@ -65,9 +66,7 @@ def forge_audit_log(screen: Screen, findings: Findings, site: Site) -> None:
     findings.seen("A forged copy of it", f"found, at line {place + 1}")
 
 
-def list_keys(
-    screen: Screen, findings: Findings, site: Site, key_sets: tuple[IssuedKeySet, ...]
-) -> None:
+def list_keys(screen: Screen, findings: Findings, site: Site, key_sets: IssuedKeySets) -> None:
     """List what is in the HSM."""
     screen.step("The keys in the HSM")
     listed = site.tmsctl("key", "list", "--config", f"{site.directory.name}/tmsd.toml")
@@ -75,29 +74,35 @@ def list_keys(
     screen.output(listed.output.splitlines())
     listed.require_success()
     check_values = _check_values(listed.output)
-    for key_set in key_sets:
-        check_value = check_values.get((key_set.name, str(key_set.version)), "not in the list")
-        findings.require_equal(f"KCV of {key_set.name}", key_set.key_check_value.hex(), check_value)
-    findings.seen("KCVs in the HSM, and the issuer's", f"{len(key_sets)} are the same")
+    for name, master in key_sets.masters:
+        check_value = check_values.get((name, str(master.version)), "not in the list")
+        wanted = master.key_check_value.hex()
+        findings.require_equal(f"KCV of {name}:{master.version}", wanted, check_value)
+    findings.seen("KCVs in the HSM, and the issuer's", f"{len(key_sets.masters)} are the same")
 
 
 def look_for_secrets(
     screen: Screen,
     findings: Findings,
     site: Site,
-    daemon: Daemon,
-    key_sets: tuple[IssuedKeySet, ...],
+    key_sets: IssuedKeySets,
+    cards: Cards,
 ) -> None:
     """Look for PINs and keys where nobody should find them."""
     screen.step("What is nowhere")
     screen.say(
-        "The PINs, the master keys and their components are searched for in all that was printed"
-        " here, in the log of tmsd and in the audit log."
+        "The PINs, the master keys, their components, and the keys that are now on the cards are"
+        " searched for in all that was printed here, in the log of tmsd and in the audit log; not"
+        " so the factory key, which is no secret."
     )
     secrets = [file.read_text() for file in site.pin_files]
-    for key_set in key_sets:
-        secrets += [value.hex() for value in (key_set.master, *key_set.components)]
-    searched = f"{screen.transcript}\n{daemon.log}\n{site.audit_log.read_text()}".lower()
+    for _, master in key_sets.masters:
+        secrets += [key.hex() for key in (master.value, *master.components) if key != FACTORY_KEY]
+    for card in cards.good:
+        groups = card.issued.keyring.groups
+        secrets += [key.value.hex() for group in groups for key in group.keys.values()]
+    printed = (screen.transcript, site.log.read_text(errors="replace"), site.audit_log.read_text())
+    searched = "\n".join(printed).lower()
     found = sum(secret.lower() in searched for secret in secrets)
     findings.require_equal("secrets found", 0, found)
     findings.seen("PINs and keys in any output or log", f"0 of {len(secrets)}")

@@ -1,4 +1,4 @@
-"""Chapter three: what goes wrong, and the message that whoever meets it sees."""
+"""Chapter four: what goes wrong, and the message that whoever meets it sees."""
 
 import secrets
 import ssl
@@ -22,10 +22,10 @@ from tmsd.quickstart.certificates import Identity, certificate_authority, client
 
 _PUT_KEY = 0xD8
 
-# By the byte where the protocol's number should be; of 256 values, 254 are no protocol.
+# By the byte where the protocol's number should be; of 256 values, 253 are no protocol.
 _MET_BY_RANDOM_BYTES = (
     "protocol-mismatch",
-    "initialize-update-invalid",  # SCP02: the length is SCP03's
+    "initialize-update-invalid",  # SCP01 or SCP02: the length is SCP03's
     "key-set-ambiguous",  # SCP03: no key set has such a key version
     "card-cryptogram-mismatch",  # SCP03, and some key set has
 )
@@ -115,8 +115,8 @@ async def put_key(
     """Ask for PUT KEY under secure messaging."""
     screen.step("A TPS wants to put keys of its own on a card")
     screen.say(
-        "PUT KEY changes a card's keys. A TPS that could send one with keys that it knows would"
-        " own the card, so this command is not wrapped for anybody."
+        "tmsd makes PUT KEY itself, with keys from the HSM. A TPS that could send one with keys"
+        " that it knows would own the card, so this command is not wrapped for anybody."
     )
     command = bytes([0x80, _PUT_KEY, 0x00, 0x81, 0x10]) + secrets.token_bytes(16)
     screen.value("command", command)

@@ -4,10 +4,12 @@ from pathlib import Path
 
 from tests.demo.cards import Cards
 from tests.demo.findings import Findings
-from tests.demo.issuer import IssuedKeySet
+from tests.demo.issuer import IssuedKeySets
 from tests.demo.screen import Screen
 from tests.demo.site import Completed, Daemon, Site, free_port
 from tmsd.client.tks import TokenKeyService
+
+_MAY_PROVE_PRESENCE = 'encrypt_purposes = ["proof-of-presence"]'
 
 
 def build_site(screen: Screen, directory: Path) -> Site:
@@ -25,28 +27,28 @@ def build_site(screen: Screen, directory: Path) -> Site:
     return site
 
 
-def add_key_sets(screen: Screen, site: Site, key_sets: tuple[IssuedKeySet, ...]) -> None:
-    """Write three key sets into policy.toml, and have tmsctl read it back."""
-    screen.step("Three kinds of cards for the policy")
+def add_key_sets(screen: Screen, site: Site, key_sets: IssuedKeySets) -> None:
+    """Write the key sets into policy.toml, and have tmsctl read it back."""
+    screen.step("Kinds of cards for the policy")
     screen.say(
         "A key set is a family of cards: one master key in the HSM, from which the keys of each"
-        " card are computed by the card's own number (diversification). These lines are added to"
-        " policy.toml:"
+        " card are computed by the card's own number (diversification). change_to says to which"
+        " keys its cards may be changed over. These lines are added to policy.toml, the first to"
+        " its caller:"
     )
-    tables = "".join(f"\n{key_set.policy_table}" for key_set in key_sets)
-    with site.policy.open("a") as policy:
-        policy.write(tables)
-    screen.output(tables.strip().splitlines())
+    tables = "\n".join(key_set.policy_table for key_set in key_sets.all)
+    site.extend_policy(of_caller=_MAY_PROVE_PRESENCE, tables=tables)
+    screen.output([_MAY_PROVE_PRESENCE, "", *tables.splitlines()])
     checked = site.tmsctl("check", "config", site.directory.name)
-    names = tuple(f"  {key_set.name}:" for key_set in key_sets)
-    understood = [line for line in checked.output.splitlines() if line.startswith(names)]
-    screen.say("Checked, and said back in plain words:")
+    telling = (*(f"  {key_set.name}:" for key_set in key_sets.all), "WARNING:")
+    understood = [line for line in checked.output.splitlines() if line.startswith(telling)]
+    screen.say("Checked, and said back in plain words, with warnings where it is unsafe:")
     _show(screen, checked, lines=understood)
     checked.require_success()
 
 
 def import_master_keys(
-    screen: Screen, findings: Findings, site: Site, key_sets: tuple[IssuedKeySet, ...]
+    screen: Screen, findings: Findings, site: Site, key_sets: IssuedKeySets
 ) -> None:
     """Import each master key from two components on standard input."""
     screen.step("Master keys into the HSM, from components")
@@ -56,18 +58,18 @@ def import_master_keys(
         " nowhere but in the HSM. A key check value (KCV) shows that it is the right key and"
         " nothing else of it; the issuer of the cards has computed it too, without tmsd."
     )
-    for key_set in key_sets:
+    for name, master in key_sets.masters:
         imported = site.tmsctl(
             *("key", "import", "--config", f"{site.directory.name}/tmsd.toml"),
-            *("--key-set", key_set.name, "--version", str(key_set.version)),
-            *("--algorithm", key_set.algorithm),
-            typed="".join(f"{component.hex()}\n" for component in key_set.components),
+            *("--key-set", name, "--version", str(master.version)),
+            *("--algorithm", master.algorithm),
+            typed="".join(f"{component.hex()}\n" for component in master.components),
         )
         _show(screen, imported)
         imported.require_success()
         check_value = imported.output.split()[-1]
-        findings.require_equal("KCV", key_set.key_check_value.hex(), check_value)
-        findings.seen(f"KCV of {key_set.name}, HSM and issuer", check_value)
+        findings.require_equal("KCV", master.key_check_value.hex(), check_value)
+        findings.seen(f"KCV of {name}:{master.version}, HSM and issuer", check_value)
 
 
 async def start_daemon(screen: Screen, findings: Findings, daemon: Daemon) -> None:
@@ -88,7 +90,7 @@ async def ask_for_key_sets(
     screen: Screen,
     findings: Findings,
     service: TokenKeyService,
-    key_sets: tuple[IssuedKeySet, ...],
+    key_sets: IssuedKeySets,
 ) -> None:
     """Ask, as a TPS, which key sets there are."""
     screen.step("A token processing system connects")
@@ -106,10 +108,10 @@ async def ask_for_key_sets(
         )
         words = f"SCP{key_set.scp:02x} {key_set.algorithm} {key_set.diversification}: {named}"
         screen.value(key_set.name, words)
-    for issued in key_sets:
-        wanted = {issued.version: issued.key_check_value}
+    for issued in key_sets.all:
+        wanted = {master.version: master.key_check_value for master in issued.masters}
         findings.require_equal(f"key set {issued.name}", wanted, served.get(issued.name))
-    findings.seen("KCVs that tmsd tells, and the issuer's", f"{len(key_sets)} are the same")
+    findings.seen("KCVs that tmsd tells, and the issuer's", f"{len(key_sets.masters)} are the same")
 
 
 def show_cards(screen: Screen, cards: Cards) -> None:

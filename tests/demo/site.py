@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PROGRAMS = Path(sys.executable).parent
+_ROLES = 'roles = ["tps"]\n'
 _READY = "ready: https://"
 _READY_SECONDS = 20.0
 _STOP_SECONDS = 10.0
@@ -84,6 +85,18 @@ class Site:
     def tls(self, name: str) -> Path:
         """Return a file of the site's certificates and keys."""
         return self.directory / "tls" / name
+
+    def extend_policy(self, *, of_caller: str, tables: str) -> None:
+        """Add a line to the caller of policy.toml, and tables to its end.
+
+        Raises:
+            SiteError: the policy is not as tmsctl makes it, with one caller.
+        """
+        policy = self.policy.read_text()
+        if policy.count(_ROLES) != 1:
+            raise SiteError(f"{self.policy} has not one caller with the role tps")
+        policy = policy.replace(_ROLES, f"{_ROLES}{of_caller}\n")
+        self.policy.write_text(f"{policy}\n{tables}")
 
     def tmsctl(self, *arguments: str, typed: str | None = None) -> Completed:
         """Run tmsctl from the directory above the site, which makes for short paths.

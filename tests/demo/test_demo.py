@@ -86,23 +86,48 @@ def test_the_demonstration_runs_to_its_end_and_leaves_nothing(temporary: Path) -
 
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     summary = done.stdout.partition("SUMMARY")[2]
-    for shown in (
-        "SCP03 aes128, data under C-MAC and C-ENC   stored and read back",
-        "SCP03 aes256, data under C-MAC and C-ENC   stored and read back",
-        "SCP02 des3, data under C-MAC and C-ENC     stored and read back",
-        "Card of another master key                 refused: card-cryptogram-mismatch",
-        "The same request a second time             refused: challenge-used",
-        "A recorded answer to a new challenge       refused: card-cryptogram-mismatch",
-        "A challenge of the caller's own            refused: challenge-not-issued",
-        "A card that answers a byte short           refused: initialize-update-invalid",
-        "PUT KEY                                    refused: command-not-allowed",
-        "Certificate that the policy does not name  refused: caller-unknown",
-        "No certificate                             refused by TLS",
-        "tmsd with a wrong PIN                      does not start, says why, exit code 1",
-        "KCVs in the HSM, and the issuer's          3 are the same",
-        "everything was as it should be",
+    for what, seen in (
+        ("SCP03 aes128, data under C-MAC and C-ENC", "stored and read back"),
+        ("SCP03 aes256, data under C-MAC and C-ENC", "stored and read back"),
+        ("SCP02 des3, data under C-MAC and C-ENC", "stored and read back"),
+        ("KCVs of staff:2 to staff:5", "tmsd, the card and the issuer have the same"),
+        ("Audit record of PUT KEY for staff", "no key_material_in_worker"),
+        ("A channel with the keys of staff:5", "open, and the data are still there"),
+        ("Keys of version 2, asked of the card", "not there any more (6a88)"),
+        ("The old keys under the new version", "refused: card-cryptogram-mismatch"),
+        ("3DES keys that would have to leave the HSM", "refused: mechanism-unavailable"),
+        ("KCVs of door-cards:7 to door-cards:8", "tmsd, the card and the issuer have the same"),
+        ("Audit record of PUT KEY for door-cards", "says key_material_in_worker"),
+        ("A channel with the keys of door-cards:8", "open; the old keys are gone (6a88)"),
+        ("40...4F, tried on two fresh cards", "opens both (9000)"),
+        ("KCVs of fresh-cards:255 to staff:5", "tmsd, the card and the issuer have the same"),
+        ("Audit record of PUT KEY for fresh-cards", "no key_material_in_worker"),
+        ("40...4F, tried on them afterwards", "opens neither (6300)"),
+        ("A response under R-MAC and R-ENC", "verified, decrypted, as it was stored"),
+        ("A response changed on the way", "refused: session-closed"),
+        ("Proof of presence", "the card knows the challenge"),
+        ("The same, asked of another card", "it does not know"),
+        ("Card of another master key", "refused: card-cryptogram-mismatch"),
+        ("The same request a second time", "refused: challenge-used"),
+        ("A recorded answer to a new challenge", "refused: card-cryptogram-mismatch"),
+        ("A challenge of the caller's own", "refused: challenge-not-issued"),
+        ("A card that answers a byte short", "refused: initialize-update-invalid"),
+        ("PUT KEY", "refused: command-not-allowed"),
+        ("Certificate that the policy does not name", "refused: caller-unknown"),
+        ("No certificate", "refused by TLS"),
+        ("tmsd with a wrong PIN", "does not start, says why, exit code 1"),
+        ("KCVs in the HSM, and the issuer's", "8 are the same"),
     ):
-        assert shown in summary
+        assert re.search(
+            rf"^ +[0-9]+  {re.escape(what)} +{re.escape(seen)}$", summary, re.MULTILINE
+        )
+    assert "everything was as it should be" in summary
+    for said in (
+        "key_sets.older-cards would have to say",
+        '"key_material_in_worker": true',
+        "FOR A MOMENT THEY ARE OUTSIDE THE HSM",
+    ):
+        assert said in done.stdout
     assert re.search(r"Audit log +\d+ records, no fault", summary)
     assert "\x1b" not in done.stdout
     assert list(temporary.iterdir()) == []

@@ -17,12 +17,18 @@ thread (`asyncio.to_thread`).
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 from smartcard.System import readers
 
 from tmsd.client.tks import C_MAC_AND_C_ENC, TokenKeyService
-from tmsd.client.values import PresentedCard, Session
+from tmsd.client.values import (
+    KeyChange,
+    PresenceChallenge,
+    PresentedCard,
+    Session,
+    UnwrappedResponse,
+)
 
 # Without an AID the card selects its issuer security domain.
 SELECT = bytes.fromhex("00A4040000")
@@ -151,6 +157,53 @@ class SecureChannel:
             Problem, ServiceUnreachable: as for `wrap`.
         """
         return self.card.command(name, await self.wrap(command))
+
+    async def unwrap(self, response: bytes) -> UnwrappedResponse:
+        """Return the card's response to the command wrapped before, checked and decrypted.
+
+        Raises:
+            Problem: `session-closed`, where the R-MAC is wrong; or another refusal.
+            ServiceUnreachable: the service is not there.
+        """
+        unwrapped = await self._service.unwrap(self.session, [response])
+        self.session = unwrapped.session
+        return unwrapped.responses[0]
+
+    async def put_key(
+        self, version: int, mode: Literal["add", "replace"], key_set: str | None = None
+    ) -> KeyChange:
+        """Return the command that brings new keys; the card must get it next.
+
+        Args:
+            version: of the new keys.
+            mode: whether the keys of this channel are replaced, or others added.
+            key_set: of the new keys; by default the card's.
+
+        Raises:
+            Problem, ServiceUnreachable: the service will not, or is not there.
+        """
+        change = await self._service.put_key(self.session, version, mode=mode, new_key_set=key_set)
+        self.session = change.session
+        return change
+
+    async def confirm_put_key(self, response: bytes) -> None:
+        """Have the card's answer to PUT KEY checked, and put on record.
+
+        Raises:
+            Problem: `put-key-unconfirmed`, where the card has not taken the keys; or another.
+            ServiceUnreachable: the service is not there.
+        """
+        self.session = await self._service.confirm_put_key(self.session, response)
+
+    async def challenge_presence(self) -> PresenceChallenge:
+        """Have a challenge made and encrypted for this card alone.
+
+        Raises:
+            Problem, ServiceUnreachable: the service will not, or is not there.
+        """
+        made = await self._service.challenge_presence(self.session)
+        self.session = made.session
+        return made
 
 
 async def open_channel(

@@ -74,7 +74,7 @@ def test_a_refusal_says_what_is_wrong(received: str, reason: str) -> None:
 def test_secure_messaging_goes_on_plain_classes_of_channels_0_to_3_alone(cla: int) -> None:
     command = CommandApdu(cla, 0xE4, 0, 0)
 
-    if cla & 0x44:
+    if cla & 0x4C:
         with pytest.raises(ServiceError) as refusal:
             apdu.require_unprotected(command)
         assert refusal.value.code is Code.APDU_INVALID

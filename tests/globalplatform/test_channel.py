@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.vectors import Vector, each
 from tmsd.errors import Code, ServiceError
-from tmsd.globalplatform.channel import pad, require_card_cryptogram
+from tmsd.globalplatform.channel import SecurityLevel, pad, require_card_cryptogram, unpad
 from tmsd.globalplatform.protocols import PROTOCOLS, SecureChannelProtocol
 
 
@@ -49,4 +49,29 @@ def test_each_protocol_is_a_module_with_every_name_of_the_shape_in_its_order(scp
     functions = [name for name in shape if inspect.isfunction(getattr(module, name))]
     assert [name for name in vars(module) if name in functions] == functions
     assert module.IMPLEMENTATIONS
-    assert module.OPENING_ROLES
+    assert isinstance(module.DEK_IS_STATIC, bool)
+
+
+@pytest.mark.parametrize("scp", PROTOCOLS)
+def test_every_level_of_every_implementation_has_a_c_mac(scp: int) -> None:
+    protocol = PROTOCOLS[scp]
+
+    for i in protocol.IMPLEMENTATIONS:
+        levels = protocol.levels(i)
+        assert SecurityLevel.C_MAC in levels
+        assert all(level & SecurityLevel.C_MAC for level in levels)
+        assert protocol.challenge_length(i) in (8, 16)
+
+
+@settings(deadline=None)
+@given(data=st.binary(max_size=64))
+def test_padding_that_is_there_is_taken_off_and_what_has_none_ends_the_channel(
+    data: bytes,
+) -> None:
+    assert unpad(pad(data, 16)) == data
+    try:
+        stripped = unpad(data)
+    except ServiceError as refusal:
+        assert refusal.code is Code.SESSION_CLOSED  # noqa: PT017  most bytes have no padding
+    else:
+        assert data == stripped + b"\x80" + bytes(len(data) - len(stripped) - 1)

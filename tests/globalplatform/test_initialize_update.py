@@ -25,16 +25,43 @@ SCP02_CARDS = st.builds(
     card_challenge=_bytes(6),
     card_cryptogram=_bytes(8),
 )
-SCP03_CARDS = st.builds(
+SCP01_CARDS = st.builds(
     InitializeUpdateResponse,
     diversification_data=_bytes(10),
     key_version=BYTE,
-    scp=st.just(0x03),
-    i=BYTE,
-    sequence_counter=_bytes(0, 3),
+    scp=st.just(0x01),
+    i=st.none(),
+    sequence_counter=st.just(b""),
     card_challenge=_bytes(8),
     card_cryptogram=_bytes(8),
 )
+
+
+def _scp03_cards(length: int) -> st.SearchStrategy[InitializeUpdateResponse]:
+    """Return cards with challenges of this length, which bit 01 of i tells."""
+    return st.builds(
+        InitializeUpdateResponse,
+        diversification_data=_bytes(10),
+        key_version=BYTE,
+        scp=st.just(0x03),
+        i=BYTE.map(lambda i: i & ~1 | (length == 16)),
+        sequence_counter=_bytes(0, 3),
+        card_challenge=_bytes(length),
+        card_cryptogram=_bytes(length),
+    )
+
+
+SCP03_CARDS = _scp03_cards(8) | _scp03_cards(16)
+
+
+@settings(deadline=None)
+@given(card=SCP01_CARDS, status=STATUS)
+def test_an_scp01_answer_is_read_field_by_field(
+    card: InitializeUpdateResponse, status: bytes
+) -> None:
+    head = card.diversification_data + bytes([card.key_version, 0x01])
+
+    assert parse(head + card.card_challenge + card.card_cryptogram + status) == card
 
 
 @settings(deadline=None)
@@ -72,38 +99,43 @@ def test_any_bytes_are_read_or_refused(answer: bytes) -> None:
     except ServiceError as refusal:
         assert refusal.code in (Code.INITIALIZE_UPDATE_INVALID, Code.PROTOCOL_MISMATCH)  # noqa: PT017  most are none
     else:
-        assert len(card.card_cryptogram) == 8
+        assert len(card.card_cryptogram) == (16 if (card.i or 0) & 1 else 8)
 
 
-@pytest.mark.parametrize("length", [*range(12, 28), 29, 31, 32])
-def test_an_scp02_answer_of_another_length_than_28_is_refused(length: int) -> None:
+@pytest.mark.parametrize("scp", [1, 2])
+@pytest.mark.parametrize("length", [*range(12, 28), 29, 31, 32, 45, 48])
+def test_an_answer_of_scp01_or_scp02_of_another_length_than_28_is_refused(
+    scp: int, length: int
+) -> None:
     with pytest.raises(ServiceError) as refusal:
-        parse((bytes(11) + b"\x02").ljust(length, b"\x01"))
+        parse((bytes(11) + bytes([scp])).ljust(length, b"\x01"))
 
     assert refusal.value.code is Code.INITIALIZE_UPDATE_INVALID
     assert f"28 bytes, not {length}" in refusal.value.detail
 
 
-@pytest.mark.parametrize("length", [12, 28, 30, 31, 33, 44, 46, 47, 49])
+@pytest.mark.parametrize("length", [12, 28, 30, 31, 33, 44, 45, 46, 48, 49])
 def test_an_scp03_answer_of_another_length_than_29_or_32_is_refused(length: int) -> None:
     with pytest.raises(ServiceError) as refusal:
-        parse((bytes(11) + b"\x03").ljust(length, b"\x01"))
+        parse((bytes(11) + b"\x03").ljust(length, b"\x70"))
 
     assert refusal.value.code is Code.INITIALIZE_UPDATE_INVALID
     assert f"29 or 32 bytes, not {length}" in refusal.value.detail
 
 
-@pytest.mark.parametrize("length", [45, 48])
-def test_scp03_with_16_byte_challenges_is_named_as_what_is_not_served(length: int) -> None:
-    with pytest.raises(ServiceError, match="16-byte challenges") as refusal:
-        parse((bytes(11) + b"\x03").ljust(length, b"\x01"))
+@pytest.mark.parametrize("length", [28, 29, 32, 44, 46, 47, 49])
+def test_an_s16_answer_of_another_length_than_45_or_48_is_refused(length: int) -> None:
+    with pytest.raises(ServiceError) as refusal:
+        parse((bytes(11) + b"\x03").ljust(length, b"\x71"))
 
-    assert refusal.value.code is Code.PROTOCOL_MISMATCH
+    assert refusal.value.code is Code.INITIALIZE_UPDATE_INVALID
+    assert f"i=71 answers with 45 or 48 bytes, not {length}" in refusal.value.detail
 
 
-def test_another_protocol_is_named() -> None:
-    with pytest.raises(ServiceError, match="SCP01") as refusal:
-        parse(bytes(11) + b"\x01" + bytes(16))
+@pytest.mark.parametrize("scp", [0x00, 0x04, 0x10, 0x11, 0x80, 0xFF])
+def test_another_protocol_is_named(scp: int) -> None:
+    with pytest.raises(ServiceError, match=f"SCP{scp:02x}") as refusal:
+        parse(bytes(11) + bytes([scp]) + bytes(16))
 
     assert refusal.value.code is Code.PROTOCOL_MISMATCH
 

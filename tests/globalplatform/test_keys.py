@@ -18,6 +18,15 @@ def test_key_check_values_are_the_published_ones(key_store: KeyStore, vector: Ve
     assert key_check_value(master).hex() == vector["kcv"]
 
 
+@each("aes_encrypted_zeros.json")
+def test_zeros_are_encrypted_as_published(key_store: KeyStore, vector: Vector) -> None:
+    value = vector.bytes("key")
+
+    key = key_store.key(AES[len(value)], value, Use.SESSION_ENC)
+
+    assert key.encrypt_ecb(bytes(16))[:3].hex() == vector["encrypted"]
+
+
 @each("aes_cmac.json")
 def test_cmacs_are_the_published_ones(key_store: KeyStore, vector: Vector) -> None:
     value = vector.bytes("key")
@@ -33,7 +42,9 @@ def test_the_counter_kdf_derives_keys_that_begin_the_published_output(
 ) -> None:
     value, derived = vector.bytes("key"), vector.bytes("derived")
     key = key_store.key(AES[len(value)], value, Use.CARD_KEY)
-    fixed = CounterInput(vector.bytes("before"), vector.bytes("after"))
+    # A counter of more than 8 bits begins with zeros, which stand in what is before it.
+    zeros = bytes(vector["counter_bits"] // 8 - 1)
+    fixed = CounterInput(vector.bytes("before") + zeros, vector.bytes("after"))
 
     for into in (algorithm for length, algorithm in AES.items() if length <= len(derived)):
         (made,) = key.derive_counter([fixed], into, Use.CARD_KEY)
@@ -92,6 +103,21 @@ def test_derived_triple_des_keys_have_odd_parity_and_aes_keys_their_bytes_as_the
         assert derived == odd_parity(raw)
         assert all(byte.bit_count() % 2 == 1 for byte in derived)
         assert all(made | 1 == given | 1 for made, given in zip(derived, raw, strict=True))
+
+
+@pytest.mark.parametrize("new", [Algorithm.AES_128, Algorithm.AES_192, Algorithm.AES_256])
+@pytest.mark.parametrize("dek", [Algorithm.AES_128, Algorithm.AES_192, Algorithm.AES_256])
+def test_an_aes_key_is_wrapped_in_whole_blocks_that_begin_with_its_value(
+    key_store: KeyStore, dek: Algorithm, new: Algorithm
+) -> None:
+    value = bytes(range(0x40, 0x40 + new.length))
+    wrapping = key_store.key(dek, bytes(range(dek.length)), Use.DEK)
+
+    wrapped = key_store.wrapped(wrapping, new, value)
+
+    unwrapped = PlainKey(dek, bytes(range(dek.length))).decrypt_cbc(wrapped.value, bytes(16))
+    assert unwrapped[: new.length] == value
+    assert len(unwrapped) == (16 if new is Algorithm.AES_128 else 32)
 
 
 def test_a_plain_key_shows_its_algorithm_and_not_its_value() -> None:

@@ -8,9 +8,21 @@ from pkcs11 import Attribute
 
 from hsm import attributes
 from hsm.attributes import Template
-from hsm.importing import destroy_key, generate_key, import_key
+from hsm.importing import destroy_key, generate_key, import_key, import_session_key
 from hsm.kdf import derive_cmac_counter, derive_ecb
-from hsm.keys import AES_128, AES_192, AES_256, DES2, SHAPES, KeyReference, KeyShape, TokenKey
+from hsm.keys import (
+    AES_128,
+    AES_192,
+    AES_256,
+    CIPHER_SHAPES,
+    DES2,
+    SECRET_32,
+    SHAPES,
+    KeyReference,
+    KeyShape,
+    TokenKey,
+)
+from hsm.reading import read_value
 from hsm.secret import Secret
 from hsm.token import Token
 
@@ -20,6 +32,7 @@ OF_AES = {
     "session encryption key": attributes.SESSION_ENC_KEY,
     "session MAC key": attributes.AES_SESSION_MAC_KEY,
     "data encryption key": attributes.DATA_ENCRYPTION_KEY,
+    "delivered key": attributes.DELIVERED_KEY,
 }
 OF_DES = OF_AES | {
     "card key": attributes.DES_CARD_KEY,
@@ -27,6 +40,9 @@ OF_DES = OF_AES | {
 }
 PERSISTENT = {
     "master key": attributes.MASTER_KEY,
+    "undiversified key": attributes.UNDIVERSIFIED_KEY,
+    "HMAC master key": attributes.HMAC_MASTER_KEY,
+    "transport key": attributes.TRANSPORT_KEY,
     "service MAC key": attributes.SERVICE_MAC_KEY,
 }
 # What python-pkcs11 shows of a key's powers, by the attribute that grants them.
@@ -95,7 +111,7 @@ def test_a_generated_key_has_the_attributes_of_its_purpose(
 
 
 @pytest.mark.parametrize(
-    "imported", [(shape, attributes.MASTER_KEY) for shape in SHAPES], indirect=True
+    "imported", [(shape, attributes.MASTER_KEY) for shape in CIPHER_SHAPES], indirect=True
 )
 def test_a_key_that_came_from_outside_is_known_for_it_and_so_are_its_derivatives(
     hsm_token: Token, imported: TokenKey
@@ -117,16 +133,52 @@ def test_every_template_hides_the_value_and_says_all_that_it_denies(template: Te
     assert METHODS.keys() | {Attribute.TOKEN, Attribute.EXTRACTABLE} <= template.keys()
 
 
-def test_only_a_new_card_key_can_leave_and_it_can_do_nothing_else() -> None:
-    extractable = [
-        template
-        for template in (*OF_AES.values(), *OF_DES.values(), *PERSISTENT.values())
-        if template[Attribute.EXTRACTABLE]
-    ]
+def test_keys_that_can_leave_are_those_that_go_to_a_card_or_a_caller() -> None:
+    templates = [*OF_AES.values(), *OF_DES.values(), *PERSISTENT.values()]
+    leaving = [template for template in templates if template[Attribute.EXTRACTABLE]]
 
-    assert all(template is attributes.NEW_CARD_KEY for template in extractable)
-    granted = {name for name in METHODS if attributes.NEW_CARD_KEY[name]}
-    assert granted == {Attribute.ENCRYPT}
+    assert all(each in (attributes.NEW_CARD_KEY, attributes.DELIVERED_KEY) for each in leaving)
+    assert _granted(attributes.NEW_CARD_KEY) == {Attribute.ENCRYPT}
+    assert _granted(attributes.DELIVERED_KEY) == set()
+
+
+def test_keys_that_wrap_are_transport_keys_and_deks_and_none_unwraps() -> None:
+    templates = [*OF_AES.values(), *OF_DES.values(), *PERSISTENT.values()]
+    wrapping = [template for template in templates if template[Attribute.WRAP]]
+
+    assert all(
+        each
+        in (
+            attributes.DATA_ENCRYPTION_KEY,
+            attributes.TRANSPORT_KEY,
+            attributes.UNDIVERSIFIED_KEY,
+        )
+        for each in wrapping
+    )
+    assert not any(template[Attribute.UNWRAP] for template in templates)
+
+
+def test_a_readable_key_is_readable_and_no_more_than_a_new_card_key(
+    hsm_token: Token, des_master: TokenKey
+) -> None:
+    data = bytes(range(16))
+    with hsm_token.operation() as operation:
+        key = derive_ecb(operation, des_master, data, DES2, attributes.READABLE_KEY)
+
+        assert key.handle[Attribute.VALUE] == read_value(key).reveal()
+        assert key.handle[Attribute.SENSITIVE] is False
+    assert _granted(attributes.READABLE_KEY) == {Attribute.ENCRYPT}
+    assert attributes.READABLE_KEY[Attribute.TOKEN] is False
+
+
+def test_an_hmac_master_key_signs_and_does_nothing_else(hsm_token: Token) -> None:
+    with hsm_token.operation() as operation:
+        template = {**attributes.HMAC_MASTER_KEY, Attribute.TOKEN: False}
+        key = import_session_key(operation, Secret(bytes(32)), SECRET_32, template)
+
+        assert {name for name, method in METHODS.items() if hasattr(key.handle, method)} == {
+            Attribute.SIGN
+        }
 
 
 @pytest.mark.parametrize(
@@ -138,6 +190,10 @@ def test_nobody_gives_a_key_another_power_later(imported: TokenKey, attribute: A
         imported.handle[attribute] = True
 
     assert imported.handle[attribute] is False
+
+
+def _granted(template: Template) -> set[Attribute]:
+    return {name for name in METHODS if template[name]}
 
 
 def _require_exactly(key: TokenKey, template: Template, *, never_left: bool) -> None:

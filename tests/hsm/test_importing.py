@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hsm.attributes import MASTER_KEY
+from hsm.attributes import DES_SESSION_MAC_KEY, HMAC_MASTER_KEY, MASTER_KEY
 from hsm.check_values import key_check_value
 from hsm.ciphers import encrypt_ecb
 from hsm.cmac import exclusive_or
@@ -18,15 +18,32 @@ from hsm.importing import (
     destroy_key,
     generate_key,
     import_key,
+    import_session_key,
     require_absent,
+    set_odd_parity,
 )
-from hsm.keys import AES_128, AES_256, DES2, DES3, SHAPES, KeyReference, KeyShape
+from hsm.keys import (
+    AES_128,
+    AES_256,
+    CIPHER_SHAPES,
+    DES2,
+    DES3,
+    SECRET_16,
+    SECRET_24,
+    SECRET_32,
+    SHAPES,
+    KeyReference,
+    KeyShape,
+)
 from hsm.secret import Secret
 from hsm.token import Token
 from tests.vectors import Vector, each
 from tmsd.globalplatform.plain_key import PlainKey, odd_parity
 from tmsd.worker.hsm_key import ALGORITHMS
 
+each_cipher_shape = pytest.mark.parametrize(
+    "shape", CIPHER_SHAPES, ids=lambda s: f"{s.key_type.name}-{s.length}"
+)
 each_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda s: f"{s.key_type.name}-{s.length}")
 
 
@@ -51,7 +68,8 @@ def test_components_are_added_bit_by_bit_and_triple_des_keys_get_odd_parity(
     combined = combine([Secret(value) for value in components], shape).reveal()
 
     total = reduce(exclusive_or, components)
-    assert combined == (total if shape.is_aes else odd_parity(total))
+    is_des = shape in (DES2, DES3)
+    assert combined == (odd_parity(total) if is_des else total)
 
 
 @each_shape
@@ -89,14 +107,14 @@ def test_a_component_shows_the_published_check_value_of_a_key_of_its_value(
 ) -> None:
     value = vector.bytes("key")
     family = {"AES": (True,), "DES": (False,)}[vector["family"]]
-    (shape,) = [s for s in SHAPES if s.length == len(value) and s.is_aes in family]
+    (shape,) = [s for s in CIPHER_SHAPES if s.length == len(value) and s.is_aes in family]
     before = len(list(hsm_token.session.get_objects()))
 
     assert check_value_of_component(hsm_token, Secret(value), shape).hex() == vector["kcv"]
     assert len(list(hsm_token.session.get_objects())) == before
 
 
-@each_shape
+@each_cipher_shape
 def test_an_imported_key_is_found_and_computes_as_its_value(
     hsm_token: Token, reference: KeyReference, shape: KeyShape
 ) -> None:
@@ -123,7 +141,7 @@ def test_a_key_of_components_has_the_check_value_of_their_sum(
     assert shown == plain.encrypt_ecb(bytes(8))[:3]
 
 
-@each_shape
+@each_cipher_shape
 def test_a_generated_key_is_found_and_is_not_the_one_before(
     hsm_token: Token, reference: KeyReference, shape: KeyShape
 ) -> None:
@@ -134,6 +152,41 @@ def test_a_generated_key_is_found_and_is_not_the_one_before(
         destroy_key(hsm_token, reference)
 
     assert len(shown) == 2
+
+
+@pytest.mark.parametrize("shape", [SECRET_16, SECRET_24, SECRET_32], ids=lambda s: s.length)
+def test_a_generic_secret_is_imported_and_generated_like_any_key(
+    hsm_token: Token, reference: KeyReference, shape: KeyShape
+) -> None:
+    import_key(hsm_token, reference, Secret(bytes(shape.length)), shape, HMAC_MASTER_KEY)
+    assert hsm_token.find_key(reference).shape == shape
+    destroy_key(hsm_token, reference)
+
+    assert generate_key(hsm_token, reference, shape, HMAC_MASTER_KEY).shape == shape
+    assert hsm_token.find_key(reference).shape == shape
+
+
+@settings(deadline=None)
+@given(value=st.binary(min_size=1, max_size=32))
+def test_parity_is_set_in_place_and_odd_in_every_byte(value: bytes) -> None:
+    key = Secret(value)
+
+    set_odd_parity(key)
+
+    assert key.reveal() == odd_parity(value)
+    assert all(byte.bit_count() % 2 for byte in key.reveal())
+
+
+def test_a_session_key_ends_with_its_operation(hsm_token: Token) -> None:
+    before = len(list(hsm_token.session.get_objects()))
+    value = bytes(range(1, 17))
+
+    with hsm_token.operation() as operation:
+        key = import_session_key(operation, Secret(value), DES2, DES_SESSION_MAC_KEY)
+        assert encrypt_ecb(key, bytes(8)) == PlainKey(ALGORITHMS[DES2], value).encrypt_ecb(bytes(8))
+        assert len(list(hsm_token.session.get_objects())) == before + 1
+
+    assert len(list(hsm_token.session.get_objects())) == before
 
 
 def test_a_label_and_version_that_are_taken_are_not_taken_again(

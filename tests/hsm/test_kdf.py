@@ -10,7 +10,7 @@ from hsm.attributes import AES_CARD_KEY, DES_CARD_KEY, SERVICE_MAC_KEY
 from hsm.ciphers import encrypt_ecb
 from hsm.errors import KeyUnsuitable
 from hsm.kdf import derive_cbc, derive_cmac_counter, derive_ecb
-from hsm.keys import AES_128, AES_192, AES_256, DES2, DES3, SHAPES, KeyShape, TokenKey
+from hsm.keys import AES_128, AES_192, AES_256, CIPHER_SHAPES, DES2, DES3, KeyShape, TokenKey
 from hsm.token import Token
 from tests.hsm.session_keys import session_key
 from tmsd.globalplatform.keys import Algorithm
@@ -91,7 +91,7 @@ def test_triple_des_cbc_derivation_is_the_plain_one(
 
 @settings(deadline=None, max_examples=60)
 @given(value=_values(AES_SHAPES), data=st.binary(min_size=32, max_size=32))
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: ALGORITHMS[shape].name)
+@pytest.mark.parametrize("shape", CIPHER_SHAPES, ids=lambda shape: ALGORITHMS[shape].name)
 def test_aes_ecb_and_cbc_derivation_are_the_plain_ones(
     hsm_token: Token, value: bytes, data: bytes, shape: KeyShape
 ) -> None:

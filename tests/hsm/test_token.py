@@ -131,7 +131,7 @@ def test_a_key_of_another_kind_is_named_and_does_not_hide_the_others(hsm_token: 
     try:
         with _generated(hsm_token, [(reference, AES_128)]):
             assert [found for found, _ in hsm_token.list_keys("ours")] == [reference]
-        with pytest.raises(KeyUnsuitable, match="neither an AES nor a triple DES key"):
+        with pytest.raises(KeyUnsuitable, match="neither an AES, a triple DES nor a generic key"):
             hsm_token.find_key(KeyReference("of somebody else", 1))
     finally:
         stranger.destroy()

@@ -1,12 +1,22 @@
 """Keys leave the token encrypted, if they may, or not at all."""
 
 import pytest
+from cryptography.hazmat.primitives.keywrap import aes_key_unwrap
 
-from hsm.attributes import AES_CARD_KEY, DATA_ENCRYPTION_KEY, MASTER_KEY, NEW_CARD_KEY, Template
+from hsm.attributes import (
+    AES_CARD_KEY,
+    DATA_ENCRYPTION_KEY,
+    DELIVERED_KEY,
+    MASTER_KEY,
+    NEW_CARD_KEY,
+    SESSION_ENC_KEY,
+    TRANSPORT_KEY,
+    Template,
+)
 from hsm.errors import HsmError, KeyUnsuitable, MechanismUnavailable
-from hsm.keys import AES_128, AES_256, DES2, KeyShape
+from hsm.keys import AES_128, AES_192, AES_256, DES2, KeyShape
 from hsm.token import Token
-from hsm.wrapping import wrap_key
+from hsm.wrapping import wrap_for_transport, wrap_key
 from tests.hsm.session_keys import session_key
 from tmsd.globalplatform.plain_key import PlainKey
 from tmsd.worker.hsm_key import ALGORITHMS
@@ -54,3 +64,40 @@ def test_only_a_data_encryption_key_wraps(hsm_token: Token) -> None:
 
         with pytest.raises(KeyUnsuitable, match="lacks CKA_WRAP"):
             wrap_key(other, leaving)
+
+
+class TestForTransport:
+    @pytest.mark.parametrize("length", [16, 24, 32])
+    @pytest.mark.parametrize(
+        "shape", [AES_128, AES_192, AES_256, DES2], ids=lambda s: ALGORITHMS[s].name
+    )
+    def test_a_key_leaves_by_aes_key_wrap(
+        self, hsm_token: Token, shape: KeyShape, length: int
+    ) -> None:
+        transport, value = bytes(range(length)), bytes(range(0x40, 0x40 + shape.length))
+        with hsm_token.operation() as operation:
+            wrapping = session_key(hsm_token, operation, transport, TRANSPORT_KEY)
+            leaving = session_key(hsm_token, operation, value, DELIVERED_KEY, shape)
+
+            wrapped = wrap_for_transport(wrapping, leaving)
+
+        assert len(wrapped) == shape.length + 8
+        assert aes_key_unwrap(transport, wrapped) == value
+
+    @pytest.mark.parametrize("template", [MASTER_KEY, AES_CARD_KEY, SESSION_ENC_KEY])
+    def test_no_other_key_leaves(self, hsm_token: Token, template: Template) -> None:
+        with hsm_token.operation() as operation:
+            wrapping = session_key(hsm_token, operation, bytes(range(16)), TRANSPORT_KEY)
+            staying = session_key(hsm_token, operation, bytes(range(16)), template)
+
+            with pytest.raises(HsmError, match="Unextractable"):
+                wrap_for_transport(wrapping, staying)
+
+    def test_a_triple_des_key_wraps_nothing_so(self, hsm_token: Token) -> None:
+        with hsm_token.operation() as operation:
+            value = bytes(range(16))
+            wrapping = session_key(hsm_token, operation, value, TRANSPORT_KEY, DES2)
+            leaving = session_key(hsm_token, operation, value, DELIVERED_KEY)
+
+            with pytest.raises(HsmError):
+                wrap_for_transport(wrapping, leaving)

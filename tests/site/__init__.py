@@ -3,6 +3,8 @@
     | file | noun |
     |---|---|
     | batches.py | cards of one key set each, and the master keys that they come from |
+    | changeovers.py | cards on their way from one key set to another |
+    | transport_keys.py | what the HSM shares with callers that get session keys |
     | identities.py | certificates of the daemon and of those who call it |
     | directory.py | `Site`: a directory with everything that a daemon needs |
     | daemon.py | `Daemon`: a running one, and its processes |

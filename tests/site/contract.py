@@ -9,13 +9,17 @@ from openapi_schema_validator import OAS31Validator
 
 from tests.site.audit_trail import AuditTrail
 from tmsd.api.problems import KINDS, TYPE_PREFIX
-from tmsd.api.routes import Route
+from tmsd.api.routes import BODY_REFUSALS, Route
 from tmsd.api.tks import ROUTES
-from tmsd.audit.record import Outcome
+from tmsd.audit.record import Decision, Outcome, Record
 from tmsd.errors import Code
 
 JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
+
+_BEFORE_ANY_INTENT = frozenset(
+    {*BODY_REFUSALS, Code.CALLER_UNKNOWN, Code.ROLE_MISSING} - {Code.REQUEST_INVALID}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,11 @@ class Answer:
         """The problem's pointer, where it has one."""
         pointer: str | None = self.document.get("pointer")
         return pointer
+
+    @property
+    def detail(self) -> str:
+        """What the problem says of this request."""
+        return str(self.document["detail"])
 
     @property
     def request_id(self) -> str:
@@ -102,9 +111,8 @@ class Contract:
         OAS31Validator(schema).validate(document)
 
     def _hold_record(self, route: Route, asked: Asked, answer: Answer) -> None:
-        records = self._trail.of_request(answer.request_id)
-        assert len(records) == 1, records
-        decision = records[0].decision
+        *intents, outcome = self._trail.of_request(answer.request_id)
+        decision = outcome.decision
         assert decision.operation == route.operation
         assert decision.code == answer.code
         assert (decision.outcome is Outcome.ALLOWED) == (answer.status == 200)
@@ -114,6 +122,22 @@ class Contract:
         else:
             assert decision.answer_digest is None
             assert decision.request_digest in (None, _digest(asked.content or b""))
+        self._hold_intents(route, intents, decision)
+
+    def _hold_intents(self, route: Route, intents: list[Record], outcome: Decision) -> None:
+        """What changes a card is on record before the HSM is asked; nothing else is."""
+        operations = [intent.decision.operation for intent in intents]
+        if route.intent is None or outcome.code in _BEFORE_ANY_INTENT:
+            assert not operations
+        elif outcome.code == Code.REQUEST_INVALID:  # of the edge, or of the worker
+            assert operations in ([], [f"{route.operation}.intent"])
+        else:
+            assert operations == [f"{route.operation}.intent"]
+        for intent in intents:
+            assert intent.decision.caller == outcome.caller
+            assert intent.decision.request_digest == outcome.request_digest
+            assert intent.decision.answer_digest is None
+            assert {"new_key_version", "mode"} <= intent.decision.details.keys()
 
 
 def _digest(content: bytes) -> str:

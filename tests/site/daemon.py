@@ -114,6 +114,20 @@ class Watched:
         signal.pidfd_send_signal(self._descriptor, number)
 
 
+def refuses_to_start(site: Site) -> str:
+    """Start a daemon that ends by itself; return why, which is the last that it says."""
+    with Daemon(site) as daemon:
+        assert daemon.wait() == 1
+        log = daemon.log
+    assert "Traceback" not in log
+    assert "ready: " not in log
+    before, said, reason = log.partition("tmsd cannot go on: ")
+    assert said
+    assert before == "" or before.endswith("\n")
+    assert reason.endswith("\n")
+    return reason.removesuffix("\n")
+
+
 def wait_until(holds: Callable[[], bool], seconds: float) -> None:
     """Wait until a condition holds; TimeoutError if it never does."""
     end = time.monotonic() + seconds

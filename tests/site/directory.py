@@ -6,15 +6,22 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from hsm.attributes import MASTER_KEY, SERVICE_MAC_KEY
+from hsm.attributes import SERVICE_MAC_KEY
+from hsm.hmac import filled_up
 from hsm.importing import generate_key, import_key
 from hsm.keys import AES_256, KeyReference
 from hsm.module import TokenAddress
 from hsm.secret import Secret
 from hsm.token import Token, open_token
-from tests.site.batches import BATCHES, SHAPES, Batch
+from tests.site.batches import BATCHES, Batch
+from tests.site.changeovers import CHANGING
 from tests.site.identities import SERVER, Credentials, credentials, write_identities
+from tests.site.transport_keys import SHARED_KEYS
 from tests.softhsm.tokens import USER_PIN, SoftHsm
+from tmsd.ceremony.master_key import master_key
+from tmsd.ceremony.transport_key import transport_key
+from tmsd.ceremony.wanted_key import Purpose, WantedKey
+from tmsd.config.policy import Policy, load_policy
 from tmsd.config.reserved_keys import SERVICE_KEYS
 
 HOST = "127.0.0.1"
@@ -58,7 +65,7 @@ class Site:
         directory: Path,
         softhsm: SoftHsm,
         *,
-        batches: Iterable[Batch] = BATCHES,
+        batches: Iterable[Batch] = (*BATCHES, *CHANGING),
         deadline_seconds: float = 5.0,
     ) -> None:
         batches = tuple(batches)
@@ -73,7 +80,9 @@ class Site:
         self.port: int = self._reserved.getsockname()[1]
         self._deadline_seconds = deadline_seconds
         callers = write_identities(directory)
-        self.policy.write_text(callers + "\n".join(batch.table for batch in batches))
+        key_sets = "\n".join(batch.table for batch in batches)
+        transport_keys = "\n".join(shared.table for shared in SHARED_KEYS)
+        self.policy.write_text(f"{callers}{key_sets}\n{transport_keys}")
         self.write_pin(USER_PIN)
         self.write_configuration(self.token)
         self._fill_token(batches)
@@ -111,24 +120,35 @@ class Site:
 
     def import_master_key(self, batch: Batch, version: int) -> None:
         """Put a batch's master key into the token, as another process than the daemon's."""
+        policy = load_policy(self.policy)
         with self._opened_token() as token:
-            _import(token, batch, version)
+            _import_master_key(token, policy, batch, version)
 
     def _fill_token(self, batches: Iterable[Batch]) -> None:
+        policy = load_policy(self.policy)
         with self._opened_token() as token:
             for label in SERVICE_KEYS:
                 generate_key(token, KeyReference(label, 1), AES_256, SERVICE_MAC_KEY)
             for batch in batches:
                 for version in batch.imported:
-                    _import(token, batch, version)
+                    _import_master_key(token, policy, batch, version)
+            for shared in SHARED_KEYS:
+                _import(token, transport_key(policy, shared.name), shared.value)
 
     def _opened_token(self) -> AbstractContextManager[Token]:
         return open_token(self.token, Secret(USER_PIN), writable=True)
 
 
-def _import(token: Token, batch: Batch, version: int) -> None:
-    reference = KeyReference(batch.key_set, version)
-    import_key(token, reference, Secret(batch.master), SHAPES[batch.algorithm], MASTER_KEY)
+def _import_master_key(token: Token, policy: Policy, batch: Batch, version: int) -> None:
+    _import(token, master_key(policy, batch.key_set, version), batch.master_of(version))
+
+
+def _import(token: Token, wanted: WantedKey, value: bytes) -> None:
+    secret = Secret(value)
+    if wanted.purpose is Purpose.HMAC_MASTER:
+        secret = filled_up(secret)
+    (shape,) = [shape for shape in wanted.token_shapes if shape.length == len(secret)]
+    import_key(token, wanted.reference, secret, shape, wanted.template)
 
 
 def _reserved_port() -> socket.socket:

@@ -11,10 +11,22 @@ from tmsd.quickstart.certificates import (
 )
 
 TPS = "tps-demo"
-"""May use every key set."""
+"""May use every key set, has every purpose, and sessions by either delivery."""
 
 BRANCH = "branch"
-"""May use one key set, `aes128`, and no other delivery than sealed sessions."""
+"""May use one key set, `aes128`, and no other delivery than sealed sessions; no purpose."""
+
+DESK = "desk"
+"""May use every key set, send STORE DATA and nothing else, and encrypt PINs."""
+
+OFFLINE = "offline"
+"""Gets session keys, and static DEKs with them, and no sealed session."""
+
+OLD_OFFLINE = "old-offline"
+"""Gets session keys under 3DES, as the policy's exception allows."""
+
+CLOSED_OFFLINE = "closed-offline"
+"""Would get session keys under 3DES if the policy had an exception for it."""
 
 AUDITOR = "auditor"
 """May use every key set, and has not the role that it takes."""
@@ -29,8 +41,25 @@ SERVER = "server"
 """The daemon itself."""
 
 _POLICY = {
-    TPS: 'roles = ["tps"]\nkey_sets = ["*"]\ndeliveries = ["sealed", "transport"]',
+    TPS: (
+        'roles = ["tps"]\nkey_sets = ["*"]\n'
+        'deliveries = ["sealed", "transport"]\ntransport_key = "tps-aes"\n'
+        'encrypt_purposes = ["proof-of-presence", "pin", "object"]'
+    ),
     BRANCH: 'roles = ["tps"]\nkey_sets = ["aes128"]',
+    DESK: ('roles = ["tps"]\nkey_sets = ["*"]\ncard_commands = ["e2"]\nencrypt_purposes = ["pin"]'),
+    OFFLINE: (
+        'roles = ["tps"]\nkey_sets = ["*"]\ndeliveries = ["transport"]\n'
+        'transport_key = "tps-aes"\ndeliver_static_dek = true'
+    ),
+    OLD_OFFLINE: (
+        'roles = ["tps"]\nkey_sets = ["*"]\ndeliveries = ["transport"]\n'
+        'transport_key = "tps-des"\ndeliver_static_dek = true'
+    ),
+    CLOSED_OFFLINE: (
+        'roles = ["tps"]\nkey_sets = ["*"]\ndeliveries = ["transport"]\n'
+        'transport_key = "tps-des-closed"'
+    ),
     AUDITOR: 'roles = ["auditor"]\nkey_sets = ["*"]',
 }
 

@@ -52,3 +52,15 @@ def _module() -> Path:
         if path.exists():
             return path
     raise FileNotFoundError("SoftHSM is not installed; on Debian it is the package libsofthsm2")
+
+
+def without_mechanisms(address: TokenAddress, directory: Path, *mechanisms: str) -> Path:
+    """Write a configuration for the same tokens that denies mechanisms, and return its file.
+
+    SoftHSM 2.6 overlooks the first of the list, so that one is of no matter to anybody.
+    """
+    configuration = Path(address.environment["SOFTHSM2_CONF"]).read_text()
+    denied = ",".join(("CKM_MD5", *mechanisms))
+    file = directory / "softhsm2.conf"
+    file.write_text(f"{configuration}slots.mechanisms = -{denied}\n")
+    return file

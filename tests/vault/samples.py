@@ -26,11 +26,45 @@ CARDS = st.builds(
     scp_i=st.none() | BYTE,
     cuid=st.none() | between(10, 10),
 )
+RESPONSES = between(2, messages.MAX_RESPONSE)
+CHECK_VALUES = between(3, 3)
+CHANNELS = st.builds(
+    messages.Channel,
+    session=SESSIONS,
+    key_set=NAMES,
+    key_version=BYTE,
+    diversification_data=between(1, 10),
+    key_material_in_worker=st.booleans(),
+)
+WRAPPED_KEYS = between(16, 40)
+DELIVERED_KEYS = st.builds(
+    messages.DeliveredKeys,
+    transport_key=NAMES,
+    mechanism=st.sampled_from(["aes-key-wrap", "des3-ecb"]),
+    enc=st.none() | WRAPPED_KEYS,
+    mac=WRAPPED_KEYS,
+    rmac=st.none() | WRAPPED_KEYS,
+    dek=st.none() | WRAPPED_KEYS,
+)
+OPENED = {
+    "scp": BYTE,
+    "i": BYTE,
+    "key_set": NAMES,
+    "key_version": BYTE,
+    "host_cryptogram": between(8, 16),
+    "external_authenticate": between(1, messages.MAX_APDU),
+    "key_material_in_worker": st.booleans(),
+}
+UNWRAPPED = st.builds(messages.UnwrappedResponse, response=RESPONSES, protected=st.booleans())
+CAPABILITIES = st.builds(
+    messages.Capabilities,
+    **dict.fromkeys(messages.Capabilities.__struct_fields__, st.booleans()),
+)
 KEY_VERSIONS = st.builds(
     messages.KeyVersion,
     version=BYTE,
     state=st.sampled_from(["active", "retired"]),
-    key_check_value=st.none() | between(3, 3),
+    key_check_value=st.none() | CHECK_VALUES,
 )
 
 REQUESTS = {
@@ -40,11 +74,38 @@ REQUESTS = {
     messages.OpenChannel: st.builds(
         messages.OpenChannel, caller=NAMES, key_set=NAMES, card=CARDS, security_level=BYTE
     ),
+    messages.DeliverKeys: st.builds(
+        messages.DeliverKeys, caller=NAMES, key_set=NAMES, card=CARDS, security_level=BYTE
+    ),
     messages.VerifyCryptogram: st.builds(
         messages.VerifyCryptogram, caller=NAMES, key_set=NAMES, card=CARDS
     ),
     messages.WrapCommands: st.builds(
         messages.WrapCommands, caller=NAMES, session=SESSIONS, apdus=APDUS
+    ),
+    messages.UnwrapResponses: st.builds(
+        messages.UnwrapResponses,
+        caller=NAMES,
+        session=SESSIONS,
+        responses=st.lists(RESPONSES, min_size=1, max_size=messages.MAX_APDUS),
+    ),
+    messages.PutKey: st.builds(
+        messages.PutKey,
+        caller=NAMES,
+        session=SESSIONS,
+        new_key_set=st.none() | NAMES,
+        new_key_version=st.integers(1, 127),
+        mode=st.sampled_from(["add", "replace"]),
+    ),
+    messages.ConfirmPutKey: st.builds(
+        messages.ConfirmPutKey, caller=NAMES, session=SESSIONS, response=RESPONSES
+    ),
+    messages.EncryptData: st.builds(
+        messages.EncryptData,
+        caller=NAMES,
+        session=SESSIONS,
+        purpose=st.sampled_from(["proof-of-presence", "pin", "object"]),
+        data=st.none() | between(8, messages.MAX_ENCRYPTED),
     ),
     messages.MakeRandom: st.builds(
         messages.MakeRandom, caller=NAMES, length=st.integers(1, messages.MAX_RANDOM)
@@ -58,24 +119,33 @@ ANSWERS = {
         host_challenge=between(8, 16),
         ticket=between(1, messages.MAX_TICKET),
     ),
-    messages.ChannelOpened: st.builds(
-        messages.ChannelOpened,
-        scp=BYTE,
-        i=BYTE,
-        key_set=NAMES,
-        key_version=BYTE,
-        host_cryptogram=between(8, 8),
-        external_authenticate=between(1, messages.MAX_APDU),
-        session=SESSIONS,
+    messages.ChannelOpened: st.builds(messages.ChannelOpened, session=SESSIONS, **OPENED),
+    messages.KeysDelivered: st.builds(messages.KeysDelivered, keys=DELIVERED_KEYS, **OPENED),
+    messages.CryptogramVerified: st.builds(
+        messages.CryptogramVerified, valid=st.booleans(), key_material_in_worker=st.booleans()
     ),
-    messages.CryptogramVerified: st.builds(messages.CryptogramVerified, valid=st.booleans()),
-    messages.CommandsWrapped: st.builds(
-        messages.CommandsWrapped,
-        session=SESSIONS,
-        apdus=APDUS,
-        key_set=NAMES,
-        key_version=BYTE,
-        diversification_data=between(10, 10),
+    messages.CommandsWrapped: st.builds(messages.CommandsWrapped, channel=CHANNELS, apdus=APDUS),
+    messages.ResponsesUnwrapped: st.builds(
+        messages.ResponsesUnwrapped,
+        channel=CHANNELS,
+        responses=st.lists(UNWRAPPED, min_size=1, max_size=messages.MAX_APDUS),
+        closed=st.booleans(),
+    ),
+    messages.PutKeyMade: st.builds(
+        messages.PutKeyMade,
+        channel=CHANNELS,
+        apdu=between(1, messages.MAX_APDU),
+        key_check_values=st.lists(CHECK_VALUES, min_size=3, max_size=3),
+        key_material_in_worker=st.booleans(),
+    ),
+    messages.PutKeyConfirmed: st.builds(
+        messages.PutKeyConfirmed, channel=CHANNELS, new_key_version=BYTE
+    ),
+    messages.DataEncrypted: st.builds(
+        messages.DataEncrypted,
+        channel=CHANNELS,
+        encrypted=between(8, messages.MAX_ENCRYPTED),
+        challenge=st.none() | between(16, 16),
     ),
     messages.RandomMade: st.builds(messages.RandomMade, random=between(1, messages.MAX_RANDOM)),
     messages.KeySetDescribed: st.builds(
@@ -85,7 +155,10 @@ ANSWERS = {
         messages.Refused, code=st.sampled_from(Code), detail=TEXTS, pointer=st.none() | TEXTS
     ),
     messages.Started: st.builds(
-        messages.Started, token=TEXTS, policy_digest=st.from_regex(r"[0-9a-f]{64}", fullmatch=True)
+        messages.Started,
+        token=TEXTS,
+        policy_digest=st.from_regex(r"[0-9a-f]{64}", fullmatch=True),
+        capabilities=CAPABILITIES,
     ),
     messages.StartFailed: st.builds(messages.StartFailed, reason=TEXTS, final=st.booleans()),
 }

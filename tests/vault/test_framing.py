@@ -176,18 +176,23 @@ def test_the_largest_request_and_the_largest_answer_fit_a_frame() -> None:
     session = bytes(messages.MAX_SESSION)
     number = 2**53 - 1
 
-    question = Question(
-        number=number,
-        deadline=1e300,
-        request=messages.WrapCommands(caller=name, session=session, apdus=apdus),
+    response = bytes(messages.MAX_RESPONSE)
+    channel = messages.Channel(
+        session=session, key_set=name, key_version=255, diversification_data=bytes(10)
     )
+    requests: list[messages.AnyRequest] = [
+        messages.WrapCommands(caller=name, session=session, apdus=apdus),
+        messages.UnwrapResponses(
+            caller=name, session=session, responses=[response] * messages.MAX_APDUS
+        ),
+    ]
     answers: list[messages.AnyAnswer] = [
-        messages.CommandsWrapped(
-            session=session,
-            apdus=apdus,
-            key_set=name,
-            key_version=255,
-            diversification_data=bytes(10),
+        messages.CommandsWrapped(channel=channel, apdus=apdus),
+        messages.ResponsesUnwrapped(
+            channel=channel,
+            responses=[messages.UnwrappedResponse(response=response, protected=False)]
+            * messages.MAX_APDUS,
+            closed=False,
         ),
         messages.KeySetDescribed(
             versions=[messages.KeyVersion(version=255, state="retired", key_check_value=bytes(3))]
@@ -196,7 +201,9 @@ def test_the_largest_request_and_the_largest_answer_fit_a_frame() -> None:
         messages.Refused(code=max(Code, key=len), detail=text, pointer=text),
     ]
 
-    assert FrameReader(Question).feed(encode(question)) == [question]
+    for request in requests:
+        question = Question(number=number, deadline=1e300, request=request)
+        assert FrameReader(Question).feed(encode(question)) == [question]
     for answer in answers:
         reply = Reply(number=number, answer=answer)
         assert FrameReader(Reply).feed(encode(reply)) == [reply]

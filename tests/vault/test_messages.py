@@ -24,6 +24,86 @@ WRAP = {"type": "wrap-commands", "caller": "tps", "session": b"s", "apdus": [byt
 RANDOM = {"type": "make-random", "caller": "tps", "length": 1}
 DESCRIBE = {"type": "describe-key-set", "caller": "tps", "key_set": "pilot"}
 VERIFY = {"type": "verify-cryptogram", "caller": "tps", "key_set": "pilot", "card": CARD}
+DELIVER = OPEN | {"type": "deliver-keys"}
+UNWRAP = {"type": "unwrap-responses", "caller": "tps", "session": b"s", "responses": [b"\x90\x00"]}
+PUT = {
+    "type": "put-key",
+    "caller": "tps",
+    "session": b"s",
+    "new_key_set": None,
+    "new_key_version": 1,
+    "mode": "add",
+}
+CONFIRM = {"type": "confirm-put-key", "caller": "tps", "session": b"s", "response": b"\x90\x00"}
+ENCRYPT = {
+    "type": "encrypt-data",
+    "caller": "tps",
+    "session": b"s",
+    "purpose": "pin",
+    "data": bytes(16),
+}
+EVERY: list[Mapping[str, Any]] = [
+    ISSUE,
+    OPEN,
+    DELIVER,
+    WRAP,
+    UNWRAP,
+    PUT,
+    CONFIRM,
+    ENCRYPT,
+    RANDOM,
+    DESCRIBE,
+    VERIFY,
+]
+CHANNEL = {
+    "session": b"s",
+    "key_set": "pilot",
+    "key_version": 1,
+    "diversification_data": bytes(10),
+}
+DELIVERED: dict[str, Any] = {
+    "type": "keys-delivered",
+    "scp": 3,
+    "i": 0x70,
+    "key_set": "pilot",
+    "key_version": 1,
+    "host_cryptogram": bytes(8),
+    "external_authenticate": bytes(21),
+    "keys": {
+        "transport_key": "tps",
+        "mechanism": "aes-key-wrap",
+        "enc": None,
+        "mac": bytes(24),
+        "rmac": None,
+        "dek": None,
+    },
+    "key_material_in_worker": False,
+}
+MADE = {
+    "type": "put-key-made",
+    "channel": CHANNEL,
+    "apdu": bytes(80),
+    "key_check_values": [bytes(3)] * 3,
+    "key_material_in_worker": False,
+}
+UNWRAPPED = {
+    "type": "responses-unwrapped",
+    "channel": CHANNEL,
+    "responses": [{"response": b"\x90\x00", "protected": True}],
+    "closed": False,
+}
+ENCRYPTED = {
+    "type": "data-encrypted",
+    "channel": CHANNEL,
+    "encrypted": bytes(16),
+    "challenge": None,
+}
+
+
+def _read_answer(answer: object) -> Reply:
+    body = msgspec.msgpack.encode({"number": 1, "answer": answer})
+    (read,) = FrameReader(Reply).feed(len(body).to_bytes(LENGTH_BYTES, "big") + body)
+    return read
 
 
 def _read(request: object, **around: object) -> Question:
@@ -33,9 +113,13 @@ def _read(request: object, **around: object) -> Question:
     return read
 
 
-@pytest.mark.parametrize(
-    "request_", [ISSUE, OPEN, WRAP, RANDOM, DESCRIBE, VERIFY], ids=lambda r: r["type"]
-)
+def test_every_request_is_written_out_here() -> None:
+    tags = {request.__struct_config__.tag for request in get_args(messages.AnyRequest)}
+
+    assert {request["type"] for request in EVERY} == tags
+
+
+@pytest.mark.parametrize("request_", EVERY, ids=lambda request: str(request["type"]))
 def test_each_request_is_read_and_no_field_may_be_added_or_missing(
     request_: Mapping[str, Any],
 ) -> None:
@@ -79,6 +163,21 @@ def test_each_request_is_read_and_no_field_may_be_added_or_missing(
         WRAP | {"apdus": [bytes(messages.MAX_APDU + 1)]},
         WRAP | {"apdus": [bytes(4)] * (messages.MAX_APDUS + 1)},
         WRAP | {"apdus": "80500000"},
+        DELIVER | {"security_level": 256},
+        DELIVER | {"transport_key": "mine"},
+        UNWRAP | {"responses": []},
+        UNWRAP | {"responses": [b"\x90"]},
+        UNWRAP | {"responses": [bytes(messages.MAX_RESPONSE + 1)]},
+        UNWRAP | {"responses": [b"\x90\x00"] * (messages.MAX_APDUS + 1)},
+        PUT | {"new_key_version": 0},
+        PUT | {"new_key_version": 128},
+        PUT | {"new_key_set": "../pilot"},
+        PUT | {"mode": "delete"},
+        CONFIRM | {"response": b"\x90"},
+        CONFIRM | {"response": bytes(messages.MAX_RESPONSE + 1)},
+        ENCRYPT | {"purpose": "key"},
+        ENCRYPT | {"data": bytes(7)},
+        ENCRYPT | {"data": bytes(messages.MAX_ENCRYPTED + 1)},
         RANDOM | {"length": 0},
         RANDOM | {"length": messages.MAX_RANDOM + 1},
         RANDOM | {"type": "random-made"},
@@ -91,6 +190,48 @@ def test_each_request_is_read_and_no_field_may_be_added_or_missing(
 def test_a_value_out_of_its_bounds_is_refused(request_: object) -> None:
     with pytest.raises(FrameError, match="not a message of the protocol"):
         _read(request_)
+
+
+@pytest.mark.parametrize(
+    "answer", [DELIVERED, MADE, UNWRAPPED, ENCRYPTED], ids=lambda answer: answer["type"]
+)
+def test_an_answer_is_read_and_no_field_may_be_added_or_missing(answer: Mapping[str, Any]) -> None:
+    assert _read_answer(answer).answer is not None
+
+    with pytest.raises(FrameError, match="unknown field `key`"):
+        _read_answer({**answer, "key": bytes(16)})
+    for name in answer:
+        with pytest.raises(FrameError, match=f"missing required field `{name}`"):
+            _read_answer({key: value for key, value in answer.items() if key != name})
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        DELIVERED | {"host_cryptogram": bytes(7)},
+        DELIVERED | {"host_cryptogram": bytes(17)},
+        DELIVERED | {"keys": DELIVERED["keys"] | {"mechanism": "none"}},
+        DELIVERED | {"keys": DELIVERED["keys"] | {"mac": None}},
+        DELIVERED | {"keys": DELIVERED["keys"] | {"mac": bytes(15)}},
+        DELIVERED | {"keys": DELIVERED["keys"] | {"dek": bytes(41)}},
+        DELIVERED | {"key_material_in_worker": None},
+        MADE | {"key_check_values": [bytes(3)] * 2},
+        MADE | {"key_check_values": [bytes(3)] * 4},
+        MADE | {"key_check_values": [bytes(3), bytes(3), bytes(4)]},
+        MADE | {"apdu": bytes(messages.MAX_APDU + 1)},
+        UNWRAPPED | {"responses": []},
+        UNWRAPPED | {"responses": [{"response": b"\x90\x00"}]},
+        UNWRAPPED | {"channel": CHANNEL | {"diversification_data": bytes(11)}},
+        UNWRAPPED | {"channel": CHANNEL | {"session": bytes(messages.MAX_SESSION + 1)}},
+        ENCRYPTED | {"challenge": bytes(15)},
+        ENCRYPTED | {"encrypted": bytes(messages.MAX_ENCRYPTED + 1)},
+        {"type": "put-key"},
+    ],
+    ids=str,
+)
+def test_an_answer_out_of_its_bounds_is_refused(answer: object) -> None:
+    with pytest.raises(FrameError, match="not a message of the protocol"):
+        _read_answer(answer)
 
 
 @pytest.mark.parametrize("number", [0, -1, 2**53, "1"])

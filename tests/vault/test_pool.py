@@ -14,6 +14,7 @@ from tmsd.errors import Code, ServiceError
 from tmsd.vault.framing import FrameError, FrameReader, encode
 from tmsd.vault.messages import (
     AnyAnswer,
+    Capabilities,
     CryptogramVerified,
     MakeRandom,
     Question,
@@ -215,7 +216,8 @@ async def test_a_worker_that_breaks_the_protocol_is_let_go(written: bytes) -> No
 
 class TestTheAnnouncement:
     async def test_is_the_first_thing_that_a_worker_says(self) -> None:
-        started = Started(token="label", policy_digest="0" * 64)
+        found = Capabilities(*[True] * len(Capabilities.__struct_fields__))
+        started = Started(token="label", policy_digest="0" * 64, capabilities=found)
         here, there = socket.socketpair()
         with there:
             worker = await WorkerConnection.over(here)

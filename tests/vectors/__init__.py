@@ -1,10 +1,11 @@
 """Published test vectors, restated; each entry names its source and its origin.
 
 `origin` is `published` where the values were printed by somebody else, in a standard, a
-trace of a real card or another implementation's tests. Values that this project computed
-itself prove nothing about it and stand in files named `generated_*.json`. Files named
-`*_host.json` hold what another implementation's host code made of given inputs, run once:
-`host-run`; where it departs from the specifications, the entry says so.
+trace of a real card, another implementation's tests or a running one's answers. Values that
+this project computed itself prove nothing about it and stand in files named
+`generated_*.json`. Files named `*_host.json` hold what another implementation's host code
+made of given inputs, run once: `host-run`; where it departs from the specifications, the
+entry says so.
 """
 
 import json
@@ -40,10 +41,17 @@ def read(file: str) -> list[Vector]:
     return [Vector(fields) for fields in json.loads((DIRECTORY / file).read_text())["vectors"]]
 
 
-def each(file: str, *present: str, **having: str) -> pytest.MarkDecorator:
-    """Run a test over each entry of a file that has the fields, and has them as given."""
+def each(files: str, *present: str, **having: str) -> pytest.MarkDecorator:
+    """Run a test over each entry of the files that has the fields, and has them as given.
+
+    Args:
+        files: one name, or several with spaces between.
+        present: fields that an entry must have.
+        having: fields that an entry must have, and their values.
+    """
     entries = [
         vector
+        for file in files.split()
         for vector in read(file)
         if having.items() <= vector.fields.items() and all(name in vector for name in present)
     ]

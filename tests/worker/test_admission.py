@@ -5,17 +5,20 @@ from pathlib import Path
 import pytest
 
 from tests.worker.key_sets import made
-from tmsd.config.callers import Caller, Role
+from tmsd.config.callers import Caller, Delivery, Role
 from tmsd.config.key_sets import DiversificationData, KeyAlgorithm, KeySet
 from tmsd.config.policy import Policy
 from tmsd.errors import Code, ServiceError
-from tmsd.globalplatform.channel import SecurityLevel
+from tmsd.globalplatform.channel import ChannelState, SecurityLevel
 from tmsd.globalplatform.initialize_update import InitializeUpdateResponse, parse
 from tmsd.worker import admission
 
-BOTH = SecurityLevel.C_MAC | SecurityLevel.C_ENC
+KDD = bytes(range(10))
 SCP02_CARD = parse(bytes(range(10)) + b"\x01\x02" + bytes(16))
 SCP03_CARD = parse(bytes(range(10)) + b"\x01\x03\x70" + bytes(16))
+SCP01_CARD = parse(bytes(range(10)) + b"\x01\x01" + bytes(16))
+S16_CARD = parse(bytes(range(10)) + b"\x01\x03\x71" + bytes(32))
+SCP01_SET = made(KeyAlgorithm.DES3, scp="01")
 SCP02_SET = made(KeyAlgorithm.DES3)
 SCP03_SET = made(KeyAlgorithm.AES128)
 
@@ -24,13 +27,13 @@ def _caller(*key_sets: str) -> Caller:
     return Caller(name="tps-demo", public_key_sha256="0" * 64, roles=(Role.TPS,), key_sets=key_sets)
 
 
-def _policy(caller: Caller) -> Policy:
+def _policy(caller: Caller, *key_sets: KeySet) -> Policy:
     return Policy.model_validate(
         {
             "source": Path("/etc/tmsd/policy.toml"),
             "digest": "0" * 64,
             "callers": {caller.name: caller},
-            "key_sets": {"pilot": SCP03_SET},
+            "key_sets": {key_set.name: key_set for key_set in key_sets or (SCP03_SET,)},
         }
     )
 
@@ -38,10 +41,45 @@ def _policy(caller: Caller) -> Policy:
 def test_a_caller_of_the_policy_is_known_and_no_other() -> None:
     caller = _caller()
 
-    assert admission.known_caller(_policy(caller), "tps-demo") == caller
+    assert admission.tks_caller(_policy(caller), "tps-demo") == caller
     with pytest.raises(ServiceError) as refusal:
-        admission.known_caller(_policy(caller), "somebody")
+        admission.tks_caller(_policy(caller), "somebody")
     assert refusal.value.code is Code.CALLER_UNKNOWN
+
+
+def test_a_caller_without_the_role_is_refused_here_as_well() -> None:
+    caller = _caller().model_copy(update={"roles": (Role.AUDITOR,)})
+
+    with pytest.raises(ServiceError) as refusal:
+        admission.tks_caller(_policy(caller), "tps-demo")
+    assert refusal.value.code is Code.ROLE_MISSING
+
+
+def test_a_delivery_that_the_caller_does_not_have_is_refused() -> None:
+    admission.require_delivery(_caller(), Delivery.SEALED)
+
+    with pytest.raises(ServiceError) as refusal:
+        admission.require_delivery(_caller(), Delivery.TRANSPORT)
+    assert refusal.value.code is Code.DELIVERY_NOT_ALLOWED
+
+
+@pytest.mark.parametrize(
+    ("scp", "i", "level", "code"),
+    [
+        (0x02, 0x15, SecurityLevel.C_MAC, Code.PROTOCOL_MISMATCH),
+        (0x03, 0x60, SecurityLevel.C_MAC, Code.PROTOCOL_MISMATCH),
+        (0x03, 0x70, SecurityLevel.C_MAC, Code.LEVEL_NOT_SUPPORTED),
+    ],
+)
+def test_a_channel_ends_when_its_key_set_no_longer_accepts_it(
+    scp: int, i: int, level: SecurityLevel, code: Code
+) -> None:
+    key_set = made(KeyAlgorithm.AES128, scp_i=(0x70,), min_security_level=0x03)
+    state = ChannelState(i, level, commands=0, responses=0, mac_chaining=bytes(16))
+
+    with pytest.raises(ServiceError) as refusal:
+        admission.require_channel(key_set, scp, state)
+    assert refusal.value.code is code
 
 
 @pytest.mark.parametrize("key_sets", [("pilot",), ("*",)])
@@ -98,6 +136,9 @@ def test_the_card_says_i_or_the_caller_or_the_key_set(
     [
         (SCP02_SET, SCP03_CARD, None, "the card speaks SCP03; key set pilot is for SCP02"),
         (SCP03_SET, SCP02_CARD, None, "the card speaks SCP02; key set pilot is for SCP03"),
+        (SCP01_SET, SCP02_CARD, None, "the card speaks SCP02; key set pilot is for SCP01"),
+        (SCP01_SET, SCP01_CARD, 0x15, "i=15; key set pilot accepts 05"),
+        (SCP03_SET, S16_CARD, None, "i=71; key set pilot accepts 70, 00"),
         (SCP03_SET, SCP03_CARD, 0x00, "the card says i=70, not 00"),
         (SCP02_SET, SCP02_CARD, 0x55, "i=55; key set pilot accepts 15"),
         (
@@ -118,20 +159,28 @@ def test_a_protocol_that_does_not_fit_is_refused_with_both_sides(
 
 
 @pytest.mark.parametrize(
-    ("least", "accepted"),
-    [(SecurityLevel.C_MAC, {SecurityLevel.C_MAC, BOTH}), (BOTH, {BOTH})],
+    ("i", "least", "accepted"),
+    [
+        (0x00, 0x01, {0x01, 0x03}),
+        (0x00, 0x03, {0x03}),
+        (0x20, 0x01, {0x01, 0x03, 0x11, 0x13}),
+        (0x70, 0x01, {0x01, 0x03, 0x11, 0x13, 0x33}),
+        (0x70, 0x11, {0x11, 0x13, 0x33}),
+        (0x70, 0x33, {0x33}),
+        (0x00, 0x33, set()),
+    ],
 )
-def test_levels_that_are_served_and_not_below_the_key_sets_least_are_accepted(
-    least: SecurityLevel, accepted: set[SecurityLevel]
+def test_levels_that_the_card_has_and_that_are_not_below_the_key_sets_least_are_accepted(
+    i: int, least: int, accepted: set[int]
 ) -> None:
-    key_set = made(min_security_level=int(least))
+    key_set = made(min_security_level=least, scp_i=(0x00, 0x20, 0x70))
 
     for level in range(256):
         if level in accepted:
-            assert admission.accepted_level(key_set, level) == SecurityLevel(level)
+            assert admission.accepted_level(key_set, i, level) == SecurityLevel(level)
         else:
             with pytest.raises(ServiceError) as refusal:
-                admission.accepted_level(key_set, level)
+                admission.accepted_level(key_set, i, level)
             assert refusal.value.code is Code.LEVEL_NOT_SUPPORTED
             assert refusal.value.pointer == "/security_level"
 
@@ -140,8 +189,47 @@ def test_cards_are_told_apart_by_kdd_or_by_cuid_as_the_key_set_says() -> None:
     by_cuid = made(diversification_data=DiversificationData.CUID)
     cuid = bytes(range(20, 30))
 
-    assert admission.diversification_data(SCP03_SET, SCP03_CARD, cuid) == bytes(range(10))
-    assert admission.diversification_data(by_cuid, SCP03_CARD, cuid) == cuid
+    assert admission.diversification_data(SCP03_SET, KDD, cuid) == KDD
+    assert admission.diversification_data(SCP03_SET, KDD, b"") == KDD
+    assert admission.diversification_data(by_cuid, KDD, cuid) == cuid
     with pytest.raises(ServiceError) as refusal:
-        admission.diversification_data(by_cuid, SCP03_CARD, None)
+        admission.diversification_data(by_cuid, KDD, b"")
     assert (refusal.value.code, refusal.value.pointer) == (Code.REQUEST_INVALID, "/card/cuid")
+
+
+def test_a_card_is_changed_over_along_change_to_alone() -> None:
+    next_set = made(KeyAlgorithm.AES128, name="next", versions={1: "active", 2: "active"})
+    key_set = made(
+        KeyAlgorithm.AES128,
+        change_to=("pilot:2", "next:1"),
+        versions={1: "active", 2: "active", 3: "active"},
+    )
+    caller = _caller("*")
+    policy = _policy(caller, key_set, next_set)
+
+    assert admission.change_target(policy, caller, key_set, None, 2) == key_set
+    assert admission.change_target(policy, caller, key_set, "pilot", 2) == key_set
+    assert admission.change_target(policy, caller, key_set, "next", 1) == next_set
+    for name, version in ((None, 1), (None, 3), ("next", 2), ("absent", 2), ("next", 0)):
+        with pytest.raises(ServiceError, match="may change to pilot:2, next:1") as refusal:
+            admission.change_target(policy, caller, key_set, name, version)
+        assert refusal.value.code is Code.CHANGE_NOT_ALLOWED
+
+
+def test_nobody_changes_cards_over_to_key_sets_of_others() -> None:
+    next_set = made(KeyAlgorithm.AES128, name="next", versions={1: "active"})
+    key_set = made(KeyAlgorithm.AES128, change_to=("next:1",))
+    caller = _caller("pilot")
+    policy = _policy(caller, key_set, next_set)
+
+    with pytest.raises(ServiceError) as refusal:
+        admission.change_target(policy, caller, key_set, "next", 1)
+    assert refusal.value.code is Code.CHANGE_NOT_ALLOWED
+
+
+def test_a_key_set_that_leads_nowhere_says_so() -> None:
+    caller = _caller("*")
+    policy = _policy(caller)
+
+    with pytest.raises(ServiceError, match="may change to nowhere, not to pilot:1"):
+        admission.change_target(policy, caller, SCP03_SET, None, 1)

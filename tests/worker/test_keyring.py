@@ -24,6 +24,7 @@ from tests.worker.key_sets import made
 from tmsd.config.key_sets import KeyAlgorithm
 from tmsd.config.reserved_keys import CHANNEL_KEY
 from tmsd.errors import Code, ServiceError
+from tmsd.globalplatform.diversification import Role
 from tmsd.worker.keyring import Keyring
 
 LABEL = "master of test_keyring"
@@ -63,10 +64,10 @@ def test_a_master_key_is_of_its_key_sets_algorithm_or_missing(
     key_set = made(algorithm, master_key=LABEL)
 
     if shape in ALLOWED[algorithm]:
-        assert Keyring(hsm_token).master_key(key_set, 1).shape == shape
+        assert Keyring(hsm_token).master_key(key_set, 1, Role.ENC).shape == shape
     else:
         with pytest.raises(ServiceError, match=f"is not of {algorithm}") as refusal:
-            Keyring(hsm_token).master_key(key_set, 1)
+            Keyring(hsm_token).master_key(key_set, 1, Role.ENC)
         assert refusal.value.code is Code.KEY_MISSING
 
 
@@ -75,7 +76,7 @@ def test_a_key_that_is_not_in_the_token_is_missing(hsm_token: Token, generate: G
     key_set = made(KeyAlgorithm.AES256, master_key=LABEL, versions={1: "active", 2: "active"})
 
     with pytest.raises(ServiceError) as refusal:
-        Keyring(hsm_token).master_key(key_set, 2)
+        Keyring(hsm_token).master_key(key_set, 2, Role.ENC)
 
     assert refusal.value.code is Code.KEY_MISSING
     assert refusal.value.detail == (
@@ -92,7 +93,7 @@ def test_a_key_that_is_there_twice_is_missing(hsm_token: Token, generate: Genera
         operation.own(twin, AES_256)
 
         with pytest.raises(ServiceError, match="2 keys fit") as refusal:
-            Keyring(hsm_token).master_key(made(KeyAlgorithm.AES256, master_key=LABEL), 1)
+            Keyring(hsm_token).master_key(made(KeyAlgorithm.AES256, master_key=LABEL), 1, Role.ENC)
 
     assert refusal.value.code is Code.KEY_MISSING
 
@@ -101,15 +102,17 @@ def test_a_key_of_another_kind_is_missing(hsm_token: Token) -> None:
     other = {
         Attribute.CLASS: ObjectClass.SECRET_KEY,
         Attribute.KEY_TYPE: KeyType.GENERIC_SECRET,
-        Attribute.VALUE: bytes(32),
+        Attribute.VALUE: bytes(20),
         Attribute.LABEL: LABEL,
         Attribute.ID: b"\x01",
     }
     with hsm_token.operation() as operation:
         operation.own(hsm_token.session.create_object(other), AES_256)
 
-        with pytest.raises(ServiceError, match="neither an AES nor a triple DES") as refusal:
-            Keyring(hsm_token).master_key(made(KeyAlgorithm.AES256, master_key=LABEL), 1)
+        with pytest.raises(
+            ServiceError, match="neither an AES, a triple DES nor a generic key"
+        ) as refusal:
+            Keyring(hsm_token).master_key(made(KeyAlgorithm.AES256, master_key=LABEL), 1, Role.ENC)
 
     assert refusal.value.code is Code.KEY_MISSING
 
@@ -121,18 +124,18 @@ def test_a_key_that_was_found_is_not_searched_for_again(
     key_set = made(KeyAlgorithm.AES256, master_key=LABEL)
     keyring = Keyring(hsm_token)
 
-    assert keyring.master_key(key_set, 1) is keyring.master_key(key_set, 1)
+    assert keyring.master_key(key_set, 1, Role.ENC) is keyring.master_key(key_set, 1, Role.ENC)
 
 
 def test_a_key_that_comes_later_is_found_then(hsm_token: Token, generate: Generate) -> None:
     key_set = made(KeyAlgorithm.AES256, master_key=LABEL)
     keyring = Keyring(hsm_token)
     with pytest.raises(ServiceError):
-        keyring.master_key(key_set, 1)
+        keyring.master_key(key_set, 1, Role.ENC)
 
     generate(AES_256)
 
-    assert keyring.master_key(key_set, 1).shape == AES_256
+    assert keyring.master_key(key_set, 1, Role.ENC).shape == AES_256
 
 
 def test_the_highest_version_of_a_service_key_is_the_latest(keyring: Keyring) -> None:

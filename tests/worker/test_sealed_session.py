@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tmsd.config.reserved_keys import CHALLENGE_KEY
+from tmsd.config.reserved_keys import CHALLENGE_KEY, CHANNEL_KEY
 from tmsd.errors import Code, ServiceError
 from tmsd.globalplatform.channel import ChannelState, SecurityLevel
 from tmsd.vault.messages import MAX_SESSION
 from tmsd.worker.keyring import Keyring
-from tmsd.worker.sealed_session import SealedSession, seal, unseal
+from tmsd.worker.sealed_session import FORMAT, PendingKeys, SealedSession, seal, unseal
 
 BYTE = st.integers(0, 255)
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,63}", fullmatch=True)
@@ -22,11 +22,17 @@ def _bytes(*lengths: int) -> st.SearchStrategy[bytes]:
     return st.sampled_from(lengths).flatmap(lambda n: st.binary(min_size=n, max_size=n))
 
 
+LEVELS = [0x00, 0x01, 0x03, 0x11, 0x13, 0x33]
 STATES = st.builds(
     ChannelState,
-    level=st.builds(SecurityLevel, st.sampled_from([0x00, 0x01, 0x03, 0x11, 0x13, 0x33])),
+    i=BYTE,
+    level=st.builds(SecurityLevel, st.sampled_from(LEVELS)),
     commands=st.integers(0, 2**32 - 1),
+    responses=st.integers(0, 2**32 - 1),
     mac_chaining=_bytes(8, 16),
+    response_chaining=_bytes(0, 8),
+    outstanding=st.lists(_bytes(5, 16, 260), max_size=8).map(tuple),
+    closed=st.booleans(),
 )
 SESSIONS = st.builds(
     SealedSession,
@@ -34,28 +40,38 @@ SESSIONS = st.builds(
     caller=NAMES,
     key_set=NAMES,
     key_version=BYTE,
-    scp=st.sampled_from([0x02, 0x03]),
-    i=BYTE,
-    diversification_data=_bytes(10),
-    context=_bytes(16),
+    scp=st.sampled_from([0x01, 0x02, 0x03]),
+    kdd=_bytes(10),
+    cuid=_bytes(0, 10),
+    context=_bytes(16, 32),
     state=STATES,
     issued=TIMES,
     expires=TIMES,
+    pending=st.none() | st.builds(PendingKeys, key_version=BYTE, check_values=_bytes(9)),
 )
 
 ISSUED, EXPIRES = 1_000_000, 1_300_000
+STATE = ChannelState(
+    0x70,
+    SecurityLevel.C_MAC | SecurityLevel.R_MAC,
+    commands=5,
+    responses=3,
+    mac_chaining=bytes(16),
+    outstanding=(b"\x01" * 16, b"\x02" * 16),
+)
 SESSION = SealedSession(
     session_id=bytes(range(16)),
     caller="tps-demo",
     key_set="pilot",
     key_version=2,
     scp=0x03,
-    i=0x70,
-    diversification_data=bytes(10),
+    kdd=bytes(10),
+    cuid=bytes(range(10, 20)),
     context=bytes(range(16)),
-    state=ChannelState(SecurityLevel.C_MAC, 5, bytes(16)),
+    state=STATE,
     issued=ISSUED,
     expires=EXPIRES,
+    pending=PendingKeys(3, bytes(range(9))),
 )
 
 
@@ -81,9 +97,68 @@ def test_sealing_the_same_session_gives_the_same_bytes(
 
 
 def test_a_session_that_moves_on_keeps_all_but_its_state() -> None:
-    state = ChannelState(SecurityLevel.C_MAC, 6, b"\x01" * 16)
+    state = replace(STATE, commands=6, mac_chaining=b"\x01" * 16)
 
     assert SESSION.after(state) == replace(SESSION, state=state)
+
+
+def test_a_session_waits_for_keys_and_no_longer() -> None:
+    pending = PendingKeys(4, bytes(9))
+
+    assert SESSION.awaiting(pending) == replace(SESSION, pending=pending)
+    assert SESSION.awaiting(pending).awaiting(None) == replace(SESSION, pending=None)
+
+
+@pytest.mark.parametrize("length", [16, 260])
+def test_outstanding_responses_are_bounded_by_the_longest_session(
+    keyring: Keyring, length: int
+) -> None:
+    outstanding: tuple[bytes, ...] = ()
+    while True:
+        outstanding = (*outstanding, bytes(length))
+        session = replace(SESSION, state=replace(STATE, outstanding=outstanding))
+        try:
+            sealed = seal(keyring, 1, session)
+        except ServiceError as error:
+            refusal = error
+            break
+        assert unseal(keyring, sealed, SESSION.caller, ISSUED) == session
+
+    assert (refusal.code, refusal.pointer) == (Code.REQUEST_INVALID, "/apdus")
+    assert "unwrap those that came" in refusal.detail
+    # The session itself takes up some 200 bytes, and each field 2 more for its length.
+    assert MAX_SESSION - 300 < len(outstanding) * (length + 2) < MAX_SESSION + length
+
+
+def test_a_session_holds_no_key_and_says_its_format_first(keyring: Keyring) -> None:
+    sealed = seal(keyring, 2, SESSION)
+
+    assert sealed[:2] == bytes([FORMAT, 2]) == b"\x02\x02"
+    assert sealed[2:18] == SESSION.session_id
+
+
+@settings(deadline=None)
+@given(body=st.binary(max_size=400), version=st.sampled_from([1, 2]))
+def test_whatever_the_channel_key_ever_macked_is_read_or_refused(
+    keyring: Keyring, body: bytes, version: int
+) -> None:
+    body = bytes([FORMAT, version]) + body
+    genuine = body + keyring.service_mac(CHANNEL_KEY, version, body)
+    try:
+        session = unseal(keyring, genuine, SESSION.caller, ISSUED)
+    except ServiceError as refusal:
+        expected = (Code.SESSION_INVALID, Code.SESSION_FOREIGN, Code.SESSION_EXPIRED)
+        assert refusal.code in expected  # noqa: PT017  most bodies are no session
+    else:
+        assert seal(keyring, version, session) == genuine
+
+
+def test_another_format_is_refused_even_under_a_right_mac(keyring: Keyring) -> None:
+    body = b"\x01" + seal(keyring, 1, SESSION)[1:-16]
+
+    sealed = body + keyring.service_mac(CHANNEL_KEY, 1, body)
+
+    assert _refusal(keyring, sealed) is Code.SESSION_INVALID
 
 
 def test_any_flipped_bit_is_refused(keyring: Keyring) -> None:

@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 
 from tmsd.vault import messages
-from tmsd.worker import tks
+from tmsd.worker.context import Context
 from tmsd.worker.serving import ANSWERS
 
 REQUESTS = get_args(messages.AnyRequest)
@@ -27,4 +27,4 @@ def test_the_function_that_answers_a_request_has_its_name(
     assert function.__name__ == name
     assert function.__annotations__["request"] is request_type
     assert function.__annotations__["return"] is request_type.ANSWER
-    assert function.__annotations__["context"] is tks.Context
+    assert function.__annotations__["context"] is Context

@@ -7,24 +7,27 @@ until the other end is closed, as it is when the front ends.
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from hsm.attributes import MASTER_KEY
+from hsm.attributes import MASTER_KEY, TRANSPORT_KEY
 from hsm.errors import TokenLost
-from hsm.importing import destroy_key, import_key
-from hsm.keys import AES_128, KeyReference
+from hsm.importing import destroy_key, generate_key, import_key
+from hsm.keys import AES_128, AES_256, KeyReference
 from hsm.module import TokenAddress
 from hsm.secret import Secret
 from hsm.token import Token, open_token
 from tests.site.batches import AES128
-from tests.site.channels import initialize_update
+from tests.site.channels import OK, initialize_update
 from tests.softhsm.tokens import USER_PIN
-from tmsd.config.callers import Caller, Role
+from tmsd.config.callers import Caller, Delivery, EncryptPurpose, Role
+from tmsd.config.key_sets import KeyAlgorithm
 from tmsd.config.policy import Policy
+from tmsd.config.transport_keys import TransportKey
 from tmsd.errors import Code
 from tmsd.vault.framing import MAX_FRAME, FrameError, FrameReader, encode
 from tmsd.vault.messages import (
@@ -34,27 +37,32 @@ from tmsd.vault.messages import (
     ChallengeIssued,
     ChannelOpened,
     CommandsWrapped,
-    CryptogramVerified,
+    ConfirmPutKey,
+    DeliverKeys,
     DescribeKeySet,
+    EncryptData,
     IssueChallenge,
-    KeySetDescribed,
     MakeRandom,
     OpenChannel,
+    PutKey,
+    PutKeyMade,
     Question,
     RandomMade,
     Refused,
     Reply,
+    UnwrapResponses,
     VerifyCryptogram,
     WrapCommands,
 )
+from tmsd.worker.context import Context, now_ms
 from tmsd.worker.keyring import Keyring
 from tmsd.worker.serving import serve
-from tmsd.worker.tks import Context, now_ms
 
 TPS = "tps"
 OTHER = "other"
 GET_DATA = bytes.fromhex("80ca9f7f00")
 FAR_AWAY = 3600.0
+TRANSPORT = TransportKey(name="tps-transport", algorithm=KeyAlgorithm.AES256)
 
 
 def policy() -> Policy:
@@ -64,10 +72,19 @@ def policy() -> Policy:
         "scp": "03",
         "algorithm": AES128.algorithm,
         "diversification": AES128.diversification,
-        "versions": {1: "active"},
+        "versions": {1: "active", 2: "active"},
+        "change_to": [f"{AES128.key_set}:2"],
     }
     callers = [
-        Caller(name=name, public_key_sha256=digit * 64, roles=(Role.TPS,), key_sets=key_sets)
+        Caller(
+            name=name,
+            public_key_sha256=digit * 64,
+            roles=(Role.TPS,),
+            key_sets=key_sets,
+            deliveries=tuple(Delivery),
+            transport_key=TRANSPORT.name,
+            encrypt_purposes=(EncryptPurpose.PIN,),
+        )
         for name, digit, key_sets in ((TPS, "a", (AES128.key_set,)), (OTHER, "b", ()))
     ]
     return Policy.model_validate(
@@ -76,6 +93,7 @@ def policy() -> Policy:
             "digest": "0" * 64,
             "callers": {caller.name: caller for caller in callers},
             "key_sets": {AES128.key_set: key_set},
+            "transport_keys": {TRANSPORT.name: TRANSPORT},
         }
     )
 
@@ -83,9 +101,20 @@ def policy() -> Policy:
 @pytest.fixture(scope="module")
 def context(hsm_token: Token, keyring: Keyring) -> Iterator[Context]:
     """A worker's, over a real token with the master key of the batch."""
-    reference = KeyReference(AES128.key_set, 1)
-    import_key(hsm_token, reference, Secret(AES128.master), AES_128, MASTER_KEY)
-    yield Context(
+    masters = [(1, Secret(AES128.master)), (2, Secret(AES128.master[::-1]))]
+    with ExitStack() as stack:
+        for version, master in masters:
+            reference = KeyReference(AES128.key_set, version)
+            import_key(hsm_token, reference, master, AES_128, MASTER_KEY)
+            stack.callback(destroy_key, hsm_token, reference)
+        shared = KeyReference(TRANSPORT.label, TRANSPORT.version)
+        generate_key(hsm_token, shared, AES_256, TRANSPORT_KEY)
+        stack.callback(destroy_key, hsm_token, shared)
+        yield _context(hsm_token, keyring)
+
+
+def _context(hsm_token: Token, keyring: Keyring) -> Context:
+    return Context(
         token=hsm_token,
         keyring=keyring,
         policy=policy(),
@@ -95,7 +124,6 @@ def context(hsm_token: Token, keyring: Keyring) -> Iterator[Context]:
         challenge_seconds=60,
         started=now_ms(),
     )
-    destroy_key(hsm_token, reference)
 
 
 def question(number: int, request: AnyRequest, seconds: float = FAR_AWAY) -> bytes:
@@ -129,6 +157,27 @@ def presented(context: Context) -> Card:
     return Card(initialize_update=answer, ticket=issued.ticket)
 
 
+def changing_session(context: Context) -> tuple[bytes, bytes]:
+    """Let a new card take new keys; return the session that waits, and the card's answer."""
+    virtual = AES128.card()
+    issued = answer_to(context, IssueChallenge(caller=TPS, length=8))
+    assert isinstance(issued, ChallengeIssued)
+    answer = initialize_update(virtual, issued.host_challenge)
+    opened = open_channel(context, Card(initialize_update=answer, ticket=issued.ticket))
+    assert isinstance(opened, ChannelOpened)
+    assert virtual.transmit(opened.external_authenticate) == OK
+    made = answer_to(context, PutKey(TPS, opened.session, None, 2, "replace"))
+    assert isinstance(made, PutKeyMade)
+    return made.channel.session, virtual.transmit(made.apdu)
+
+
+def wrapped_session(context: Context) -> bytes:
+    """Open a channel, and have a command wrapped that the card has not answered yet."""
+    wrapped = answer_to(context, WrapCommands(TPS, opened_session(context), [GET_DATA]))
+    assert isinstance(wrapped, CommandsWrapped)
+    return wrapped.channel.session
+
+
 def open_channel(context: Context, card: Card) -> AnyAnswer:
     """Ask for a channel with C-MAC and C-ENC."""
     return answer_to(context, OpenChannel(TPS, AES128.key_set, card, 0x03))
@@ -157,21 +206,20 @@ def test_every_request_is_answered_in_its_own_kind(context: Context) -> None:
         IssueChallenge(TPS, length=16),
         OpenChannel(TPS, AES128.key_set, presented(context), 0x01),
         VerifyCryptogram(TPS, AES128.key_set, presented(context)),
+        DeliverKeys(TPS, AES128.key_set, presented(context), 0x01),
         WrapCommands(TPS, opened_session(context), [GET_DATA]),
+        UnwrapResponses(TPS, wrapped_session(context), [OK]),
+        PutKey(TPS, opened_session(context), None, 2, "add"),
+        ConfirmPutKey(TPS, *changing_session(context)),
+        EncryptData(TPS, opened_session(context), "pin", bytes(16)),
         MakeRandom(TPS, length=1),
         DescribeKeySet(TPS, AES128.key_set),
     ]
 
     answers = [answer_to(context, request) for request in requests]
 
-    assert [type(answer) for answer in answers] == [
-        ChallengeIssued,
-        ChannelOpened,
-        CryptogramVerified,
-        CommandsWrapped,
-        RandomMade,
-        KeySetDescribed,
-    ]
+    assert {type(request) for request in requests} == set(get_args(AnyRequest))
+    assert [type(answer) for answer in answers] == [request.ANSWER for request in requests]
 
 
 @pytest.mark.parametrize(
@@ -272,7 +320,7 @@ class TestTheClock:
         while time.monotonic() < end:
             wrapped = answer_to(brief, WrapCommands(TPS, session, [GET_DATA]))
             if isinstance(wrapped, CommandsWrapped):
-                session = wrapped.session
+                session = wrapped.channel.session
 
         refused = answer_to(brief, WrapCommands(TPS, session, [GET_DATA]))
 
@@ -328,6 +376,36 @@ class TestTheFrontIsNotTrusted:
 
         assert isinstance(refused, Refused)
         assert (refused.code, refused.pointer) == (Code.COMMAND_NOT_ALLOWED, "/apdus/0")
+
+    def test_to_make_put_key_under_another_name(self, context: Context) -> None:
+        session = opened_session(context)
+
+        for command in ("00d8018100", "84d8018100", "80e2600001ff", "80e2200001ff"):
+            refused = answer_to(context, WrapCommands(TPS, session, [bytes.fromhex(command)]))
+            assert isinstance(refused, Refused)
+            assert (refused.code, refused.pointer) == (Code.COMMAND_NOT_ALLOWED, "/apdus/0")
+
+    def test_to_lead_a_card_where_the_policy_does_not(self, context: Context) -> None:
+        refused = answer_to(context, PutKey(TPS, opened_session(context), None, 1, "add"))
+
+        assert isinstance(refused, Refused)
+        assert refused.code is Code.CHANGE_NOT_ALLOWED
+
+    def test_to_encrypt_for_a_purpose_that_the_caller_has_not(self, context: Context) -> None:
+        session = opened_session(context)
+
+        refused = answer_to(context, EncryptData(TPS, session, "object", bytes(16)))
+
+        assert isinstance(refused, Refused)
+        assert refused.code is Code.PURPOSE_NOT_ALLOWED
+
+    def test_to_unwrap_the_answer_to_put_key_unrecorded(self, context: Context) -> None:
+        session, answer = changing_session(context)
+
+        refused = answer_to(context, UnwrapResponses(TPS, session, [answer]))
+
+        assert isinstance(refused, Refused)
+        assert (refused.code, refused.pointer) == (Code.REQUEST_INVALID, "/session")
 
     def test_to_know_who_may_use_a_key_set_for_as_long_as_a_session_lives(
         self, context: Context

@@ -6,17 +6,27 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import ErrorDetails
 
 from tmsd.api.values import Hex, Opaque
-from tmsd.config.callers import Delivery
+from tmsd.config.callers import Delivery, EncryptPurpose
 from tmsd.errors import Code, ServiceError
-from tmsd.vault.messages import MAX_APDU, MAX_APDUS, MAX_RANDOM, MAX_SESSION, MAX_TICKET
+from tmsd.vault.messages import (
+    MAX_APDU,
+    MAX_APDUS,
+    MAX_ENCRYPTED,
+    MAX_RANDOM,
+    MAX_RESPONSE,
+    MAX_SESSION,
+    MAX_TICKET,
+)
 
 B = TypeVar("B", bound="Body")
 
 Byte = Annotated[bytes, Hex(1)]
-Cryptogram = Annotated[bytes, Hex(8)]
+Cryptogram = Annotated[bytes, Hex(8, 16)]
 CheckValue = Annotated[bytes, Hex(3)]
 Challenge = Annotated[bytes, Hex(8, 16)]
 Apdu = Annotated[bytes, Hex(4, MAX_APDU)]
+Response = Annotated[bytes, Hex(2, MAX_RESPONSE)]
+WrappedKey = Annotated[bytes, Hex(16, 40)]
 Ticket = Annotated[bytes, Opaque(MAX_TICKET)]
 Session = Annotated[bytes, Opaque(MAX_SESSION)]
 KeySetName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
@@ -46,7 +56,8 @@ class CardBody(Body):
     """A card's answer to INITIALIZE UPDATE, and the challenge that it answers to."""
 
     initialize_update: Annotated[bytes, Hex(12, 50)] = Field(
-        description="28 bytes of SCP02, 29 or 32 of SCP03; a trailing 9000 is removed"
+        description="28 bytes of SCP01 or SCP02; 29, 32, 45 or 48 of SCP03; a trailing 9000 is "
+        "removed"
     )
     challenge: Ticket | None = Field(default=None, description="from POST /v1/tks/challenges")
     host_challenge: Challenge | None = Field(
@@ -71,12 +82,23 @@ class SessionRequest(Body):
     """The channel that is wanted."""
 
     card: CardBody
-    security_level: Byte = Field(description="01 C-MAC, 03 C-MAC and C-ENC")
+    security_level: Byte = Field(description="01 C-MAC, 02 C-ENC, 10 R-MAC, 20 R-ENC: their sum")
     delivery: Annotated[Delivery, Field(strict=False)] = Delivery.SEALED
 
 
+class DeliveredKeysBody(Body):
+    """Session keys wrapped under the caller's transport key."""
+
+    transport_key: KeySetName
+    mechanism: Literal["aes-key-wrap", "des3-ecb"] = Field(description="RFC 3394, or 3DES-ECB")
+    enc: WrappedKey | None
+    mac: WrappedKey
+    rmac: WrappedKey | None
+    dek: WrappedKey | None = Field(description="a static one only where permitted")
+
+
 class SessionAnswer(Body):
-    """An open channel; `session` goes with the next request and holds no key."""
+    """An open channel: `session`, which goes with the next request and holds no key, or `keys`."""
 
     scp: Byte
     i: Byte
@@ -84,7 +106,8 @@ class SessionAnswer(Body):
     key_version: int
     host_cryptogram: Cryptogram
     external_authenticate: Apdu = Field(description="the command to send to the card next")
-    session: Session
+    session: Session | None = Field(default=None, description="with delivery sealed")
+    keys: DeliveredKeysBody | None = Field(default=None, description="with delivery transport")
 
 
 class WrapRequest(Body):
@@ -99,6 +122,80 @@ class WrapAnswer(Body):
 
     session: Session
     apdus: list[Apdu]
+
+
+class UnwrapRequest(Body):
+    """Responses of the card, data and status word, in the order they came."""
+
+    session: Session
+    responses: Annotated[list[Response], Field(min_length=1, max_length=MAX_APDUS)]
+
+
+class UnwrappedBody(Body):
+    """A response without protection."""
+
+    response: Response
+    protected: bool = Field(description="whether an R-MAC vouches for it")
+
+
+class UnwrapAnswer(Body):
+    """The responses without protection, and the session after them."""
+
+    session: Session
+    responses: list[UnwrappedBody]
+    closed: bool = Field(description="the card has given the channel up")
+
+
+class PutKeyRequest(Body):
+    """To which keys the card shall be changed over."""
+
+    session: Session
+    new_key_version: Annotated[int, Field(ge=1, le=127)]
+    new_key_set: KeySetName | None = Field(
+        default=None, description="the card's present key set unless given"
+    )
+    mode: Literal["add", "replace"]
+
+
+class PutKeyAnswer(Body):
+    """The command to send to the card, and the check values of the keys ENC, MAC, DEK in it."""
+
+    session: Session
+    apdu: Apdu
+    key_check_values: list[CheckValue]
+
+
+class ConfirmRequest(Body):
+    """The card's answer to PUT KEY."""
+
+    session: Session
+    response: Response
+
+
+class ConfirmAnswer(Body):
+    """The card holds the new keys."""
+
+    session: Session
+    new_key_version: int
+    protected: bool = Field(description="whether an R-MAC vouches for the card's answer")
+
+
+class EncryptRequest(Body):
+    """What shall be encrypted under the card's DEK; nothing for a proof of presence."""
+
+    session: Session
+    purpose: Annotated[EncryptPurpose, Field(strict=False)]
+    data: Annotated[bytes, Hex(8, MAX_ENCRYPTED)] | None = Field(
+        default=None, description="whole blocks of 8 (3DES) or 16 bytes (AES)"
+    )
+
+
+class EncryptAnswer(Body):
+    """What was encrypted; for a proof of presence also the challenge that it contains."""
+
+    session: Session
+    encrypted: Annotated[bytes, Hex(8, MAX_ENCRYPTED)]
+    challenge: Annotated[bytes, Hex(16)] | None = None
 
 
 class VerifyRequest(Body):
@@ -137,7 +234,7 @@ class KeySetBody(Body):
     """A key set that the caller may use."""
 
     name: KeySetName
-    scp: Literal["02", "03"]
+    scp: Literal["01", "02", "03"]
     algorithm: str
     diversification: str
     versions: list[KeyVersionBody]

@@ -58,6 +58,12 @@ KINDS: dict[Code, Kind] = {
     Code.COMMAND_NOT_ALLOWED: Kind(403, "The command is not allowed", Next.CALL_OFFICER),
     Code.APDU_INVALID: Kind(422, "The command cannot be read", Next.CORRECT_REQUEST),
     Code.APDU_TOO_LONG: Kind(422, "The command is too long", Next.CORRECT_REQUEST),
+    Code.RESPONSE_INVALID: Kind(422, "The response cannot be read", Next.CORRECT_REQUEST),
+    Code.CHANGE_NOT_ALLOWED: Kind(403, "The key changeover is not allowed", Next.CALL_OFFICER),
+    Code.PUT_KEY_UNCONFIRMED: Kind(
+        409, "The card does not confirm the new keys", Next.REOPEN_CHANNEL
+    ),
+    Code.PURPOSE_NOT_ALLOWED: Kind(403, "The purpose is not allowed", Next.CALL_OFFICER),
     Code.SESSION_EXPIRED: Kind(410, "The session has expired", Next.REOPEN_CHANNEL),
     Code.SESSION_FOREIGN: Kind(403, "The session is another caller's", Next.REOPEN_CHANNEL),
     Code.SESSION_INVALID: Kind(422, "The session is not valid", Next.REOPEN_CHANNEL),

@@ -43,6 +43,8 @@ class Route:
         answer: the answer's body.
         serve: does the work; it gets the parsed body, or None.
         refusals: the codes that this call adds to the common ones.
+        intent: where the answer changes a card, says for the record what is about to be
+            tried; it is written before the HSM is asked.
     """
 
     method: str
@@ -54,6 +56,7 @@ class Route:
     answer: type[Body]
     serve: Serve
     refusals: tuple[Code, ...] = ()
+    intent: Callable[[Any], dict[str, str | int | bool]] | None = None
 
     @property
     def all_refusals(self) -> tuple[Code, ...]:

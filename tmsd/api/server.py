@@ -45,7 +45,9 @@ def application(edge: Edge) -> web.Application:
     document = openapi.document(ROUTES)
 
     async def serve_document(request: web.Request) -> web.Response:
-        identify(request, edge.tks.policy)
+        trail = Trail("api.openapi", request_id=request["request_id"])
+        async with recorded(edge.audit, trail):
+            trail.caller = identify(request, edge.tks.policy).name
         return web.json_response(document)
 
     app.router.add_get(OPENAPI_PATH, serve_document)
@@ -72,6 +74,8 @@ async def _serve(edge: Edge, route: Route, request: web.Request, trail: Trail) -
         content = await _read_body(request, edge.body_seconds)
         trail.request_digest = sha256(content).hexdigest()
         asked = parse(route.request, content)
+    if route.intent is not None:
+        await edge.audit.record(trail.intent(route.intent(asked)))
     answer = await route.serve(edge.tks, caller, asked, trail)
     return answer.model_dump_json().encode()
 

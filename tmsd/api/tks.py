@@ -5,10 +5,11 @@ from tmsd.api.routes import Route
 from tmsd.audit.trail import Trail
 from tmsd.config.callers import Caller, Role
 from tmsd.errors import Code
-from tmsd.tks import challenges, key_sets, random, sessions
+from tmsd.tks import challenges, key_changeover, key_sets, random, sessions
+from tmsd.tks.key_changeover import ChangeWanted
 from tmsd.tks.service import Tks
-from tmsd.tks.sessions import PresentedCard, SessionWanted
-from tmsd.vault.messages import Card
+from tmsd.tks.sessions import EncryptionWanted, PresentedCard, SessionWanted
+from tmsd.vault.messages import Card, ChannelOpened, DeliveredKeys, KeysDelivered
 
 
 async def _issue_challenge(
@@ -34,7 +35,8 @@ async def _open_session(
         key_version=opened.key_version,
         host_cryptogram=opened.host_cryptogram,
         external_authenticate=opened.external_authenticate,
-        session=opened.session,
+        session=opened.session if isinstance(opened, ChannelOpened) else None,
+        keys=_delivered(opened.keys) if isinstance(opened, KeysDelivered) else None,
     )
 
 
@@ -42,7 +44,63 @@ async def _wrap(
     tks: Tks, caller: Caller, request: bodies.WrapRequest, trail: Trail
 ) -> bodies.WrapAnswer:
     wrapped = await sessions.wrap(tks, caller, request.session, request.apdus, trail)
-    return bodies.WrapAnswer(session=wrapped.session, apdus=wrapped.apdus)
+    return bodies.WrapAnswer(session=wrapped.channel.session, apdus=wrapped.apdus)
+
+
+async def _unwrap(
+    tks: Tks, caller: Caller, request: bodies.UnwrapRequest, trail: Trail
+) -> bodies.UnwrapAnswer:
+    unwrapped = await sessions.unwrap(tks, caller, request.session, request.responses, trail)
+    return bodies.UnwrapAnswer(
+        session=unwrapped.channel.session,
+        responses=[
+            bodies.UnwrappedBody(response=each.response, protected=each.protected)
+            for each in unwrapped.responses
+        ],
+        closed=unwrapped.closed,
+    )
+
+
+async def _put_key(
+    tks: Tks, caller: Caller, request: bodies.PutKeyRequest, trail: Trail
+) -> bodies.PutKeyAnswer:
+    wanted = ChangeWanted(request.new_key_set, request.new_key_version, request.mode)
+    made = await key_changeover.put_key(tks, caller, request.session, wanted, trail)
+    return bodies.PutKeyAnswer(
+        session=made.channel.session, apdu=made.apdu, key_check_values=made.key_check_values
+    )
+
+
+def _change_intent(request: bodies.PutKeyRequest) -> dict[str, str | int | bool]:
+    """Say, for the record, what is about to be tried."""
+    intent: dict[str, str | int | bool] = {
+        "new_key_version": request.new_key_version,
+        "mode": request.mode,
+    }
+    return intent | ({"new_key_set": request.new_key_set} if request.new_key_set else {})
+
+
+async def _confirm_put_key(
+    tks: Tks, caller: Caller, request: bodies.ConfirmRequest, trail: Trail
+) -> bodies.ConfirmAnswer:
+    confirmed = await key_changeover.confirm(tks, caller, request.session, request.response, trail)
+    return bodies.ConfirmAnswer(
+        session=confirmed.channel.session,
+        new_key_version=confirmed.new_key_version,
+        protected=confirmed.protected,
+    )
+
+
+async def _encrypt(
+    tks: Tks, caller: Caller, request: bodies.EncryptRequest, trail: Trail
+) -> bodies.EncryptAnswer:
+    wanted = EncryptionWanted(request.purpose, request.data)
+    encrypted = await sessions.encrypt(tks, caller, request.session, wanted, trail)
+    return bodies.EncryptAnswer(
+        session=encrypted.channel.session,
+        encrypted=encrypted.encrypted,
+        challenge=encrypted.challenge,
+    )
 
 
 async def _verify(
@@ -81,6 +139,17 @@ async def _key_sets(tks: Tks, caller: Caller, _request: None, trail: Trail) -> b
     )
 
 
+def _delivered(keys: DeliveredKeys) -> bodies.DeliveredKeysBody:
+    return bodies.DeliveredKeysBody(
+        transport_key=keys.transport_key,
+        mechanism=keys.mechanism,
+        enc=keys.enc,
+        mac=keys.mac,
+        rmac=keys.rmac,
+        dek=keys.dek,
+    )
+
+
 def _presented(card: bodies.CardBody) -> PresentedCard:
     return PresentedCard(
         card=Card(
@@ -93,6 +162,18 @@ def _presented(card: bodies.CardBody) -> PresentedCard:
         key_set=card.key_set,
     )
 
+
+_CHANNEL_REFUSALS = (
+    Code.SESSION_INVALID,
+    Code.SESSION_FOREIGN,
+    Code.SESSION_EXPIRED,
+    Code.SESSION_CLOSED,
+    Code.KEY_SET_UNKNOWN,
+    Code.KEY_VERSION_UNKNOWN,
+    Code.KEY_VERSION_RETIRED,
+    Code.KEY_MISSING,
+    Code.MECHANISM_UNAVAILABLE,
+)
 
 _CARD_REFUSALS = (
     Code.INITIALIZE_UPDATE_INVALID,
@@ -144,18 +225,56 @@ ROUTES = (
         bodies.WrapAnswer,
         _wrap,
         (
-            Code.SESSION_INVALID,
-            Code.SESSION_FOREIGN,
-            Code.SESSION_EXPIRED,
-            Code.KEY_SET_UNKNOWN,
-            Code.KEY_VERSION_UNKNOWN,
-            Code.KEY_VERSION_RETIRED,
-            Code.KEY_MISSING,
+            *_CHANNEL_REFUSALS,
             Code.APDU_INVALID,
             Code.APDU_TOO_LONG,
             Code.COMMAND_NOT_ALLOWED,
-            Code.MECHANISM_UNAVAILABLE,
         ),
+    ),
+    Route(
+        "POST",
+        "/v1/tks/sessions/unwrap",
+        "tks.unwrap-responses",
+        "Check R-MACs and remove R-ENC, in order: all of them or none.",
+        Role.TPS,
+        bodies.UnwrapRequest,
+        bodies.UnwrapAnswer,
+        _unwrap,
+        (*_CHANNEL_REFUSALS, Code.RESPONSE_INVALID),
+    ),
+    Route(
+        "POST",
+        "/v1/tks/sessions/put-key",
+        "tks.put-key",
+        "Make the command that changes a card over to other keys, along the policy's change_to.",
+        Role.TPS,
+        bodies.PutKeyRequest,
+        bodies.PutKeyAnswer,
+        _put_key,
+        (*_CHANNEL_REFUSALS, Code.CHANGE_NOT_ALLOWED, Code.APDU_TOO_LONG),
+        intent=_change_intent,
+    ),
+    Route(
+        "POST",
+        "/v1/tks/sessions/put-key/confirm",
+        "tks.confirm-put-key",
+        "Check the card's answer to PUT KEY, and put the outcome on record.",
+        Role.TPS,
+        bodies.ConfirmRequest,
+        bodies.ConfirmAnswer,
+        _confirm_put_key,
+        (*_CHANNEL_REFUSALS, Code.RESPONSE_INVALID, Code.PUT_KEY_UNCONFIRMED),
+    ),
+    Route(
+        "POST",
+        "/v1/tks/sessions/encrypt",
+        "tks.encrypt-data",
+        "Encrypt under the card's DEK: a challenge made by the HSM, a PIN, an object.",
+        Role.TPS,
+        bodies.EncryptRequest,
+        bodies.EncryptAnswer,
+        _encrypt,
+        (*_CHANNEL_REFUSALS, Code.PURPOSE_NOT_ALLOWED),
     ),
     Route(
         "POST",

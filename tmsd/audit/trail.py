@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tmsd.audit.log import AuditLog
 from tmsd.audit.record import Decision, Outcome
@@ -53,6 +53,11 @@ class Trail:
             answer_digest=self.answer_digest,
             details=self.details,
         )
+
+    def intent(self, details: dict[str, str | int | bool]) -> Decision:
+        """Return the record of what is about to be tried: the outcome's follows it."""
+        tried = replace(self, operation=f"{self.operation}.intent", details=details)
+        return tried.decision(Outcome.ALLOWED, None)
 
 
 @asynccontextmanager

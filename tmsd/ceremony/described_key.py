@@ -28,15 +28,22 @@ def describe(reference: KeyReference, key: TokenKey) -> DescribedKey:
     Raises:
         HsmError: the token refuses to encrypt, or is gone.
     """
-    try:
-        check_value = key_check_value(key)
-    except KeyUnsuitable:
-        check_value = None
-    return DescribedKey(reference, key.shape, check_value)
+    return DescribedKey(reference, key.shape, _check_value(key))
 
 
 def algorithm_name(shape: KeyShape) -> str:
     """Return a shape in the words of policy.toml; triple DES with the number of its keys."""
+    if shape.is_generic:
+        return f"secret ({shape.length} bytes)"
     if shape.is_aes:
         return f"aes{shape.length * 8}"
     return f"des3 ({shape.length // 8}-key)"
+
+
+def _check_value(key: TokenKey) -> bytes | None:
+    if key.shape.is_generic:  # no cipher's key
+        return None
+    try:
+        return key_check_value(key)
+    except KeyUnsuitable:
+        return None

@@ -1,4 +1,4 @@
-"""`tmsctl check`: is what the daemon is about to be given right? Asks neither daemon nor HSM."""
+"""`tmsctl check`: is what the daemon is about to be given right? `config` asks files alone."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -7,19 +7,21 @@ from typing import TypeVar
 
 import click
 
-from tmsd.config.callers import ALL_KEY_SETS, Caller
+from tmsd.config.callers import ALL_KEY_SETS, ANY_COMMAND, Caller, Role
 from tmsd.config.daemon import DaemonConfig, load_daemon_config
 from tmsd.config.files import check_files
-from tmsd.config.key_sets import KeySet
+from tmsd.config.key_sets import KeyAlgorithm, KeySet
 from tmsd.config.policy import Policy, load_policy
 from tmsd.config.toml import ConfigError, Fault, read
+from tmsd.config.transport_keys import TransportKey
+from tmsd.config.unsafe import warnings
 
 T = TypeVar("T")
 
 
 @click.group()
 def check() -> None:
-    """Check files before they are used."""
+    """Check files, and the HSM, before they are used."""
 
 
 @check.command("config")
@@ -51,21 +53,6 @@ def check_config(directory: Path) -> None:
         click.secho(f"WARNING: {warning}", fg="red", bold=True)
 
 
-def warnings(policy: Policy) -> Iterator[str]:
-    """Yield a sentence for each key set that is allowed to be unsafe."""
-    for key_set in policy.key_sets.values():
-        if key_set.undiversified:
-            yield (
-                f"key set {key_set.name} is undiversified: all its cards hold the same keys, "
-                "and whoever opens one card has opened them all"
-            )
-        if key_set.factory:
-            yield (
-                f"key set {key_set.name} holds factory keys, which everybody knows: use it "
-                "only to take fresh cards over into keys of their own"
-            )
-
-
 def _loaded(load: Callable[[Path], T], path: Path, faults: list[Fault]) -> T | None:
     try:
         return load(path)
@@ -93,6 +80,10 @@ def _policy_lines(policy: Policy) -> Iterator[str]:
     yield "Key sets" if policy.key_sets else "No key sets: no card can be served"
     for key_set in policy.key_sets.values():
         yield f"  {_described_key_set(key_set)}"
+    if policy.transport_keys:
+        yield "Transport keys"
+    for key in policy.transport_keys.values():
+        yield f"  {_described_transport_key(key, policy)}"
 
 
 def _described_caller(caller: Caller) -> str:
@@ -102,15 +93,33 @@ def _described_caller(caller: Caller) -> str:
         reach = f"key sets {', '.join(caller.key_sets)}"
     else:
         reach = "no key sets"
-    deliveries = ", ".join(caller.deliveries) or "none"
-    return f"{caller.name}: {', '.join(caller.roles)}; {reach}; deliveries {deliveries}"
+    parts = [
+        ", ".join(caller.roles),
+        reach,
+        f"deliveries {', '.join(caller.deliveries) or 'none'}",
+    ]
+    if caller.transport_key is not None:
+        parts.append(f"transport key {caller.transport_key}")
+    if caller.deliver_static_dek:
+        parts.append("static DEKs")
+    if caller.encrypt_purposes:
+        parts.append(f"encrypts {', '.join(caller.encrypt_purposes)}")
+    if Role.TPS in caller.roles:
+        parts.append(_described_commands(caller))
+    return f"{caller.name}: {'; '.join(parts)}"
+
+
+def _described_commands(caller: Caller) -> str:
+    if ANY_COMMAND in caller.card_commands:
+        return "any card command but PUT KEY"
+    return f"card commands {', '.join(caller.card_commands) or 'none'}"
 
 
 def _described_key_set(key_set: KeySet) -> str:
     versions = ", ".join(f"{number} {state}" for number, state in key_set.versions.items())
     parts = [
         f"SCP{key_set.scp}, i = {', '.join(f'{value:02x}' for value in key_set.scp_i)}",
-        f"{key_set.algorithm} keys {key_set.master_key!r}",
+        _described_master_keys(key_set),
         f"diversification {key_set.diversification} over {key_set.diversification_data}",
         f"versions {versions}",
         f"security level at least {key_set.min_security_level:02x}",
@@ -119,4 +128,25 @@ def _described_key_set(key_set: KeySet) -> str:
         parts.append("any host challenge")
     if key_set.change_to:
         parts.append(f"cards change to {', '.join(key_set.change_to)}")
+    if key_set.card_algorithm is KeyAlgorithm.DES3:
+        parts.append(f"PUT KEY with key type {key_set.put_key_des_type:02x}")
     return f"{key_set.name}: {'; '.join(parts)}"
+
+
+def _described_master_keys(key_set: KeySet) -> str:
+    if key_set.master_keys is None:
+        labels = repr(key_set.master_key)
+    else:
+        labels = ", ".join(f"{role.name} {label!r}" for role, label in key_set.labels.items())
+    described = f"{key_set.algorithm} keys {labels}"
+    if key_set.card_algorithm is not key_set.algorithm:
+        described += f" for {key_set.card_algorithm} keys of cards"
+    return described
+
+
+def _described_transport_key(key: TransportKey, policy: Policy) -> str:
+    users = [name for name, one in policy.callers.items() if one.transport_key == key.name]
+    return (
+        f"{key.name}: {key.algorithm} key {key.label!r} version {key.version}; "
+        f"callers {', '.join(users) or 'none'}"
+    )

@@ -11,6 +11,7 @@ from hsm.errors import HsmError
 from tmsd.ceremony.refusal import Refused
 from tmsd.cli.audit import audit
 from tmsd.cli.check import check
+from tmsd.cli.check_hsm import check_hsm
 from tmsd.cli.key import key
 from tmsd.cli.quickstart import quickstart
 from tmsd.config.toml import ConfigError
@@ -45,6 +46,7 @@ def tmsctl() -> None:
     os.umask(0o077)
 
 
+check.add_command(check_hsm)
 tmsctl.add_command(audit)
 tmsctl.add_command(check)
 tmsctl.add_command(key)

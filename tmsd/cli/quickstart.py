@@ -82,7 +82,8 @@ def _make_configuration(
 ) -> None:
     softhsm_text = softhsm_configuration(site.path / "softhsm" / "tokens")
     softhsm_conf = site.file("softhsm2.conf", softhsm_text.encode())
-    site.file("tmsd.toml", daemon_configuration(module, softhsm_conf, port).encode())
+    configuration = daemon_configuration(site.path, module, softhsm_conf, port)
+    site.file("tmsd.toml", configuration.encode())
     site.file("policy.toml", policy(public_key_sha256).encode())
     site.folder("audit")
 

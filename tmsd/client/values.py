@@ -1,6 +1,7 @@
 """What goes to the Token Key Service and comes back from it."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class PresentedCard:
     Attributes:
         initialize_update: as it came, with or without the trailing 9000.
         challenge: the challenge that was sent to the card: one that the service issued, or
-            8 bytes of one's own where the key set allows it.
+            8 or 16 bytes of one's own where the key set allows it.
         key_set: needed where more than one of the caller's key sets fits.
         cuid: 10 bytes, for key sets that diversify by it.
         scp_i: the implementation option, for cards that do not tell it.
@@ -40,7 +41,7 @@ class Session:
         i: its implementation option.
         key_set: whose keys the card holds.
         key_version: which version of them.
-        host_cryptogram: 8 bytes.
+        host_cryptogram: 8 bytes, or 16.
         external_authenticate: the command to send to the card next.
         state: opaque; it contains no key and goes with every further request.
     """
@@ -52,6 +53,111 @@ class Session:
     host_cryptogram: bytes
     external_authenticate: bytes
     state: str
+
+
+class WrappingMechanism(StrEnum):
+    """How session keys are wrapped: AES key wrap (RFC 3394), or 3DES in ECB mode."""
+
+    AES_KEY_WRAP = "aes-key-wrap"
+    DES3_ECB = "des3-ecb"
+
+
+@dataclass(frozen=True, slots=True)
+class WrappedKeys:
+    """Session keys under a transport key, of which the caller has the other copy.
+
+    Attributes:
+        transport_key: its name in the policy.
+        mechanism: by which it wraps.
+        enc: None where the channel does not encrypt, as the others where it has no use for them.
+        mac: the C-MAC key.
+        rmac: the R-MAC key.
+        dek: the data encryption key; in SCP01 and SCP03 a static key of the card, and None
+            unless the policy lets this caller have it.
+    """
+
+    transport_key: str
+    mechanism: WrappingMechanism
+    enc: bytes | None
+    mac: bytes
+    rmac: bytes | None
+    dek: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveredSession:
+    """An open secure channel that the caller goes on with by itself.
+
+    Attributes are those of `Session`, but for `keys` in place of its state.
+    """
+
+    scp: int
+    i: int
+    key_set: str
+    key_version: int
+    host_cryptogram: bytes
+    external_authenticate: bytes
+    keys: WrappedKeys
+
+
+@dataclass(frozen=True, slots=True)
+class UnwrappedResponse:
+    """A card's response without protection.
+
+    Attributes:
+        data: up to 256 bytes.
+        status: SW1 and SW2, 2 bytes.
+        protected: whether an R-MAC vouches for it.
+    """
+
+    data: bytes
+    status: bytes
+    protected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unwrapped:
+    """Responses in the order they came, and the session after them.
+
+    Attributes:
+        session: for the next call.
+        responses: as many as were sent in.
+        closed: the card has given the channel up.
+    """
+
+    session: Session
+    responses: tuple[UnwrappedResponse, ...]
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KeyChange:
+    """A PUT KEY for the card, to be confirmed with what it answers.
+
+    Attributes:
+        session: for `confirm_put_key`.
+        apdu: the command to send to the card next.
+        key_check_values: of ENC, MAC and DEK, 3 bytes each.
+    """
+
+    session: Session
+    apdu: bytes
+    key_check_values: tuple[bytes, bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceChallenge:
+    """What proves that a card holds its DEK: who can say the challenge can decrypt.
+
+    Attributes:
+        session: for the next call.
+        challenge: 16 bytes, made by the HSM.
+        encrypted: the same under the card's DEK.
+    """
+
+    session: Session
+    challenge: bytes
+    encrypted: bytes
 
 
 @dataclass(frozen=True, slots=True)

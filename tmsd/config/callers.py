@@ -1,18 +1,22 @@
-"""[callers.NAME] of policy.toml: who may ask, in which role, with which key sets."""
+"""[callers.NAME] of policy.toml: who may ask, in which role, for what, with which key sets."""
 
 import re
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
 from tmsd.config.table import BY_LOADER, TOML, Table
-from tmsd.config.toml import shown
+from tmsd.config.toml import Complaint, shown
 from tmsd.config.values import DISTINCT, Name
+from tmsd.globalplatform.put_key import PUT_KEY
 
 ALL_KEY_SETS = "*"
+ANY_COMMAND = "*"
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_INS = re.compile(r"[0-9a-f]{2}")
 
 
 class Role(StrEnum):
@@ -30,6 +34,14 @@ class Delivery(StrEnum):
 
     SEALED = "sealed"
     TRANSPORT = "transport"
+
+
+class EncryptPurpose(StrEnum):
+    """What a caller may have encrypted under a card's data encryption key."""
+
+    PROOF_OF_PRESENCE = "proof-of-presence"
+    PIN = "pin"
+    OBJECT = "object"
 
 
 def _check_sha256(value: str) -> str:
@@ -50,6 +62,25 @@ def _check_key_sets(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _check_command(ins: str) -> str:
+    if ins == f"{PUT_KEY:02x}":
+        raise ValueError(
+            f"{ins} is PUT KEY, which callers do not make: only put-key makes one, "
+            "along the key set's change_to"
+        )
+    if ins != ANY_COMMAND and not _INS.fullmatch(ins):
+        raise ValueError(
+            f'must be an INS byte, two lower-case hex digits as "e2", not {shown(ins)}'
+        )
+    return ins
+
+
+def _check_commands(commands: tuple[str, ...]) -> tuple[str, ...]:
+    if ANY_COMMAND in commands and len(commands) > 1:
+        raise ValueError(f'must be ["{ANY_COMMAND}"] or an array of INS bytes, not both')
+    return commands
+
+
 class Caller(Table):
     """A client of the API, known by its public key.
 
@@ -60,6 +91,10 @@ class Caller(Table):
         roles: at least one.
         key_sets: names, or `*` alone for all.
         deliveries: the ways a session may be handed to this caller.
+        transport_key: the name of the key that wraps session keys for it.
+        deliver_static_dek: a delivery may hold the card's DEK, which is static but in SCP02.
+        encrypt_purposes: what it may have encrypted under a card's data encryption key.
+        card_commands: INS bytes of the commands it may have wrapped, or `*` alone for any.
     """
 
     name: Annotated[Name, BY_LOADER]
@@ -73,7 +108,34 @@ class Caller(Table):
     deliveries: Annotated[tuple[Annotated[Delivery, TOML], ...], TOML, DISTINCT] = (
         Delivery.SEALED,
     )
+    transport_key: Name | None = None
+    deliver_static_dek: bool = False
+    encrypt_purposes: Annotated[tuple[Annotated[EncryptPurpose, TOML], ...], TOML, DISTINCT] = ()
+    card_commands: Annotated[
+        tuple[Annotated[str, AfterValidator(_check_command)], ...],
+        TOML,
+        DISTINCT,
+        AfterValidator(_check_commands),
+    ] = (ANY_COMMAND,)
 
     def may_use(self, key_set_name: str) -> bool:
         """Say whether the caller may use the key set of this name."""
         return ALL_KEY_SETS in self.key_sets or key_set_name in self.key_sets
+
+    def may_send(self, ins: int) -> bool:
+        """Say whether the caller may have commands of this INS byte wrapped; never PUT KEY."""
+        if ins == PUT_KEY:
+            return False
+        return ANY_COMMAND in self.card_commands or f"{ins:02x}" in self.card_commands
+
+    def complaints(self) -> Iterator[Complaint]:
+        """Yield what the delivery of session keys lacks."""
+        delivers_keys = Delivery.TRANSPORT in self.deliveries
+        if delivers_keys and self.transport_key is None:
+            yield Complaint(
+                ("deliveries",), "transport needs transport_key, which session keys are wrapped by"
+            )
+        if self.deliver_static_dek and not delivers_keys:
+            yield Complaint(
+                ("deliver_static_dek",), "needs transport among deliveries, which would hold it"
+            )

@@ -7,6 +7,7 @@ from pydantic import Field, ValidationError
 
 from tmsd.config.api import ApiConfig
 from tmsd.config.hsm import HsmConfig
+from tmsd.config.operations import OperationsConfig
 from tmsd.config.table import BY_LOADER, Loaded, Origin, Table
 from tmsd.config.toml import ConfigError, read
 from tmsd.config.values import Place
@@ -40,6 +41,10 @@ class PolicyFile(Table):
     file: Place = Field(default=Path("policy.toml"), validate_default=True)
 
 
+# Tables whose keys all have defaults.
+_MAY_BE_LEFT_OUT = ("worker", "limits", "policy", "operations")
+
+
 class DaemonConfig(Table):
     """tmsd.toml.
 
@@ -54,6 +59,7 @@ class DaemonConfig(Table):
     worker: WorkerConfig
     limits: LimitsConfig
     policy: PolicyFile
+    operations: OperationsConfig
 
 
 def load_daemon_config(path: Path) -> DaemonConfig:
@@ -64,8 +70,8 @@ def load_daemon_config(path: Path) -> DaemonConfig:
     """
     document = read(path)
     source = path.absolute()
-    # Tables whose keys all have defaults may be left out.
-    tables = {"worker": {}, "limits": {}, "policy": {}, "source": Loaded(source)}
+    tables: dict[str, object] = {name: {} for name in _MAY_BE_LEFT_OUT}
+    tables["source"] = Loaded(source)
     try:
         return DaemonConfig.model_validate(tables | document.tables, context=Origin(source.parent))
     except ValidationError as error:

@@ -1,33 +1,36 @@
 """[key_sets.NAME] of policy.toml: master keys, and how cards' keys come from them."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from tmsd.config.reserved_keys import RESERVED_PREFIX
+from tmsd.config.reserved_keys import KeyLabel
 from tmsd.config.table import BY_LOADER, TOML, Table
 from tmsd.config.toml import Complaint, shown
-from tmsd.config.values import DISTINCT, HexByte, Name, text
-from tmsd.globalplatform.diversification import SCHEMES
-from tmsd.globalplatform.protocols import LEVELS, PROTOCOLS
+from tmsd.config.values import DISTINCT, HexByte, Name
+from tmsd.globalplatform.diversification import EXPOSED_SCHEMES, SCHEMES, Role
+from tmsd.globalplatform.protocols import PROTOCOLS
 
 UNDIVERSIFIED = "none"
+ALL_SCHEMES = (*SCHEMES, *EXPOSED_SCHEMES)
 
 _DECIMAL = re.compile(r"[1-9][0-9]{0,2}")
+_HIGHEST_PUT = 0x7F  # Card Specification 2.3.1, 11.8.2.3: PUT KEY makes versions 01 to 7F
 
 
 class Scp(StrEnum):
     """The secure channel protocol that the cards speak."""
 
+    SCP01 = "01"
     SCP02 = "02"
     SCP03 = "03"
 
 
 class KeyAlgorithm(StrEnum):
-    """The algorithm of the master keys and of the cards' keys."""
+    """The algorithm of master keys, of cards' keys, or of transport keys."""
 
     AES128 = "aes128"
     AES192 = "aes192"
@@ -45,8 +48,19 @@ class KeyAlgorithm(StrEnum):
         return {"aes128": 128, "aes192": 192, "aes256": 256, "des3": 112}[self]
 
 
-_FAMILY_OF_PROTOCOL = {Scp.SCP02: "3DES", Scp.SCP03: "AES"}
-_FAMILY_OF_SCHEME = {"visa2": "3DES", "emv": "3DES", "kdf3": "AES"}
+_FAMILY_OF_PROTOCOL = {Scp.SCP01: "3DES", Scp.SCP02: "3DES", Scp.SCP03: "AES"}
+_FAMILY_OF_SCHEME = {
+    "visa1": "3DES",
+    "visa2": "3DES",
+    "emv": "3DES",
+    "kdf3": "AES",
+    "gp-kmc": "AES",
+    "gp-kmc-dogtag-10": "AES",
+    "nist-sp800-108-hmac": "3DES",
+}
+# Schemes that some cards of SCP03 take 16 bytes from as an AES key, of a 3DES master key.
+_SCHEMES_ACROSS = ("visa2", "emv")
+_DEFAULT_I = {Scp.SCP01: (0x05,), Scp.SCP02: (0x15,), Scp.SCP03: (0x70, 0x00)}
 
 
 def _choices(family: str) -> str:
@@ -75,10 +89,13 @@ class ChangeTarget(NamedTuple):
 
 
 def _parse_target(value: str) -> ChangeTarget:
-    """Split `pilot:2`; ValueError unless it is a name, a colon and a version 1 to 255."""
+    """Split `pilot:2`; ValueError unless it is a name, a colon and a version 1 to 127."""
     name, _, version = value.rpartition(":")
-    if not name or not _DECIMAL.fullmatch(version) or int(version) > 0xFF:
-        raise ValueError(f'must be a key set and its version, as "pilot:2", not {shown(value)}')
+    if not name or not _DECIMAL.fullmatch(version) or int(version) > _HIGHEST_PUT:
+        raise ValueError(
+            f"must be a key set and its version from 1 to {_HIGHEST_PUT}, "
+            f'as "pilot:2", not {shown(value)}'
+        )
     return ChangeTarget(name, int(version))
 
 
@@ -101,58 +118,98 @@ def _check_versions(versions: dict[int, VersionState]) -> dict[int, VersionState
 
 
 def _check_scheme(value: str) -> str:
-    if value not in SCHEMES:
-        raise ValueError(f"{shown(value)} is not one of {', '.join(SCHEMES)}")
+    if value not in ALL_SCHEMES:
+        raise ValueError(f"{shown(value)} is not one of {', '.join(ALL_SCHEMES)}")
     return value
 
 
-def _default_i(validated: dict[str, Any]) -> tuple[int, ...]:
-    return {Scp.SCP02: (0x15,), Scp.SCP03: (0x70, 0x00)}[validated["scp"]]
+def _check_des_type(value: int) -> int:
+    if value not in (0x80, 0x81):
+        raise ValueError(f'must be "80" or "81", not "{value:02x}"')
+    return value
+
+
+def _default_label(validated: dict[str, Any]) -> str | None:
+    return None if validated["master_keys"] else validated["name"]
+
+
+class MasterKeys(Table):
+    """The labels of master keys that are three keys, one for each of the card's keys."""
+
+    enc: KeyLabel = Field(description="the label of the master key of the cards' ENC keys")
+    mac: KeyLabel = Field(description="the label of the master key of the cards' MAC keys")
+    dek: KeyLabel = Field(description="the label of the master key of the cards' DEK keys")
 
 
 class KeySet(Table):
-    """Cards that share a master key, a protocol and a diversification.
+    """Cards that share their master keys, a protocol and a diversification.
 
     Attributes:
         name: the table's name.
         scp: the protocol.
-        master_key: the label of the master keys in the HSM; their CKA_ID is the version.
-        algorithm: of the master keys and the cards' keys.
+        master_keys: the labels of the master keys in the HSM, if each role has its own.
+        master_key: the label of the master key of all roles; None beside `master_keys`. In
+            either case CKA_ID is the version.
+        algorithm: of the master keys.
+        card_key_algorithm: of the cards' keys, if it is another. 3DES cards have two-key keys.
         diversification: a scheme of tmsd/globalplatform/diversification.py.
         undiversified: says that `none` is meant: every card holds the same keys.
+        icv_in_clear: encrypt under DEKs of cards whose callers can forge commands (an i that
+            does not encrypt the ICV).
+        allow_key_material_in_worker: what the token cannot do inside may be done in the
+            worker's memory.
         diversification_data: what the scheme is given.
         versions: key version number (1 to 255) to its state.
         scp_i: values of "i" (1 byte each) that are accepted; the first is the default.
         min_security_level: P1 of EXTERNAL AUTHENTICATE, the least that is opened.
         require_issued_challenge: refuse host challenges that the HSM did not make.
         change_to: where key changeover may lead, as `name:version`.
+        put_key_des_type: the key type by which PUT KEY brings 3DES keys to these cards.
         factory: the keys are those that card makers publish.
     """
 
     name: Annotated[Name, BY_LOADER]
-    scp: Annotated[Scp, TOML] = Field(description='the protocol, "02" or "03"')
-    master_key: Annotated[str, text(64)] = Field(
-        default_factory=lambda validated: validated["name"]
-    )
+    scp: Annotated[Scp, TOML] = Field(description='the protocol, "01", "02" or "03"')
+    master_keys: MasterKeys | None = None
+    master_key: KeyLabel | None = Field(default_factory=_default_label, validate_default=True)
     algorithm: Annotated[KeyAlgorithm, TOML] = Field(
         description=f"one of {', '.join(KeyAlgorithm)}"
     )
+    card_key_algorithm: Annotated[KeyAlgorithm, TOML] | None = None
     diversification: Annotated[str, AfterValidator(_check_scheme)] = Field(
-        description=f"one of {', '.join(SCHEMES)}"
+        description=f"one of {', '.join(ALL_SCHEMES)}"
     )
     undiversified: bool = False
+    allow_key_material_in_worker: bool = False
+    icv_in_clear: bool = False
     diversification_data: Annotated[DiversificationData, TOML] = DiversificationData.KDD
     versions: Annotated[
         dict[Annotated[int, BeforeValidator(_version)], Annotated[VersionState, TOML]],
         AfterValidator(_check_versions),
     ] = Field(description='the key versions and their states, as {1 = "active"}')
-    scp_i: Annotated[tuple[HexByte, ...], TOML, DISTINCT] = Field(default_factory=_default_i)
+    scp_i: Annotated[tuple[HexByte, ...], TOML, DISTINCT] = Field(
+        default_factory=lambda validated: _DEFAULT_I[validated["scp"]]
+    )
     min_security_level: HexByte = 0x01
     require_issued_challenge: bool = True
     change_to: Annotated[
         tuple[Annotated[str, AfterValidator(_check_target)], ...], TOML, DISTINCT
     ] = ()
+    put_key_des_type: Annotated[HexByte, AfterValidator(_check_des_type)] = 0x80
     factory: bool = False
+
+    @property
+    def labels(self) -> Mapping[Role, str]:
+        """The labels of the master keys in the HSM, by the role of the cards' keys."""
+        if self.master_keys is None:
+            return dict.fromkeys(Role, self.master_key or self.name)
+        keys = self.master_keys
+        return {Role.ENC: keys.enc, Role.MAC: keys.mac, Role.DEK: keys.dek}
+
+    @property
+    def card_algorithm(self) -> KeyAlgorithm:
+        """The algorithm of the cards' keys."""
+        return self.card_key_algorithm or self.algorithm
 
     @property
     def targets(self) -> tuple[ChangeTarget, ...]:
@@ -160,12 +217,44 @@ class KeySet(Table):
         return tuple(_parse_target(target) for target in self.change_to)
 
     def complaints(self) -> Iterator[Complaint]:
-        """Yield what protocol, algorithm, scheme and versions have against each other."""
+        """Yield what protocol, algorithms, scheme and versions have against each other."""
+        if self.master_keys is not None and self.master_key is not None:
+            yield Complaint(("master_keys",), "stands beside master_key: keep one of the two")
+        yield from self._algorithm_complaints()
+        yield from self._scheme_complaints()
+        yield from self._protocol_complaints()
+
+    def _algorithm_complaints(self) -> Iterator[Complaint]:
         family = _FAMILY_OF_PROTOCOL[self.scp]
-        if self.algorithm.family != family:
+        if self.card_algorithm is not self.algorithm:
+            if not self._is_aes_of_3des():
+                yield Complaint(
+                    ("card_key_algorithm",),
+                    f"{self.card_key_algorithm} cannot come from a {self.algorithm} master key: "
+                    f"only aes128 from des3 can, with {' or '.join(_SCHEMES_ACROSS)} in scp 03",
+                )
+        elif self.algorithm.family != family:
             yield Complaint(
-                ("algorithm",), f"scp {self.scp} needs {_choices(family)}, not {self.algorithm}"
+                ("algorithm",),
+                f"scp {self.scp} needs {_choices(family)}, not {self.algorithm}"
+                + self._hint_at_card_keys(),
             )
+
+    def _is_aes_of_3des(self) -> bool:
+        """Say whether this is how cards as SmartCafe 6 get AES keys of a 3DES master key."""
+        return (
+            self.scp is Scp.SCP03
+            and self.algorithm is KeyAlgorithm.DES3
+            and self.card_algorithm is KeyAlgorithm.AES128
+            and self.diversification in _SCHEMES_ACROSS
+        )
+
+    def _hint_at_card_keys(self) -> str:
+        if self.scp is Scp.SCP03 and self.diversification in _SCHEMES_ACROSS:
+            return '; or is card_key_algorithm = "aes128" meant?'
+        return ""
+
+    def _scheme_complaints(self) -> Iterator[Complaint]:
         family = _FAMILY_OF_SCHEME.get(self.diversification, self.algorithm.family)
         if self.algorithm.family != family:
             yield Complaint(
@@ -173,15 +262,13 @@ class KeySet(Table):
                 f"{self.diversification} needs {_choices(family)}, but algorithm is "
                 f"{self.algorithm}",
             )
-        yield from self._undiversified_complaints()
-        if self.master_key.startswith(RESERVED_PREFIX):
+        if self.diversification in EXPOSED_SCHEMES and not self.allow_key_material_in_worker:
             yield Complaint(
-                ("master_key",),
-                f"must not begin with {RESERVED_PREFIX}, as the labels of the daemon's own keys do",
+                ("diversification",),
+                f"{self.diversification} cannot be computed inside an HSM, so that the cards' keys "
+                "pass through the worker's memory: choose another scheme, or say "
+                "allow_key_material_in_worker = true if that is accepted",
             )
-        yield from self._protocol_complaints()
-
-    def _undiversified_complaints(self) -> Iterator[Complaint]:
         if self.diversification == UNDIVERSIFIED and not self.undiversified:
             yield Complaint(
                 ("diversification",),
@@ -195,7 +282,8 @@ class KeySet(Table):
             )
 
     def _protocol_complaints(self) -> Iterator[Complaint]:
-        served = PROTOCOLS[int(self.scp)].IMPLEMENTATIONS
+        protocol = PROTOCOLS[int(self.scp)]
+        served = protocol.IMPLEMENTATIONS
         if not self.scp_i:
             yield Complaint(("scp_i",), f"must hold at least one of {_hex(served)}")
         for index, value in enumerate(self.scp_i):
@@ -204,10 +292,13 @@ class KeySet(Table):
                     ("scp_i", index),
                     f"{value:02x} is not served in scp {self.scp}, which has {_hex(served)}",
                 )
-        if self.min_security_level not in LEVELS:
+        accepted = [value for value in self.scp_i if value in served]
+        levels = {int(level) for value in accepted for level in protocol.levels(value)}
+        if accepted and self.min_security_level not in levels:
             yield Complaint(
                 ("min_security_level",),
-                f"{self.min_security_level:02x} is not one of {_hex(sorted(LEVELS))}",
+                f"{self.min_security_level:02x} is not one of {_hex(sorted(levels))}, "
+                f"which cards of scp {self.scp} with i = {_hex(accepted)} have",
             )
 
 

@@ -1,4 +1,10 @@
-"""Labels of the keys that serve the daemon itself; no key set may name one."""
+"""Labels of the keys that serve the daemon itself; no other key may have one of them."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from tmsd.config.values import text
 
 RESERVED_PREFIX = "tmsd-"
 
@@ -9,3 +15,18 @@ CHANNEL_KEY = "tmsd-channel"
 CHALLENGE_KEY = "tmsd-challenge"
 
 SERVICE_KEYS = (CHANNEL_KEY, CHALLENGE_KEY)
+
+
+def _require_unreserved(label: str) -> str:
+    if label.startswith(RESERVED_PREFIX):
+        raise ValueError(
+            f"must not begin with {RESERVED_PREFIX}, as the labels of the daemon's own keys do"
+        )
+    return label
+
+
+KeyLabel = Annotated[str, text(64), AfterValidator(_require_unreserved)]
+"""The CKA_LABEL of a master key or a transport key: 1 to 64 bytes, not one of the daemon's.
+
+A default must be declared with `validate_default=True` to be checked as well.
+"""

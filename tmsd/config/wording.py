@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, get_args
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -68,10 +69,17 @@ def _looked_up(root: type[Table], path: KeyPath) -> tuple[type[Table], FieldInfo
     for part in path:
         if isinstance(inside, type) and issubclass(inside, Table):
             table, field = inside, inside.model_fields.get(str(part))
-            inside = field.annotation if field else None
+            inside = _required(field.annotation) if field else None
         else:  # into a table of tables: the type of its values
             field, inside = None, (get_args(inside) or (None,))[-1]
     return table, field
+
+
+def _required(annotation: object) -> object:
+    """Return what a field holds when it is not None."""
+    if get_origin(annotation) in (Union, UnionType):
+        return next(choice for choice in get_args(annotation) if choice is not type(None))
+    return annotation
 
 
 def _keys(table: type[Table]) -> str:

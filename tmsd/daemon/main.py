@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
+from ssl import SSLContext
 from typing import Any
 
 import click
@@ -19,6 +20,7 @@ from tmsd.audit.log import AuditLog
 from tmsd.config.daemon import DaemonConfig, load_daemon_config
 from tmsd.config.policy import Policy, load_policy
 from tmsd.config.toml import ConfigError
+from tmsd.daemon.operations import Operations, listening
 from tmsd.daemon.workers import WorkerKeeper, WorkerStartError
 from tmsd.tks.challenges import UsedChallenges
 from tmsd.tks.service import Tks
@@ -60,28 +62,38 @@ async def _run(config_file: Path) -> None:
     async with AuditLog.open(config.audit.file) as audit:
         vault = Vault(config.worker.deadline_seconds)
         keeper = WorkerKeeper(vault, config.source, policy.digest, config.worker.start_seconds)
-        ready = asyncio.Event()
-        keeping = asyncio.create_task(keeper.keep(ready))
-        try:
-            await _first_of(keeping, ready.wait())
-            runner = web.AppRunner(
-                application(_edge(config, policy, vault, audit)),
-                access_log=None,
-                shutdown_timeout=_SHUTDOWN_SECONDS,
-                keepalive_timeout=_KEEPALIVE_SECONDS,
-                auto_decompress=False,
-            )
-            await runner.setup()
-            try:
-                await web.TCPSite(runner, config.api.host, config.api.port, ssl_context=tls).start()
-                LOG.info("ready: https://%s", config.api.listen)
-                await _first_of(keeping, _stop_signal())
-            finally:
-                await runner.cleanup()
-        finally:
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
+        operations = Operations(policy, keeper, audit)
+        # The audit log is locked: no other daemon of this configuration uses the socket.
+        async with listening(config.operations.socket, operations):
+            await _serve(config, keeper, tls, application(_edge(config, policy, vault, audit)))
     LOG.info("stopped")
+
+
+async def _serve(
+    config: DaemonConfig, keeper: WorkerKeeper, tls: SSLContext, app: web.Application
+) -> None:
+    """Serve callers from the first worker's readiness until a signal."""
+    ready = asyncio.Event()
+    keeping = asyncio.create_task(keeper.keep(ready))
+    try:
+        await _first_of(keeping, ready.wait())
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            shutdown_timeout=_SHUTDOWN_SECONDS,
+            keepalive_timeout=_KEEPALIVE_SECONDS,
+            auto_decompress=False,
+        )
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, config.api.host, config.api.port, ssl_context=tls).start()
+            LOG.info("ready: https://%s", config.api.listen)
+            await _first_of(keeping, _stop_signal())
+        finally:
+            await runner.cleanup()
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
 
 
 def _edge(config: DaemonConfig, policy: Policy, vault: Vault, audit: AuditLog) -> Edge:

@@ -45,8 +45,10 @@ class WorkerProcess:
             await self._process.wait()
 
 
-async def spawn(config_file: Path, policy_digest: str, seconds: float) -> WorkerProcess:
-    """Start a worker and wait until it has logged in.
+async def spawn(
+    config_file: Path, policy_digest: str, seconds: float
+) -> tuple[WorkerProcess, Started]:
+    """Start a worker, wait until it has logged in, and return what it said then.
 
     Args:
         config_file: tmsd.toml, which the worker reads by itself.
@@ -72,8 +74,7 @@ async def spawn(config_file: Path, policy_digest: str, seconds: float) -> Worker
     worker = WorkerProcess(process, await WorkerConnection.over(here))
     try:
         async with asyncio.timeout(seconds):
-            announced = await worker.connection.announcement()
-        _require_ready(announced, policy_digest)
+            announced = _ready(await worker.connection.announcement(), policy_digest)
     except TimeoutError:
         await worker.stop()
         raise WorkerStartError(f"not ready after {seconds:g} s", final=False) from None
@@ -84,18 +85,24 @@ async def spawn(config_file: Path, policy_digest: str, seconds: float) -> Worker
         await worker.stop()
         raise
     LOG.info("worker %d is logged in", process.pid)
-    return worker
+    return worker, announced
 
 
-def _require_ready(announced: Started | StartFailed, policy_digest: str) -> None:
+def _ready(announced: Started | StartFailed, policy_digest: str) -> Started:
     if isinstance(announced, StartFailed):
         raise WorkerStartError(announced.reason, final=announced.final)
     if announced.policy_digest != policy_digest:
         raise WorkerStartError("policy.toml changed while tmsd was starting", final=False)
+    return announced
 
 
 class WorkerKeeper:
-    """Holds one worker for the vault and replaces it, with growing pauses, when it ends."""
+    """Holds one worker for the vault and replaces it, with growing pauses, when it ends.
+
+    Attributes:
+        announced: what the latest worker said of itself; None before the first.
+        is_serving: whether there is a worker to ask.
+    """
 
     def __init__(
         self, vault: Vault, config_file: Path, policy_digest: str, start_seconds: float
@@ -104,6 +111,8 @@ class WorkerKeeper:
         self._config_file = config_file
         self._policy_digest = policy_digest
         self._start_seconds = start_seconds
+        self.announced: Started | None = None
+        self.is_serving = False
 
     async def keep(self, ready: asyncio.Event) -> None:
         """Serve until cancelled; `ready` is set when the first worker is.
@@ -114,7 +123,9 @@ class WorkerKeeper:
         pause = _FIRST_PAUSE
         while True:
             try:
-                worker = await spawn(self._config_file, self._policy_digest, self._start_seconds)
+                worker, self.announced = await spawn(
+                    self._config_file, self._policy_digest, self._start_seconds
+                )
             except WorkerStartError as error:
                 if not ready.is_set():
                     raise
@@ -131,11 +142,13 @@ class WorkerKeeper:
 
     async def _serve(self, worker: WorkerProcess, ready: asyncio.Event) -> None:
         self._vault.attach(worker.connection)
+        self.is_serving = True
         ready.set()
         try:
             await worker.connection.deliver_answers()
         except FrameError:
             LOG.exception("the worker broke the protocol")
         finally:
+            self.is_serving = False
             self._vault.detach()
             await worker.stop()

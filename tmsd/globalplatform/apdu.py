@@ -6,7 +6,8 @@ from tmsd.errors import Code, ServiceError
 
 MAX_DATA = 255
 
-_SECURE_MESSAGING = 0x04  # CLA bit of GlobalPlatform secure messaging, Card Spec. 2.3.1, 11.1.4
+# CLA bits of secure messaging: GlobalPlatform's (Card Specification 2.3.1, 11.1.4) and ISO's
+_SECURE_MESSAGING = 0x0C
 _CHANNEL = 0x03  # CLA bits of the logical channels 0 to 3
 _FURTHER_CHANNELS = 0x40  # CLA bit of the logical channels 4 to 19
 

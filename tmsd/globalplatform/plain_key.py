@@ -1,4 +1,4 @@
-"""Keys over plain bytes: the `Key` protocol for tests and for a token's named exceptions.
+"""Keys over plain bytes: the `Key` protocol for tests.
 
 Nothing else may import this module; an import contract says so. What it computes is
 checked against published vectors, and every other `Key` is checked against it.
@@ -74,10 +74,11 @@ class PlainKey:
         )
 
     def wrap_key(self, key: Self) -> bytes:
-        """Encrypt `key`'s value: 3DES-ECB, or AES-CBC with a zero IV."""
+        """Encrypt `key`'s value: 3DES-ECB, or AES-CBC with a zero IV after whole blocks of it."""
         if self.algorithm.family == "DES":
             return self.encrypt_ecb(key.value)
-        return self.encrypt_cbc(key.value, bytes(16))
+        # Amendment D, table 7-10: what fills AES-192 keys up is arbitrary.
+        return self.encrypt_cbc(key.value + bytes(-len(key.value) % 16), bytes(16))
 
     def _cipher(self) -> algorithms.AES | TripleDES:
         if self.algorithm.family == "AES":

@@ -1,20 +1,27 @@
-"""Secure Channel Protocol 03 with 8-byte challenges, the host's side.
+"""Secure Channel Protocol 03, the host's side, with 8-byte (S8) and 16-byte (S16) challenges.
 
-GlobalPlatform Card Specification, Amendment D 1.1.1. Clauses are cited where they are used.
+GlobalPlatform Card Specification, Amendment D 1.1.1; S16 (bit 01 of i) came with 1.2: its
+challenges, cryptograms and MACs have 16 bytes. Clauses are cited where they are used.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from hmac import compare_digest
 from typing import Generic, TypeVar
 
 from tmsd.globalplatform.apdu import CommandApdu, require_unprotected
 from tmsd.globalplatform.channel import (
-    MAC_LENGTH,
     ChannelState,
+    Response,
     SecurityLevel,
+    after_response,
+    bad_response,
+    begin_response,
     pad,
+    require_open,
     secured_command,
     secured_header,
+    unpad,
 )
 from tmsd.globalplatform.diversification import Role
 from tmsd.globalplatform.initialize_update import InitializeUpdateResponse
@@ -22,62 +29,119 @@ from tmsd.globalplatform.keys import CounterInput, Key, Use
 
 K = TypeVar("K", bound=Key)
 
-IMPLEMENTATIONS = (0x00, 0x10, 0x20, 0x30, 0x60, 0x70)
-CONTEXT_LENGTH = 16
-CHAINING_LENGTH = 16
-OPENING_ROLES = (Role.MAC,)
+_S16 = 0x01
+_R_MAC = 0x20
+_R_ENC = 0x40
+
+_S8_IMPLEMENTATIONS = (0x00, 0x10, 0x20, 0x30, 0x60, 0x70)
+IMPLEMENTATIONS = _S8_IMPLEMENTATIONS + tuple(i | _S16 for i in _S8_IMPLEMENTATIONS)
+DEK_IS_STATIC = True
 
 # Data derivation constants, table 4-1
 _CARD_CRYPTOGRAM = 0x00
 _HOST_CRYPTOGRAM = 0x01
 _S_ENC = 0x04
 _S_MAC = 0x06
+_S_RMAC = 0x07
 
 
 @dataclass(frozen=True, slots=True)
 class SessionKeys(Generic[K]):
-    """S-MAC, and S-ENC where the static ENC key was at hand."""
+    """S-MAC, and what else the security level needs."""
 
     mac: K
     enc: K | None
+    rmac: K | None
 
 
-def messaging_roles(level: SecurityLevel) -> tuple[Role, ...]:
-    """Say which static keys the commands of a channel at `level` need."""
-    return (Role.MAC, Role.ENC) if level & SecurityLevel.C_ENC else (Role.MAC,)
+def levels(i: int) -> frozenset[SecurityLevel]:
+    """Return the security levels that cards of this implementation have (table 5-1)."""
+    level = SecurityLevel
+    served = {level.C_MAC, level.C_MAC | level.C_ENC}
+    if i & _R_MAC:
+        served |= {each | level.R_MAC for each in served}
+    if i & _R_ENC:
+        served |= {level.C_MAC | level.C_ENC | level.R_MAC | level.R_ENC}
+    return frozenset(served)
+
+
+def encrypts_icv(_i: int) -> bool:
+    """Say that C-MACs do not combine: CMAC is no plain CBC-MAC."""
+    return True
+
+
+def challenge_length(i: int) -> int:
+    """Return the length of challenges, cryptograms and MACs: 8 or 16 bytes."""
+    return 16 if i & _S16 else 8
+
+
+def opening_roles(_i: int) -> tuple[Role, ...]:
+    """Say which static keys opening a channel needs."""
+    return (Role.MAC,)
+
+
+def messaging_roles(_i: int, level: SecurityLevel) -> tuple[Role, ...]:
+    """Say which static keys commands and responses at `level` need."""
+    encrypts = level & (SecurityLevel.C_ENC | SecurityLevel.R_ENC)
+    return (Role.MAC, Role.ENC) if encrypts else (Role.MAC,)
+
+
+def dek_role(_i: int) -> Role:
+    """Say which static key encrypts keys and data for the card."""
+    return Role.DEK
 
 
 def session_context(host_challenge: bytes, card: InitializeUpdateResponse) -> bytes:
-    """Return the 16 bytes that session keys depend on: host challenge ‖ card challenge."""
+    """Return the 16 or 32 bytes that session keys depend on: host challenge ‖ card challenge."""
     return host_challenge + card.card_challenge
 
 
-def session_keys(card_keys: Mapping[Role, K], context: bytes) -> SessionKeys[K]:
+def session_keys(
+    card_keys: Mapping[Role, K], context: bytes, _i: int, level: SecurityLevel
+) -> SessionKeys[K]:
     """Derive the session keys that the static keys at hand allow (section 6.2.1)."""
-    (mac,) = _session_key(card_keys[Role.MAC], _S_MAC, context, Use.SESSION_MAC)
+    static = card_keys[Role.MAC]
+    wanted = (_S_MAC, _S_RMAC) if level & SecurityLevel.R_MAC else (_S_MAC,)
+    mac, *rmac = _session_keys(static, wanted, context, Use.SESSION_MAC)
     if Role.ENC not in card_keys:
-        return SessionKeys(mac, None)
-    (enc,) = _session_key(card_keys[Role.ENC], _S_ENC, context, Use.SESSION_ENC)
-    return SessionKeys(mac, enc)
+        return SessionKeys(mac, None, rmac[0] if rmac else None)
+    (enc,) = _session_keys(card_keys[Role.ENC], (_S_ENC,), context, Use.SESSION_ENC)
+    return SessionKeys(mac, enc, rmac[0] if rmac else None)
+
+
+def data_encryption_key(static: K, _context: bytes) -> K:
+    """Return the key that encrypts keys and data for the card: the static DEK itself."""
+    return static
+
+
+def deliverable_keys(keys: SessionKeys[K]) -> dict[str, K]:
+    """Return the session keys that a caller needs to go on by itself, by name."""
+    named = {"mac": keys.mac}
+    if keys.enc is not None:
+        named["enc"] = keys.enc
+    if keys.rmac is not None:
+        named["rmac"] = keys.rmac
+    return named
 
 
 def card_cryptogram(keys: SessionKeys[K], context: bytes) -> bytes:
-    """Return the 8 bytes that a card with these keys answers with (section 6.2.2.2)."""
+    """Return the 8 or 16 bytes that a card with these keys answers with (6.2.2.2)."""
     return _cryptogram(keys.mac, _CARD_CRYPTOGRAM, context)
 
 
 def host_cryptogram(keys: SessionKeys[K], context: bytes) -> bytes:
-    """Return the 8 bytes that prove the host's keys to the card (section 6.2.2.3)."""
+    """Return the 8 or 16 bytes that prove the host's keys to the card (6.2.2.3)."""
     return _cryptogram(keys.mac, _HOST_CRYPTOGRAM, context)
 
 
 def external_authenticate(
-    keys: SessionKeys[K], cryptogram: bytes, level: SecurityLevel
+    keys: SessionKeys[K], cryptogram: bytes, i: int, level: SecurityLevel
 ) -> tuple[ChannelState, CommandApdu]:
     """Build EXTERNAL AUTHENTICATE, and the state of the channel that it opens (7.1.2)."""
     command = CommandApdu(0x80, 0x82, level, 0x00, cryptogram)
-    chaining, data = _add_mac(keys, bytes(CHAINING_LENGTH), command, cryptogram)
-    return ChannelState(level, 0, chaining), secured_command(command, data)
+    opening = ChannelState(i, level, commands=0, responses=0, mac_chaining=bytes(16))
+    chaining, data = _add_mac(keys, opening, command, cryptogram)
+    return replace(opening, mac_chaining=chaining), secured_command(command, data)
 
 
 def wrap(
@@ -86,9 +150,10 @@ def wrap(
     """Protect one command (sections 6.2.4 and 6.2.6).
 
     Raises:
-        ServiceError: `apdu-invalid`, `apdu-too-long`.
+        ServiceError: `apdu-invalid`, `apdu-too-long`, `session-closed`.
         ValueError: the level wants C-ENC and the keys have no S-ENC.
     """
+    require_open(state)
     require_unprotected(command)
     counted = replace(state, commands=state.commands + 1)
     if not state.level & SecurityLevel.C_MAC:
@@ -96,13 +161,44 @@ def wrap(
     data = command.data
     if data and state.level & SecurityLevel.C_ENC:
         data = _encrypt(keys, counted.commands, data)
-    chaining, data = _add_mac(keys, state.mac_chaining, command, data)
-    return replace(counted, mac_chaining=chaining), secured_command(command, data)
+    chaining, data = _add_mac(keys, state, command, data)
+    outstanding = state.outstanding
+    if state.level & SecurityLevel.R_MAC:
+        outstanding = (*outstanding, chaining)
+    moved = replace(counted, mac_chaining=chaining, outstanding=outstanding)
+    return moved, secured_command(command, data)
 
 
-def _session_key(static: K, constant: int, context: bytes, use: Use) -> tuple[K, ...]:
-    fixed = _derivation_data(constant, static.algorithm.length * 8, context)
-    return static.derive_counter([fixed], static.algorithm, use)
+def unwrap(
+    keys: SessionKeys[K], state: ChannelState, response: bytes
+) -> tuple[ChannelState, Response]:
+    """Check and remove a response's protection (sections 6.2.5 and 6.2.7).
+
+    An error status word comes alone and unprotected: the specification has it so.
+
+    Raises:
+        ServiceError: `response-invalid`, `session-closed`.
+        ValueError: the level wants R-MAC or R-ENC and the keys were not derived.
+    """
+    require_open(state)
+    received = begin_response(state, response)
+    moved = after_response(state, received.status)
+    if not state.level & SecurityLevel.R_MAC:
+        return moved, received
+    if _is_error(received.status):
+        if received.data:
+            raise bad_response("an error status word comes with data")
+        return moved, received
+    data = _checked(keys, state, received)
+    if data and state.level & SecurityLevel.R_ENC:
+        data = _decrypt(keys, moved.responses, data)
+    return moved, Response(data, received.status, protected=True)
+
+
+def _session_keys(static: K, constants: tuple[int, ...], context: bytes, use: Use) -> tuple[K, ...]:
+    bits = static.algorithm.length * 8
+    inputs = [_derivation_data(constant, bits, context) for constant in constants]
+    return static.derive_counter(inputs, static.algorithm, use)
 
 
 def _derivation_data(constant: int, bits: int, context: bytes) -> CounterInput:
@@ -112,21 +208,51 @@ def _derivation_data(constant: int, bits: int, context: bytes) -> CounterInput:
 
 
 def _cryptogram(mac: K, constant: int, context: bytes) -> bytes:
-    fixed = _derivation_data(constant, MAC_LENGTH * 8, context)
-    return mac.cmac(fixed.block(1))[:MAC_LENGTH]
+    length = len(context) // 2
+    return mac.cmac(_derivation_data(constant, length * 8, context).block(1))[:length]
 
 
 def _add_mac(
-    keys: SessionKeys[K], chaining: bytes, command: CommandApdu, data: bytes
+    keys: SessionKeys[K], state: ChannelState, command: CommandApdu, data: bytes
 ) -> tuple[bytes, bytes]:
-    header = secured_header(command, len(data) + MAC_LENGTH)
-    mac = keys.mac.cmac(chaining + header + data)
-    return mac, data + mac[:MAC_LENGTH]
+    length = challenge_length(state.i)
+    header = secured_header(command, len(data) + length)
+    mac = keys.mac.cmac(state.mac_chaining + header + data)
+    return mac, data + mac[:length]
+
+
+def _checked(keys: SessionKeys[K], state: ChannelState, received: Response) -> bytes:
+    """Section 6.2.5: the R-MAC covers its command's C-MAC, the data and the status word."""
+    if keys.rmac is None:
+        raise ValueError("the channel's level asks for R-MAC, and S-RMAC was not derived")
+    length = challenge_length(state.i)
+    data, mac = received.data[:-length], received.data[-length:]
+    expected = keys.rmac.cmac(state.outstanding[0] + data + received.status)
+    if not compare_digest(expected[:length], mac):
+        raise bad_response("the R-MAC is wrong")
+    return data
 
 
 def _encrypt(keys: SessionKeys[K], counter: int, data: bytes) -> bytes:
     """Section 6.2.6: the ICV is the encrypted command counter, which begins with 1."""
+    enc = _s_enc(keys)
+    return enc.encrypt_cbc(pad(data, 16), enc.encrypt_ecb(counter.to_bytes(16, "big")))
+
+
+def _decrypt(keys: SessionKeys[K], counter: int, data: bytes) -> bytes:
+    """Section 6.2.7: the ICV is the encrypted command counter, its first byte 80."""
+    if len(data) % 16:
+        raise bad_response("the encrypted response has no whole blocks")
+    enc = _s_enc(keys)
+    icv = enc.encrypt_ecb(b"\x80" + counter.to_bytes(15, "big"))
+    return unpad(enc.decrypt_cbc(data, icv))
+
+
+def _s_enc(keys: SessionKeys[K]) -> K:
     if keys.enc is None:
-        raise ValueError("the channel's level asks for C-ENC, and S-ENC was not derived")
-    icv = keys.enc.encrypt_ecb(counter.to_bytes(16, "big"))
-    return keys.enc.encrypt_cbc(pad(data, 16), icv)
+        raise ValueError("the channel's level asks for encryption, and S-ENC was not derived")
+    return keys.enc
+
+
+def _is_error(status: bytes) -> bool:
+    return status != b"\x90\x00" and status[0] not in (0x62, 0x63)

@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 
 from tmsd.ceremony.refusal import Refused
+from tmsd.config.operations import LONGEST_SOCKET_PATH
 
 TOKEN_LABEL = "tmsd-development"  # noqa: S105  a PKCS#11 token's label is no secret
 CALLER = "tps-demo"
 KEY_SET = "demo"
+OPERATIONS_SOCKET = "operations.sock"
 
 # SoftHSM reads its configuration in lines of 1023 bytes; "=" and "#" end a value.
 _LONGEST_LINE = 1022
@@ -39,6 +41,10 @@ environment = {{ SOFTHSM2_CONF = {softhsm_conf} }}
 [audit]
 # The hash-chained log of all that was done: tmsctl audit verify FILE
 file = "audit/tmsd.jsonl"
+
+[operations]
+# How the daemon is, for you alone: curl --unix-socket {operations_socket} http://tmsd/state
+{is_too_long}socket = "{operations_socket}"
 """
 
 _POLICY = """\
@@ -83,16 +89,21 @@ slots.removable = false
 """
 
 
-def daemon_configuration(module: Path, softhsm_conf: Path, port: int) -> str:
+def daemon_configuration(directory: Path, module: Path, softhsm_conf: Path, port: int) -> str:
     """Return the text of tmsd.toml.
 
     Args:
+        directory: where it will be, absolute. If its path is too long for the operations
+            socket, the daemon is told of none.
         module: the PKCS#11 module, absolute.
         softhsm_conf: the module's configuration, absolute.
         port: the TCP port to listen on.
     """
+    socket_length = len(bytes(directory / OPERATIONS_SOCKET))
     return _DAEMON.format(
         port=port,
+        operations_socket=OPERATIONS_SOCKET,
+        is_too_long="#" if socket_length > LONGEST_SOCKET_PATH else "",
         module=_toml(module),
         token_label=TOKEN_LABEL,
         softhsm_conf=_toml(softhsm_conf),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from tmsd.audit.trail import Trail
-from tmsd.config.callers import Caller, Delivery
+from tmsd.config.callers import Caller, Delivery, EncryptPurpose
 from tmsd.config.key_sets import DiversificationData
 from tmsd.errors import Code, ServiceError, faults_at
 from tmsd.globalplatform import initialize_update
@@ -14,11 +14,18 @@ from tmsd.tks.service import Tks
 from tmsd.vault.messages import (
     Answer,
     Card,
+    Channel,
     ChannelOpened,
     CommandsWrapped,
     CryptogramVerified,
+    DataEncrypted,
+    DeliverKeys,
+    EncryptData,
+    KeysDelivered,
     OpenChannel,
     Request,
+    ResponsesUnwrapped,
+    UnwrapResponses,
     VerifyCryptogram,
     WrapCommands,
 )
@@ -40,6 +47,14 @@ class PresentedCard:
 
 
 @dataclass(frozen=True, slots=True)
+class EncryptionWanted:
+    """What is to be encrypted for a card, and what for; nothing for a proof of presence."""
+
+    purpose: EncryptPurpose
+    data: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
 class SessionWanted:
     """A channel as a caller wants it: with which card, how protected, how delivered."""
 
@@ -50,23 +65,32 @@ class SessionWanted:
 
 async def open_session(
     tks: Tks, caller: Caller, wanted: SessionWanted, trail: Trail
-) -> ChannelOpened:
+) -> ChannelOpened | KeysDelivered:
     """Verify the card's cryptogram and open a channel with it.
 
     Raises:
         ServiceError: `delivery-not-allowed`; what the policy, the challenge or the card
             has against it; or the HSM cannot be asked.
     """
-    if wanted.delivery not in caller.deliveries or wanted.delivery is not Delivery.SEALED:
+    if wanted.delivery not in caller.deliveries:
         raise ServiceError(
             Code.DELIVERY_NOT_ALLOWED,
-            f"delivery {wanted.delivery} is not open to {caller.name}; sealed is",
+            f"delivery {wanted.delivery} is not open to {caller.name}",
             pointer="/delivery",
         )
     trail.details["security_level"] = f"{wanted.security_level:02x}"
+    trail.details["delivery"] = wanted.delivery.value
     key_set = _key_set_for(tks, caller, wanted.card, trail)
-    request = OpenChannel(caller.name, key_set, wanted.card.card, wanted.security_level)
-    return await _with_challenge_used(tks, request, wanted.card.card)
+    card = wanted.card.card
+    opened: ChannelOpened | KeysDelivered
+    if wanted.delivery is Delivery.SEALED:
+        sealed = OpenChannel(caller.name, key_set, card, wanted.security_level)
+        opened = await _with_challenge_used(tks, sealed, card)
+    else:
+        delivered = DeliverKeys(caller.name, key_set, card, wanted.security_level)
+        opened = await _with_challenge_used(tks, delivered, card)
+    note_key_material(trail, opened.key_material_in_worker)
+    return opened
 
 
 async def verify(
@@ -81,6 +105,7 @@ async def verify(
     request = VerifyCryptogram(caller.name, key_set, presented.card)
     verified = await _with_challenge_used(tks, request, presented.card)
     trail.details["valid"] = verified.valid
+    note_key_material(trail, verified.key_material_in_worker)
     return verified
 
 
@@ -94,10 +119,54 @@ async def wrap(
     """
     trail.details["commands"] = len(apdus)
     wrapped = await tks.vault.ask(WrapCommands(caller.name, session, list(apdus)))
-    trail.key_set = wrapped.key_set
-    trail.key_version = wrapped.key_version
-    trail.diversification_data = wrapped.diversification_data
+    note_channel(trail, wrapped.channel)
     return wrapped
+
+
+async def unwrap(
+    tks: Tks, caller: Caller, session: bytes, responses: Sequence[bytes], trail: Trail
+) -> ResponsesUnwrapped:
+    """Check R-MACs and remove R-ENC, in order: all of them or none.
+
+    Raises:
+        ServiceError: the session cannot be used; a response does not verify, and the
+            channel is over; or the HSM cannot be asked.
+    """
+    trail.details["responses"] = len(responses)
+    unwrapped = await tks.vault.ask(UnwrapResponses(caller.name, session, list(responses)))
+    note_channel(trail, unwrapped.channel)
+    trail.details["closed"] = unwrapped.closed
+    return unwrapped
+
+
+async def encrypt(
+    tks: Tks, caller: Caller, session: bytes, wanted: EncryptionWanted, trail: Trail
+) -> DataEncrypted:
+    """Encrypt under the card's DEK: a challenge that the HSM makes, or the caller's data.
+
+    Raises:
+        ServiceError: the session cannot be used, the caller lacks the purpose, the data
+            have no whole blocks, or the HSM cannot be asked.
+    """
+    trail.details["purpose"] = wanted.purpose.value
+    request = EncryptData(caller.name, session, wanted.purpose.value, wanted.data)
+    encrypted = await tks.vault.ask(request)
+    note_channel(trail, encrypted.channel)
+    return encrypted
+
+
+def note_channel(trail: Trail, channel: Channel) -> None:
+    """Put on record which card's channel it was, and how its keys were made."""
+    trail.key_set = channel.key_set
+    trail.key_version = channel.key_version
+    trail.diversification_data = channel.diversification_data
+    note_key_material(trail, channel.key_material_in_worker)
+
+
+def note_key_material(trail: Trail, in_worker: bool) -> None:
+    """Put on record when keys were in the worker's memory, as an exception allows."""
+    if in_worker:
+        trail.details["key_material_in_worker"] = True
 
 
 def _key_set_for(tks: Tks, caller: Caller, presented: PresentedCard, trail: Trail) -> str:

@@ -10,8 +10,8 @@ import msgspec
 from tmsd.vault.messages import Question, Reply
 
 LENGTH_BYTES = 4
-# 64 short APDUs, a session and what surrounds them come to less than 20 KiB.
-MAX_FRAME = 32 * 1024
+# 64 short APDUs, a session and what surrounds them come to less than 32 KiB.
+MAX_FRAME = 64 * 1024
 
 M = TypeVar("M", Question, Reply)
 

@@ -16,7 +16,9 @@ from tmsd.errors import Code
 MAX_APDU = 261
 MAX_APDUS = 64
 MAX_RANDOM = 1024
-MAX_SESSION = 512
+MAX_SESSION = 8 * 1024
+MAX_RESPONSE = 256 + 16 + 2
+MAX_ENCRYPTED = 256
 MAX_TICKET = 256
 
 Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9._-]*\Z")]
@@ -28,8 +30,12 @@ Session = Annotated[bytes, Meta(min_length=1, max_length=MAX_SESSION)]
 Apdu = Annotated[bytes, Meta(min_length=1, max_length=MAX_APDU)]
 Apdus = Annotated[list[Apdu], Meta(min_length=1, max_length=MAX_APDUS)]
 CheckValue = Annotated[bytes, Meta(min_length=3, max_length=3)]
-Cryptogram = Annotated[bytes, Meta(min_length=8, max_length=8)]
-Text = Annotated[str, Meta(max_length=1024)]
+Cryptogram = Annotated[bytes, Meta(min_length=8, max_length=16)]
+Response = Annotated[bytes, Meta(min_length=2, max_length=MAX_RESPONSE)]
+WrappedKey = Annotated[bytes, Meta(min_length=16, max_length=40)]
+CardData = Annotated[bytes, Meta(min_length=1, max_length=10)]
+LONGEST_TEXT = 4096
+Text = Annotated[str, Meta(max_length=LONGEST_TEXT)]
 
 A = TypeVar("A", bound="Answer")
 
@@ -82,6 +88,7 @@ class ChannelOpened(Answer, frozen=True, tag="channel-opened"):
     host_cryptogram: Cryptogram
     external_authenticate: Apdu
     session: Session
+    key_material_in_worker: bool
 
 
 class OpenChannel(Request[ChannelOpened], frozen=True, tag="open-channel"):
@@ -94,10 +101,45 @@ class OpenChannel(Request[ChannelOpened], frozen=True, tag="open-channel"):
     security_level: Byte
 
 
+class DeliveredKeys(Struct, frozen=True, forbid_unknown_fields=True):
+    """Session keys wrapped under a transport key; the static DEK only where permitted."""
+
+    transport_key: Name
+    mechanism: Literal["aes-key-wrap", "des3-ecb"]
+    enc: WrappedKey | None
+    mac: WrappedKey
+    rmac: WrappedKey | None
+    dek: WrappedKey | None
+
+
+class KeysDelivered(Answer, frozen=True, tag="keys-delivered"):
+    """A channel whose card proved its keys; the caller goes on by itself."""
+
+    scp: Byte
+    i: Byte
+    key_set: Name
+    key_version: Byte
+    host_cryptogram: Cryptogram
+    external_authenticate: Apdu
+    keys: DeliveredKeys
+    key_material_in_worker: bool
+
+
+class DeliverKeys(Request[KeysDelivered], frozen=True, tag="deliver-keys"):
+    """Open a channel and hand its keys to the caller under its transport key."""
+
+    ANSWER = KeysDelivered
+    caller: Name
+    key_set: Name
+    card: Card
+    security_level: Byte
+
+
 class CryptogramVerified(Answer, frozen=True, tag="cryptogram-verified"):
     """Whether the card holds the keys."""
 
     valid: bool
+    key_material_in_worker: bool = False
 
 
 class VerifyCryptogram(Request[CryptogramVerified], frozen=True, tag="verify-cryptogram"):
@@ -109,14 +151,21 @@ class VerifyCryptogram(Request[CryptogramVerified], frozen=True, tag="verify-cry
     card: Card
 
 
-class CommandsWrapped(Answer, frozen=True, tag="commands-wrapped"):
-    """Protected commands in the order asked, the session after them, and whose it is."""
+class Channel(Struct, frozen=True, forbid_unknown_fields=True):
+    """A session after a step; which card's it is, and how its keys were made, for the record."""
 
     session: Session
-    apdus: Apdus
     key_set: Name
     key_version: Byte
-    diversification_data: bytes
+    diversification_data: CardData
+    key_material_in_worker: bool = False
+
+
+class CommandsWrapped(Answer, frozen=True, tag="commands-wrapped"):
+    """Protected commands, in the order asked."""
+
+    channel: Channel
+    apdus: Apdus
 
 
 class WrapCommands(Request[CommandsWrapped], frozen=True, tag="wrap-commands"):
@@ -126,6 +175,85 @@ class WrapCommands(Request[CommandsWrapped], frozen=True, tag="wrap-commands"):
     caller: Name
     session: Session
     apdus: Apdus
+
+
+class UnwrappedResponse(Struct, frozen=True, forbid_unknown_fields=True):
+    """A response (data ‖ SW) without protection, and whether an R-MAC vouches for it."""
+
+    response: Response
+    protected: bool
+
+
+class ResponsesUnwrapped(Answer, frozen=True, tag="responses-unwrapped"):
+    """Responses, in the order asked; `closed` after the card gave the channel up."""
+
+    channel: Channel
+    responses: Annotated[list[UnwrappedResponse], Meta(min_length=1, max_length=MAX_APDUS)]
+    closed: bool
+
+
+class UnwrapResponses(Request[ResponsesUnwrapped], frozen=True, tag="unwrap-responses"):
+    """Check R-MACs and remove R-ENC, in order: all of them or none."""
+
+    ANSWER = ResponsesUnwrapped
+    caller: Name
+    session: Session
+    responses: Annotated[list[Response], Meta(min_length=1, max_length=MAX_APDUS)]
+
+
+class PutKeyMade(Answer, frozen=True, tag="put-key-made"):
+    """A protected PUT KEY, and the check values of the keys ENC, MAC, DEK in it."""
+
+    channel: Channel
+    apdu: Apdu
+    key_check_values: Annotated[list[CheckValue], Meta(min_length=3, max_length=3)]
+    key_material_in_worker: bool
+
+
+class PutKey(Request[PutKeyMade], frozen=True, tag="put-key"):
+    """Make the command that changes a card over to other keys."""
+
+    ANSWER = PutKeyMade
+    caller: Name
+    session: Session
+    new_key_set: Name | None
+    new_key_version: Annotated[int, Meta(ge=1, le=127)]
+    mode: Literal["add", "replace"]
+
+
+class PutKeyConfirmed(Answer, frozen=True, tag="put-key-confirmed"):
+    """The card answered that it holds the new keys; `protected` if an R-MAC vouches for it."""
+
+    channel: Channel
+    new_key_version: Byte
+    protected: bool
+
+
+class ConfirmPutKey(Request[PutKeyConfirmed], frozen=True, tag="confirm-put-key"):
+    """Check a card's answer to PUT KEY."""
+
+    ANSWER = PutKeyConfirmed
+    caller: Name
+    session: Session
+    response: Response
+
+
+class DataEncrypted(Answer, frozen=True, tag="data-encrypted"):
+    """Data under the card's DEK; for a proof of presence also what was encrypted."""
+
+    channel: Channel
+    encrypted: Annotated[bytes, Meta(min_length=8, max_length=MAX_ENCRYPTED)]
+    challenge: Annotated[bytes, Meta(min_length=16, max_length=16)] | None
+
+
+class EncryptData(Request[DataEncrypted], frozen=True, tag="encrypt-data"):
+    """Encrypt under the card's DEK, for one purpose."""
+
+    ANSWER = DataEncrypted
+    caller: Name
+    session: Session
+    purpose: Literal["proof-of-presence", "pin", "object"]
+    data: Annotated[bytes, Meta(min_length=8, max_length=MAX_ENCRYPTED)] | None
 
 
 class RandomMade(Answer, frozen=True, tag="random-made"):
@@ -172,11 +300,25 @@ class Refused(Answer, frozen=True, tag="refused"):
     pointer: Text | None = None
 
 
+class Capabilities(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the worker's token does; the fields are those of hsm/capabilities.py."""
+
+    derives_aes_ecb: bool
+    derives_des3_ecb: bool
+    derives_des3_cbc: bool
+    signs_aes_cmac: bool
+    signs_hmac_sha256: bool
+    wraps_aes_cbc: bool
+    wraps_des3_ecb: bool
+    wraps_aes_key_wrap: bool
+
+
 class Started(Answer, frozen=True, tag="started"):
     """The first thing that a worker says, unasked: it is logged in and ready."""
 
     token: Text
     policy_digest: Annotated[str, Meta(min_length=64, max_length=64)]
+    capabilities: Capabilities
 
 
 class StartFailed(Answer, frozen=True, tag="start-failed"):
@@ -190,13 +332,28 @@ class StartFailed(Answer, frozen=True, tag="start-failed"):
 
 
 AnyRequest = (
-    IssueChallenge | OpenChannel | VerifyCryptogram | WrapCommands | MakeRandom | DescribeKeySet
+    IssueChallenge
+    | OpenChannel
+    | DeliverKeys
+    | VerifyCryptogram
+    | WrapCommands
+    | UnwrapResponses
+    | PutKey
+    | ConfirmPutKey
+    | EncryptData
+    | MakeRandom
+    | DescribeKeySet
 )
 AnyAnswer = (
     ChallengeIssued
     | ChannelOpened
+    | KeysDelivered
     | CryptogramVerified
     | CommandsWrapped
+    | ResponsesUnwrapped
+    | PutKeyMade
+    | PutKeyConfirmed
+    | DataEncrypted
     | RandomMade
     | KeySetDescribed
     | Refused

@@ -3,25 +3,41 @@
 The front asks the same questions to give good answers early; what counts is decided here.
 """
 
-from tmsd.config.callers import Caller
+from tmsd.config.callers import Caller, Delivery, Role
 from tmsd.config.key_sets import DiversificationData, KeySet, VersionState
 from tmsd.config.policy import Policy
 from tmsd.errors import Code, ServiceError
-from tmsd.globalplatform.channel import SecurityLevel
+from tmsd.globalplatform.channel import ChannelState, SecurityLevel
 from tmsd.globalplatform.initialize_update import InitializeUpdateResponse
-from tmsd.globalplatform.protocols import LEVELS
+from tmsd.globalplatform.protocols import PROTOCOLS
 
 
-def known_caller(policy: Policy, name: str) -> Caller:
-    """Return a caller of the policy.
+def tks_caller(policy: Policy, name: str) -> Caller:
+    """Return a caller of the policy that may use the Token Key Service.
 
     Raises:
-        ServiceError: `caller-unknown`.
+        ServiceError: `caller-unknown`, `role-missing`.
     """
     caller = policy.callers.get(name)
     if caller is None:
         raise ServiceError(Code.CALLER_UNKNOWN, f"the policy has no caller {name!r}")
+    if Role.TPS not in caller.roles:
+        raise ServiceError(Code.ROLE_MISSING, f"{name} does not have the role {Role.TPS}")
     return caller
+
+
+def require_delivery(caller: Caller, delivery: Delivery) -> None:
+    """Refuse a delivery that the caller may not have.
+
+    Raises:
+        ServiceError: `delivery-not-allowed`.
+    """
+    if delivery not in caller.deliveries:
+        raise ServiceError(
+            Code.DELIVERY_NOT_ALLOWED,
+            f"delivery {delivery} is not open to {caller.name}",
+            pointer="/delivery",
+        )
 
 
 def usable_key_set(policy: Policy, caller: Caller, name: str) -> KeySet:
@@ -32,11 +48,7 @@ def usable_key_set(policy: Policy, caller: Caller, name: str) -> KeySet:
     """
     key_set = policy.key_sets.get(name)
     if key_set is None or not caller.may_use(name):
-        raise ServiceError(
-            Code.KEY_SET_UNKNOWN,
-            f"{caller.name} may use no key set {name!r}",
-            pointer="/card/key_set",
-        )
+        raise ServiceError(Code.KEY_SET_UNKNOWN, f"{caller.name} may use no key set {name!r}")
     return key_set
 
 
@@ -83,37 +95,76 @@ def accepted_i(key_set: KeySet, card: InitializeUpdateResponse, claimed: int | N
     return i
 
 
-def accepted_level(key_set: KeySet, level: int) -> SecurityLevel:
-    """Return a security level that is served and not below the key set's least.
+def accepted_level(key_set: KeySet, i: int, level: int) -> SecurityLevel:
+    """Return a security level that the card's i has and that is not below the key set's least.
 
     Raises:
         ServiceError: `level-not-supported`.
     """
-    served = sorted(value for value in LEVELS if value >= key_set.min_security_level)
+    least = key_set.min_security_level
+    levels = PROTOCOLS[int(key_set.scp)].levels(i)
+    served = sorted(each for each in levels if each & least == least)
     if level not in served:
         raise ServiceError(
             Code.LEVEL_NOT_SUPPORTED,
             f"security level {level:02x}; key set {key_set.name} is served at"
-            f" {', '.join(f'{value:02x}' for value in served)}",
+            f" {', '.join(f'{each:02x}' for each in served) or 'none'} with i={i:02x}",
             pointer="/security_level",
         )
     return SecurityLevel(level)
 
 
-def diversification_data(
-    key_set: KeySet, card: InitializeUpdateResponse, cuid: bytes | None
-) -> bytes:
-    """Return the 10 bytes that tell this card from others.
+def require_channel(key_set: KeySet, scp: int, state: ChannelState) -> None:
+    """Refuse a channel whose protocol, i or level the key set no longer accepts.
+
+    Raises:
+        ServiceError: `protocol-mismatch`, `level-not-supported`.
+    """
+    if scp != int(key_set.scp) or state.i not in key_set.scp_i:
+        raise ServiceError(
+            Code.PROTOCOL_MISMATCH,
+            f"key set {key_set.name} no longer accepts SCP{scp:02x} with i={state.i:02x}",
+        )
+    accepted_level(key_set, state.i, state.level)
+
+
+def diversification_data(key_set: KeySet, kdd: bytes, cuid: bytes) -> bytes:
+    """Return the 10 bytes that tell this card from others; `cuid` is empty where unknown.
 
     Raises:
         ServiceError: `request-invalid`, where the key set goes by CUID and none was sent.
     """
     if key_set.diversification_data is DiversificationData.KDD:
-        return card.diversification_data
-    if cuid is None:
+        return kdd
+    if not cuid:
         raise ServiceError(
             Code.REQUEST_INVALID,
             f"key set {key_set.name} goes by the card's CUID, 10 bytes: send it",
             pointer="/card/cuid",
         )
     return cuid
+
+
+def change_target(
+    policy: Policy, caller: Caller, key_set: KeySet, target_name: str | None, version: int
+) -> KeySet:
+    """Return the key set that a caller may change a card over to.
+
+    Raises:
+        ServiceError: `change-not-allowed`.
+    """
+    name = target_name or key_set.name
+    if (name, version) not in key_set.targets:
+        allowed = ", ".join(key_set.change_to[:8]) or "nowhere"
+        raise ServiceError(
+            Code.CHANGE_NOT_ALLOWED,
+            f"key set {key_set.name} may change to {allowed}, not to {name}:{version}",
+            pointer="/new_key_version",
+        )
+    if not caller.may_use(name):
+        raise ServiceError(
+            Code.CHANGE_NOT_ALLOWED,
+            f"{caller.name} may use no key set {name!r}, and changes no card over to it",
+            pointer="/new_key_set",
+        )
+    return policy.key_sets[name]

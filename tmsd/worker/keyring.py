@@ -2,11 +2,23 @@
 
 from hsm.cmac import cmac
 from hsm.errors import KeyNotFound, KeyUnsuitable
-from hsm.keys import DES2, DES3, SHAPES, KeyReference, KeyShape, TokenKey
+from hsm.keys import (
+    DES2,
+    DES3,
+    SECRET_16,
+    SECRET_24,
+    SECRET_32,
+    SHAPES,
+    KeyReference,
+    KeyShape,
+    TokenKey,
+)
 from hsm.token import Token
 from tmsd.config.key_sets import KeyAlgorithm, KeySet
 from tmsd.config.reserved_keys import SERVICE_KEYS
+from tmsd.config.transport_keys import TransportKey
 from tmsd.errors import Code, ServiceError
+from tmsd.globalplatform.diversification import EXPOSED_SCHEMES, Role
 
 _ALLOWED: dict[KeyAlgorithm, tuple[KeyShape, ...]] = {
     KeyAlgorithm.DES3: (DES2, DES3),
@@ -28,19 +40,19 @@ class Keyring:
         self._token = token
         self._found: dict[KeyReference, TokenKey] = {}
 
-    def master_key(self, key_set: KeySet, version: int) -> TokenKey:
-        """Return the master key of a version of a key set.
+    def master_key(self, key_set: KeySet, version: int, role: Role) -> TokenKey:
+        """Return the master key of a version of a key set, for one of the card's keys.
 
         Raises:
             ServiceError: `key-missing`: it is not in the token, or it is there twice, or it
                 is not of the key set's algorithm.
         """
-        reference = KeyReference(key_set.master_key, version)
+        reference = KeyReference(key_set.labels[role], version)
         try:
             key = self._find(reference)
         except (KeyNotFound, KeyUnsuitable) as error:
             raise _missing(key_set, version, str(error)) from error
-        if key.shape not in _ALLOWED[key_set.algorithm]:
+        if key.shape not in _shapes(key_set):
             raise _missing(key_set, version, f"{reference} is not of {key_set.algorithm}")
         return key
 
@@ -65,6 +77,26 @@ class Keyring:
             )
         return max(versions)
 
+    def transport_key(self, key: TransportKey) -> TokenKey:
+        """Return a transport key.
+
+        Raises:
+            ServiceError: `key-missing`.
+        """
+        reference = KeyReference(key.label, key.version)
+        try:
+            found = self._find(reference)
+        except (KeyNotFound, KeyUnsuitable) as error:
+            raise ServiceError(
+                Code.KEY_MISSING, f"transport key {key.name} cannot be used: {error}"
+            ) from error
+        if found.shape not in _ALLOWED[key.algorithm]:
+            raise ServiceError(
+                Code.KEY_MISSING,
+                f"transport key {key.name} cannot be used: {reference} is not of {key.algorithm}",
+            )
+        return found
+
     def _find(self, reference: KeyReference) -> TokenKey:
         if reference not in self._found:
             try:
@@ -84,6 +116,12 @@ class Keyring:
             if reference.label in SERVICE_KEYS:
                 cmac(key, b"")
                 return
+
+
+def _shapes(key_set: KeySet) -> tuple[KeyShape, ...]:
+    if key_set.diversification in EXPOSED_SCHEMES:
+        return (SECRET_16, SECRET_24, SECRET_32)
+    return _ALLOWED[key_set.algorithm]
 
 
 def _missing(key_set: KeySet, version: int, reason: str) -> ServiceError:

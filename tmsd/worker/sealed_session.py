@@ -1,12 +1,10 @@
 """Sealed sessions: a channel's state without its keys, MACed so that nobody alters it.
 
-Layout: format (1) ‖ channel key version (1) ‖ session id (16) ‖ issued (8) ‖ expires (8) ‖
-key version (1) ‖ protocol (1) ‖ i (1) ‖ diversification data (10) ‖ context (16) ‖
-security level (1) ‖ commands (4) ‖ length and value of caller, key set and MAC chaining
-value ‖ CMAC (16). Numbers are big-endian, times are milliseconds of Unix time.
+docs/sealed-sessions.md has the layout. It is canonical: one session has one encoding.
 """
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from hmac import compare_digest
 
@@ -14,11 +12,21 @@ from hsm.errors import KeyNotFound
 from tmsd.config.reserved_keys import CHANNEL_KEY
 from tmsd.errors import Code, ServiceError
 from tmsd.globalplatform.channel import ChannelState, SecurityLevel
+from tmsd.vault.messages import MAX_SESSION
 from tmsd.worker.keyring import Keyring
 
-FORMAT = 1
+FORMAT = 2
 _MAC_LENGTH = 16
-_FIXED = struct.Struct(">BB16sQQBBB10s16sBI")
+_FIXED = struct.Struct(">BB16sQQBBB10sBIIB")
+_LENGTH = struct.Struct(">H")
+
+
+@dataclass(frozen=True, slots=True)
+class PendingKeys:
+    """Keys that PUT KEY sent to the card, until it confirms them."""
+
+    key_version: int
+    check_values: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +39,13 @@ class SealedSession:
         key_set: by which the card's keys are derived again.
         key_version: of the master key.
         scp: protocol.
-        i: its implementation.
-        diversification_data: 10 bytes, the KDD or the CUID.
-        context: 16 bytes that the session keys depend on.
-        state: security level, commands so far, MAC chaining value.
+        kdd: key diversification data of INITIALIZE UPDATE, 10 bytes.
+        cuid: 10 bytes, where the caller gave it; else empty.
+        context: 16 or 32 bytes that the session keys depend on.
+        state: implementation, security level, counters, chaining values.
         issued: when the channel was opened.
         expires: when it ends, however often it is used.
+        pending: after PUT KEY, what the card has to confirm.
     """
 
     session_id: bytes
@@ -44,21 +53,36 @@ class SealedSession:
     key_set: str
     key_version: int
     scp: int
-    i: int
-    diversification_data: bytes
+    kdd: bytes
+    cuid: bytes
     context: bytes
     state: ChannelState
     issued: int
     expires: int
+    pending: PendingKeys | None = None
 
     def after(self, state: ChannelState) -> "SealedSession":
         """Return the session with its channel moved on."""
         return replace(self, state=state)
 
+    def awaiting(self, pending: PendingKeys | None) -> "SealedSession":
+        """Return the session that waits for the card to confirm keys, or no longer does."""
+        return replace(self, pending=pending)
+
 
 def seal(keyring: Keyring, version: int, session: SealedSession) -> bytes:
-    """Return the session's bytes, MACed under a version of the channel key."""
+    """Return the session's bytes, MACed under a version of the channel key.
+
+    Raises:
+        ServiceError: `request-invalid`, when too many responses are outstanding.
+    """
     body = _encode(session, version)
+    if len(body) + _MAC_LENGTH > MAX_SESSION:
+        raise ServiceError(
+            Code.REQUEST_INVALID,
+            "too many responses are outstanding; unwrap those that came",
+            pointer="/apdus",
+        )
     return body + keyring.service_mac(CHANNEL_KEY, version, body)
 
 
@@ -77,7 +101,7 @@ def unseal(keyring: Keyring, sealed: bytes, caller: str, now: int) -> SealedSess
     body, mac = sealed[:-_MAC_LENGTH], sealed[-_MAC_LENGTH:]
     if len(body) < _FIXED.size or body[0] != FORMAT or not _is_genuine(keyring, body, mac):
         raise _refusal(Code.SESSION_INVALID, "it was not made here, or it was altered")
-    session = _decode(body)
+    session = _canonical(body)
     if session.caller != caller:
         raise _refusal(Code.SESSION_FOREIGN, "another caller opened it")
     if not session.issued <= now < session.expires:
@@ -93,6 +117,7 @@ def _is_genuine(keyring: Keyring, body: bytes, mac: bytes) -> bool:
 
 
 def _encode(session: SealedSession, version: int) -> bytes:
+    state = session.state
     fixed = _FIXED.pack(
         FORMAT,
         version,
@@ -101,43 +126,78 @@ def _encode(session: SealedSession, version: int) -> bytes:
         session.expires,
         session.key_version,
         session.scp,
-        session.i,
-        session.diversification_data,
-        session.context,
-        session.state.level,
-        session.state.commands,
+        state.i,
+        session.kdd,
+        state.level,
+        state.commands,
+        state.responses,
+        state.closed,
     )
-    variable = (session.caller.encode(), session.key_set.encode(), session.state.mac_chaining)
-    return fixed + b"".join(bytes([len(value)]) + value for value in variable)
+    pending = session.pending
+    fields = (
+        session.caller.encode(),
+        session.key_set.encode(),
+        session.cuid,
+        session.context,
+        state.mac_chaining,
+        state.response_chaining,
+        bytes([pending.key_version]) + pending.check_values if pending else b"",
+        *state.outstanding,
+    )
+    return fixed + b"".join(_LENGTH.pack(len(field)) + field for field in fields)
+
+
+def _canonical(body: bytes) -> SealedSession:
+    """Read a genuine body: the MAC says whose it is, not that this release would write it so."""
+    try:
+        session = _decode(body)
+        is_canonical = _encode(session, body[1]) == body
+    except (struct.error, ValueError):
+        is_canonical = False
+    if not is_canonical:
+        raise _refusal(Code.SESSION_INVALID, "it is not as this release makes them")
+    return session
 
 
 def _decode(body: bytes) -> SealedSession:
-    (_, _, session_id, issued, expires, key_version, scp, i, data, context, level, commands) = (
-        _FIXED.unpack(body[: _FIXED.size])
+    fixed = _FIXED.unpack(body[: _FIXED.size])
+    _, _, session_id, issued, expires, key_version, scp, i, kdd, level = fixed[:10]
+    commands, responses, closed = fixed[10:]
+    caller, key_set, cuid, context, mac_chaining, response_chaining, pending, *outstanding = (
+        _fields(body[_FIXED.size :])
     )
-    caller, key_set, chaining = _variable_fields(body[_FIXED.size :])
     return SealedSession(
         session_id=session_id,
         caller=caller.decode(),
         key_set=key_set.decode(),
         key_version=key_version,
         scp=scp,
-        i=i,
-        diversification_data=data,
+        kdd=kdd,
+        cuid=cuid,
         context=context,
-        state=ChannelState(SecurityLevel(level), commands, chaining),
+        state=ChannelState(
+            i=i,
+            level=SecurityLevel(level),
+            commands=commands,
+            responses=responses,
+            mac_chaining=mac_chaining,
+            response_chaining=response_chaining,
+            outstanding=tuple(outstanding),
+            closed=bool(closed),
+        ),
         issued=issued,
         expires=expires,
+        pending=PendingKeys(pending[0], pending[1:]) if pending else None,
     )
 
 
-def _variable_fields(rest: bytes) -> list[bytes]:
-    values = []
-    while rest:
-        end = 1 + rest[0]
-        values.append(rest[1:end])
-        rest = rest[end:]
-    return values
+def _fields(rest: bytes) -> Iterator[bytes]:
+    at = 0
+    while at < len(rest):
+        (length,) = _LENGTH.unpack_from(rest, at)
+        at += _LENGTH.size
+        yield rest[at : at + length]
+        at += length
 
 
 def _refusal(code: Code, reason: str) -> ServiceError:

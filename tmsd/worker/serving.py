@@ -6,13 +6,19 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from hsm.errors import HsmError, MechanismUnavailable, TokenLost
+from hsm.errors import (
+    HsmError,
+    KeyNotFound,
+    KeyUnsuitable,
+    MechanismUnavailable,
+    TokenLost,
+)
 from tmsd.errors import Code, ServiceError
 from tmsd.vault import messages
 from tmsd.vault.framing import FrameReader, encode
-from tmsd.vault.messages import Question, Refused, Reply
-from tmsd.worker import tks
-from tmsd.worker.tks import Context
+from tmsd.vault.messages import LONGEST_TEXT, Question, Refused, Reply
+from tmsd.worker import describing, key_changeover, messaging, opening
+from tmsd.worker.context import Context
 
 LOG = logging.getLogger(__name__)
 
@@ -20,12 +26,17 @@ _RECEIVE = 64 * 1024
 
 # Every request and the function that answers it; a test holds this to messages.AnyRequest.
 ANSWERS: dict[type[messages.AnyRequest], Callable[[Context, Any], messages.AnyAnswer]] = {
-    messages.IssueChallenge: tks.issue_challenge,
-    messages.OpenChannel: tks.open_channel,
-    messages.VerifyCryptogram: tks.verify_cryptogram,
-    messages.WrapCommands: tks.wrap_commands,
-    messages.MakeRandom: tks.make_random,
-    messages.DescribeKeySet: tks.describe_key_set,
+    messages.IssueChallenge: opening.issue_challenge,
+    messages.OpenChannel: opening.open_channel,
+    messages.DeliverKeys: opening.deliver_keys,
+    messages.VerifyCryptogram: opening.verify_cryptogram,
+    messages.WrapCommands: messaging.wrap_commands,
+    messages.UnwrapResponses: messaging.unwrap_responses,
+    messages.EncryptData: messaging.encrypt_data,
+    messages.PutKey: key_changeover.put_key,
+    messages.ConfirmPutKey: key_changeover.confirm_put_key,
+    messages.MakeRandom: describing.make_random,
+    messages.DescribeKeySet: describing.describe_key_set,
 }
 
 
@@ -43,7 +54,7 @@ def serve(connection: socket.socket, context: Context) -> None:
             try:
                 answer = _answer(context, question)
             except TokenLost:
-                lost = Refused(code=Code.HSM_UNAVAILABLE, detail="the HSM does not answer")
+                lost = _refused(Code.HSM_UNAVAILABLE, "the HSM does not answer")
                 connection.sendall(encode(Reply(number=question.number, answer=lost)))
                 raise
             connection.sendall(encode(Reply(number=question.number, answer=answer)))
@@ -51,17 +62,25 @@ def serve(connection: socket.socket, context: Context) -> None:
 
 def _answer(context: Context, question: Question) -> messages.AnyAnswer:
     if not time.monotonic() <= question.deadline:  # also when it is not a number
-        return Refused(code=Code.OVERLOADED, detail="the request waited too long for the HSM")
+        return _refused(Code.OVERLOADED, "the request waited too long for the HSM")
     try:
         return ANSWERS[type(question.request)](context, question.request)
     except ServiceError as refusal:
-        return Refused(code=refusal.code, detail=refusal.detail, pointer=refusal.pointer)
+        return _refused(refusal.code, refusal.detail, refusal.pointer)
     except MechanismUnavailable as error:
         LOG.warning("the token refuses a mechanism: %s", error)
-        return Refused(code=Code.MECHANISM_UNAVAILABLE, detail=str(error))
+        return _refused(Code.MECHANISM_UNAVAILABLE, "the token lacks a mechanism for this")
+    except (KeyNotFound, KeyUnsuitable) as error:
+        LOG.error("a key cannot be used: %s", error)  # noqa: TRY400  as below
+        return _refused(Code.KEY_MISSING, "a key in the token cannot be used for this")
     except TokenLost as error:
         LOG.error("the token is lost: %s", error)  # noqa: TRY400  a vendor's traceback says no more
         raise
     except HsmError as error:
         LOG.error("the token failed an operation: %s", error)  # noqa: TRY400  as above
-        return Refused(code=Code.HSM_UNAVAILABLE, detail="the HSM failed the operation")
+        return _refused(Code.HSM_UNAVAILABLE, "the HSM failed the operation")
+
+
+def _refused(code: Code, detail: str, pointer: str | None = None) -> Refused:
+    """Return a refusal within the bounds of its message, however long its words are."""
+    return Refused(code=code, detail=detail[:LONGEST_TEXT], pointer=pointer)

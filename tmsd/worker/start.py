@@ -1,11 +1,13 @@
-"""Starting a worker: configuration, policy, PIN, login, and the daemon's own keys."""
+"""Starting a worker: configuration, policy, PIN, login, own keys, and what the token does."""
 
 import logging
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
+from hsm.capabilities import probe
 from hsm.credentials import pin_from
 from hsm.errors import HsmError, PinRefused
 from hsm.module import TokenAddress
@@ -15,10 +17,10 @@ from tmsd.config.policy import Policy, load_policy
 from tmsd.config.reserved_keys import CHALLENGE_KEY, CHANNEL_KEY
 from tmsd.config.toml import ConfigError
 from tmsd.vault.framing import encode
-from tmsd.vault.messages import Reply, Started, StartFailed
+from tmsd.vault.messages import LONGEST_TEXT, Capabilities, Reply, Started, StartFailed
+from tmsd.worker.context import Context, now_ms
 from tmsd.worker.keyring import Keyring
 from tmsd.worker.serving import serve
-from tmsd.worker.tks import Context, now_ms
 
 LOG = logging.getLogger(__name__)
 
@@ -27,7 +29,7 @@ _FINAL = PinRefused
 
 
 def run(config_file: Path, connection: socket.socket) -> int:
-    """Start, announce it on the socket, answer until the front goes away.
+    """Start, announce it and what the token does, answer until the front goes away.
 
     Returns:
         The exit status: 0 when the front closed the socket, 1 when the worker could not
@@ -38,14 +40,16 @@ def run(config_file: Path, connection: socket.socket) -> int:
         config = load_daemon_config(config_file)
         with _logged_in(config) as context:
             announcement = Started(
-                token=config.hsm.token_label, policy_digest=context.policy.digest
+                token=config.hsm.token_label,
+                policy_digest=context.policy.digest,
+                capabilities=Capabilities(**asdict(probe(context.token))),
             )
             connection.sendall(encode(Reply(number=0, answer=announcement)))
             started = True
             serve(connection, context)
     except (HsmError, ConfigError) as error:
         if not started:
-            failure = StartFailed(reason=str(error)[:1024], final=isinstance(error, _FINAL))
+            failure = StartFailed(reason=str(error)[:LONGEST_TEXT], final=isinstance(error, _FINAL))
             connection.sendall(encode(Reply(number=0, answer=failure)))
         return 1
     return 0

@@ -15,6 +15,7 @@ from tmsd.worker.keyring import Keyring
 FORMAT = 1
 _MAC_LENGTH = 16
 _FIXED_LENGTH = 19
+_CHALLENGE_LENGTHS = (8, 16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +76,12 @@ def _genuine(keyring: Keyring, ticket: bytes) -> IssuedChallenge | None:
     if not compare_digest(expected, mac):
         return None
     caller_end = _FIXED_LENGTH + body[18]
+    host_challenge = body[caller_end:]
+    if len(host_challenge) not in _CHALLENGE_LENGTHS:
+        return None
     return IssuedChallenge(
-        caller=body[_FIXED_LENGTH:caller_end].decode(),
-        host_challenge=body[caller_end:],
+        caller=body[_FIXED_LENGTH:caller_end].decode(errors="replace"),  # no caller is called so
+        host_challenge=host_challenge,
         issued=int.from_bytes(body[2:10], "big"),
         expires=int.from_bytes(body[10:18], "big"),
     )

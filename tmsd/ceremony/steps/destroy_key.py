@@ -1,12 +1,12 @@
-"""Step: destroy a master key for good, after saying which one it is."""
+"""Step: destroy a key for good, after saying which one it is."""
 
 from hsm import importing
 from hsm.token import Token
 from tmsd.ceremony.described_key import DescribedKey, describe
-from tmsd.ceremony.master_key import MasterKey
+from tmsd.ceremony.wanted_key import WantedKey
 
 
-def find_key(token: Token, key: MasterKey) -> DescribedKey:
+def find_key(token: Token, key: WantedKey) -> DescribedKey:
     """Describe the key that would be destroyed.
 
     Raises:
@@ -16,7 +16,7 @@ def find_key(token: Token, key: MasterKey) -> DescribedKey:
     return describe(key.reference, token.find_key(key.reference))
 
 
-def destroy_key(token: Token, key: MasterKey) -> DescribedKey:
+def destroy_key(token: Token, key: WantedKey) -> DescribedKey:
     """Destroy the key, and return what it was.
 
     Args:

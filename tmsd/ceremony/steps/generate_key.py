@@ -1,14 +1,13 @@
-"""Step: generate a master key in the token; it never exists outside."""
+"""Step: generate a key in the token; it never exists outside."""
 
 from hsm import importing
-from hsm.attributes import MASTER_KEY
 from hsm.token import Token
 from tmsd.ceremony.described_key import DescribedKey, describe
-from tmsd.ceremony.master_key import SHAPES, MasterKey
+from tmsd.ceremony.wanted_key import WantedKey
 
 
-def generate_key(token: Token, key: MasterKey) -> DescribedKey:
-    """Generate a master key; one for triple DES has three keys, 24 bytes.
+def generate_key(token: Token, key: WantedKey) -> DescribedKey:
+    """Generate a key: for triple DES of three keys, of two where it is the cards' own.
 
     Args:
         token: opened writable.
@@ -18,5 +17,5 @@ def generate_key(token: Token, key: MasterKey) -> DescribedKey:
         KeyExists: the label and version are taken.
         HsmError: the token refuses.
     """
-    shape = SHAPES[key.algorithm][0]
-    return describe(key.reference, importing.generate_key(token, key.reference, shape, MASTER_KEY))
+    made = importing.generate_key(token, key.reference, key.token_shapes[0], key.template)
+    return describe(key.reference, made)

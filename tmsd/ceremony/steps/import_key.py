@@ -1,4 +1,4 @@
-"""Step: import a master key from components, which custodians hold one each.
+"""Step: import a key from components, which custodians hold one each.
 
 The components are combined by XOR in this process's memory, and only there. What comes
 out must be a key: neither all zeros, nor single DES in a longer coat, nor, unless the key
@@ -10,14 +10,14 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from hsm import importing
-from hsm.attributes import MASTER_KEY
 from hsm.errors import ComponentInvalid
-from hsm.keys import KeyShape
+from hsm.hmac import filled_up
+from hsm.keys import SECRET_32, KeyShape
 from hsm.secret import Secret
 from hsm.token import Token
 from tmsd.ceremony.described_key import DescribedKey, describe
-from tmsd.ceremony.master_key import SHAPES, MasterKey
 from tmsd.ceremony.refusal import Refused
+from tmsd.ceremony.wanted_key import Purpose, WantedKey
 
 _DES_BLOCK = 8
 _PARITY = 0x01  # the lowest bit of each byte of a DES key (FIPS 46-3)
@@ -46,13 +46,13 @@ def parse_component(text: bytes | bytearray, number: int) -> Secret:
         ) from None
 
 
-def shape_of(key: MasterKey, components: Sequence[Secret]) -> KeyShape:
+def shape_of(key: WantedKey, components: Sequence[Secret]) -> KeyShape:
     """Return the shape that at least one component, and those after it, give the key.
 
     Raises:
         ComponentInvalid: the number of the first that has the wrong length, and the right one.
     """
-    lengths = {shape.length: shape for shape in SHAPES[key.algorithm]}
+    lengths = {shape.length: shape for shape in key.component_shapes}
     right = " or ".join(str(length) for length in sorted(lengths))
     for number, component in enumerate(components, start=1):
         if len(component) not in lengths:
@@ -69,7 +69,7 @@ def shape_of(key: MasterKey, components: Sequence[Secret]) -> KeyShape:
     return lengths[len(components[0])]
 
 
-def component_check_value(token: Token, key: MasterKey, components: Sequence[Secret]) -> bytes:
+def component_check_value(token: Token, key: WantedKey, components: Sequence[Secret]) -> bytes:
     """Return the check value (3 bytes) of the last of the components that there are so far.
 
     Raises:
@@ -80,7 +80,7 @@ def component_check_value(token: Token, key: MasterKey, components: Sequence[Sec
     return importing.check_value_of_component(token, components[-1], shape)
 
 
-def import_key(token: Token, key: MasterKey, components: Sequence[Secret]) -> DescribedKey:
+def import_key(token: Token, key: WantedKey, components: Sequence[Secret]) -> DescribedKey:
     """Combine the components and put the key into the token; they are wiped in any case.
 
     Args:
@@ -98,14 +98,28 @@ def import_key(token: Token, key: MasterKey, components: Sequence[Secret]) -> De
         shape = shape_of(key, components)
         with (combined := importing.combine(components, shape)) as value:
             _require_usable(value, key, shape)
-            made = importing.import_key(token, key.reference, combined, shape, MASTER_KEY)
+            if key.purpose is Purpose.HMAC_MASTER:
+                return _import_for_hmac(token, key, combined, shape)
+            made = importing.import_key(token, key.reference, combined, shape, key.template)
     finally:
         for component in components:
             component.wipe()
     return describe(key.reference, made)
 
 
-def _require_usable(value: bytearray, key: MasterKey, shape: KeyShape) -> None:
+def _import_for_hmac(token: Token, key: WantedKey, value: Secret, shape: KeyShape) -> DescribedKey:
+    """Put an HMAC key into the token; its check value is that of the cipher's key it also is.
+
+    Later the token cannot compute it any more: a generic secret does not encrypt.
+    """
+    check_value = importing.check_value_of_component(token, value, shape)
+    filled = filled_up(value)
+    with filled:
+        importing.import_key(token, key.reference, filled, SECRET_32, key.template)
+    return DescribedKey(key.reference, SECRET_32, check_value)
+
+
+def _require_usable(value: bytearray, key: WantedKey, shape: KeyShape) -> None:
     significant = _significant(value, shape)
     try:
         if not any(significant):

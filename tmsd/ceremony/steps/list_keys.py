@@ -1,14 +1,14 @@
 """Step: list the token's keys beside what the policy and the daemon want of it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from hsm.keys import KeyReference
+from hsm.keys import KeyReference, KeyShape
 from hsm.token import Token
 from tmsd.ceremony.described_key import DescribedKey, describe
-from tmsd.ceremony.master_key import SHAPES
-from tmsd.config.key_sets import KeySet
+from tmsd.ceremony.master_key import master_keys
+from tmsd.ceremony.transport_key import transport_keys
 from tmsd.config.policy import Policy
 from tmsd.config.reserved_keys import SERVICE_KEYS
 
@@ -30,7 +30,8 @@ class ListedKey:
     Attributes:
         reference: its label and version.
         found: what the token holds; None for a missing key.
-        used_by: what uses it, as `key set demo (active)` or `the daemon`.
+        used_by: what uses it, as `key set demo (active)`, `key set demo enc (active)`,
+            `transport key tps` or `the daemon`.
         state: whether that works.
     """
 
@@ -40,58 +41,66 @@ class ListedKey:
     state: KeyState
 
 
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """Something that uses a key, and what the key may be for it."""
+
+    by: str
+    shapes: tuple[KeyShape, ...]
+
+
 def list_keys(token: Token, policy: Policy) -> list[ListedKey]:
     """Return the keys that are in the token and those that should be, by label and version.
 
     Raises:
-        KeyUnsuitable: the token holds a secret key that is neither AES nor triple DES.
+        KeyUnsuitable: the token holds a secret key of an unknown kind.
         HsmError: the token refuses, or is gone.
     """
     there = [describe(reference, key) for reference, key in token.list_keys()]
     held = [key.reference for key in there]
-    listed = [_listed(key, policy, doubled=held.count(key.reference) > 1) for key in there]
+    uses = _uses(policy)
+    listed = [_listed(key, uses, doubled=held.count(key.reference) > 1) for key in there]
     listed += [
-        ListedKey(reference, None, _used_by(reference, policy), KeyState.MISSING)
-        for reference in dict.fromkeys(_wanted(policy, held))
+        ListedKey(reference, None, _used_by(reference, uses), KeyState.MISSING)
+        for reference in _wanted(uses, held)
         if reference not in held
     ]
     return sorted(listed, key=lambda key: (key.reference.label, key.reference.version))
 
 
-def _wanted(policy: Policy, held: Sequence[KeyReference]) -> Iterator[KeyReference]:
-    for key_set in policy.key_sets.values():
-        for version in key_set.versions:
-            yield KeyReference(key_set.master_key, version)
+def _uses(policy: Policy) -> Mapping[KeyReference, Sequence[_Use]]:
+    uses: dict[KeyReference, list[_Use]] = {}
+    for key, by in (*master_keys(policy), *transport_keys(policy)):
+        uses.setdefault(key.reference, []).append(_Use(by, key.token_shapes))
+    return uses
+
+
+def _wanted(
+    uses: Mapping[KeyReference, Sequence[_Use]], held: Sequence[KeyReference]
+) -> Iterator[KeyReference]:
+    yield from uses
     labels = {reference.label for reference in held}
     for label in SERVICE_KEYS:
         if label not in labels:  # any version will do
             yield KeyReference(label, 1)
 
 
-def _listed(key: DescribedKey, policy: Policy, *, doubled: bool) -> ListedKey:
-    used_by = _used_by(key.reference, policy)
-    algorithms = [key_set.algorithm for key_set in _key_sets(key.reference, policy)]
+def _listed(
+    key: DescribedKey, uses: Mapping[KeyReference, Sequence[_Use]], *, doubled: bool
+) -> ListedKey:
+    used_by = _used_by(key.reference, uses)
     if doubled:
         state = KeyState.DOUBLED
-    elif any(key.shape not in SHAPES[algorithm] for algorithm in algorithms):
+    elif any(key.shape not in use.shapes for use in uses.get(key.reference, ())):
         state = KeyState.UNSUITABLE
     else:
         state = KeyState.RIGHT if used_by else KeyState.UNUSED
     return ListedKey(key.reference, key, used_by, state)
 
 
-def _key_sets(reference: KeyReference, policy: Policy) -> list[KeySet]:
-    return [
-        key_set
-        for key_set in policy.key_sets.values()
-        if key_set.master_key == reference.label and reference.version in key_set.versions
-    ]
-
-
-def _used_by(reference: KeyReference, policy: Policy) -> tuple[str, ...]:
+def _used_by(
+    reference: KeyReference, uses: Mapping[KeyReference, Sequence[_Use]]
+) -> tuple[str, ...]:
     if reference.label in SERVICE_KEYS:
         return ("the daemon",)
-    return tuple(
-        f"key set {key_set.name} ({key_set.versions[reference.version]})"
-        for key_set in _key_sets(reference, policy)
-    )
+    return tuple(use.by for use in uses.get(reference, ()))

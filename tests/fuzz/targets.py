@@ -1,0 +1,27 @@
+"""The table of targets."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from tests.fuzz import channels, frames, sealed, specifications
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is fuzzed: `run` fails where an input breaks it; `seeds` are inputs to begin with."""
+
+    run: Callable[[bytes], None]
+    seeds: Callable[[], Iterator[bytes]]
+
+
+TARGETS = {
+    "initialize-update": Target(
+        specifications.initialize_update, specifications.initialize_updates
+    ),
+    "command": Target(specifications.command, specifications.commands),
+    "wrap": Target(channels.wrap, channels.batches),
+    "unwrap": Target(channels.unwrap, channels.responses),
+    "session": Target(sealed.session, sealed.sessions),
+    "ticket": Target(sealed.challenge, sealed.challenges),
+    "frames": Target(frames.frames, frames.streams),
+}

@@ -1,0 +1,94 @@
+"""A key that the policy names: where it is in the token, what it must be, what it is for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from hsm import attributes
+from hsm.attributes import Template
+from hsm.keys import (
+    AES_128,
+    AES_192,
+    AES_256,
+    DES2,
+    DES3,
+    SECRET_16,
+    SECRET_24,
+    SECRET_32,
+    KeyReference,
+    KeyShape,
+)
+from tmsd.ceremony.refusal import Refused
+from tmsd.config.key_sets import KeyAlgorithm
+
+
+class Purpose(Enum):
+    """What a key of the policy is for."""
+
+    MASTER = "derives the cards' keys"
+    UNDIVERSIFIED = "is each card's key itself"
+    HMAC_MASTER = "derives the cards' keys by HMAC"
+    TRANSPORT = "wraps session keys for a caller"
+
+
+_TEMPLATES: Mapping[Purpose, Template] = {
+    Purpose.MASTER: attributes.MASTER_KEY,
+    Purpose.UNDIVERSIFIED: attributes.UNDIVERSIFIED_KEY,
+    Purpose.HMAC_MASTER: attributes.HMAC_MASTER_KEY,
+    Purpose.TRANSPORT: attributes.TRANSPORT_KEY,
+}
+_COMPONENT_SHAPES: Mapping[KeyAlgorithm, tuple[KeyShape, ...]] = {
+    KeyAlgorithm.AES128: (AES_128,),
+    KeyAlgorithm.AES192: (AES_192,),
+    KeyAlgorithm.AES256: (AES_256,),
+    KeyAlgorithm.DES3: (DES3, DES2),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class WantedKey:
+    """A key that the policy names, whether it is in the token or not.
+
+    Attributes:
+        reference: the label and the version (1 to 255) that it has in the token.
+        algorithm: what it is a key of.
+        purpose: what it is for.
+        factory: whether it may be one of the keys that card makers publish.
+    """
+
+    reference: KeyReference
+    algorithm: KeyAlgorithm
+    purpose: Purpose = Purpose.MASTER
+    factory: bool = False
+
+    @property
+    def component_shapes(self) -> tuple[KeyShape, ...]:
+        """What its components may make."""
+        return _COMPONENT_SHAPES[self.algorithm]
+
+    @property
+    def token_shapes(self) -> tuple[KeyShape, ...]:
+        """What it may be in the token; the first is what is generated."""
+        if self.purpose is Purpose.HMAC_MASTER:
+            return (SECRET_32, SECRET_24, SECRET_16)
+        if self.purpose is Purpose.UNDIVERSIFIED and self.algorithm is KeyAlgorithm.DES3:
+            return (DES2, DES3)  # a card's own triple DES key is of two keys
+        return self.component_shapes
+
+    @property
+    def template(self) -> Template:
+        """The attributes that it gets."""
+        return _TEMPLATES[self.purpose]
+
+
+def require_algorithm(key: WantedKey, claimed: KeyAlgorithm) -> None:
+    """Make sure that whoever makes a key means what the policy says.
+
+    Raises:
+        Refused: they mean another algorithm.
+    """
+    if claimed is not key.algorithm:
+        raise Refused(
+            f"{key.reference} is {key.algorithm} in the policy, not {claimed}: "
+            "correct one of the two"
+        )

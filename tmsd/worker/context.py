@@ -1,0 +1,38 @@
+"""What every function of the worker works with."""
+
+import time
+from dataclasses import dataclass
+
+from hsm.token import Token
+from tmsd.config.policy import Policy
+from tmsd.worker.keyring import Keyring
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The worker's token and policy.
+
+    Attributes:
+        token: logged in.
+        keyring: its keys.
+        policy: what is allowed, as this process read it.
+        channel_key_version: the version that seals sessions.
+        challenge_key_version: the version that MACs tickets.
+        session_seconds: how long a channel may live.
+        challenge_seconds: how long a ticket may be used.
+        started: milliseconds of Unix time.
+    """
+
+    token: Token
+    keyring: Keyring
+    policy: Policy
+    channel_key_version: int
+    challenge_key_version: int
+    session_seconds: int
+    challenge_seconds: int
+    started: int
+
+
+def now_ms() -> int:
+    """Return milliseconds of Unix time: what expires does so by the clock on the wall."""
+    return time.time_ns() // 1_000_000

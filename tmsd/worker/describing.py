@@ -1,0 +1,37 @@
+"""What needs no card: random bytes, and the state of key sets; one function per message."""
+
+from hsm.check_values import key_check_value
+from hsm.errors import KeyUnsuitable
+from tmsd.errors import ServiceError
+from tmsd.globalplatform.diversification import Role
+from tmsd.vault import messages
+from tmsd.worker import admission
+from tmsd.worker.context import Context
+
+
+def make_random(context: Context, request: messages.MakeRandom) -> messages.RandomMade:
+    """Return random bytes of the token."""
+    admission.tks_caller(context.policy, request.caller)
+    return messages.RandomMade(random=context.token.random(request.length))
+
+
+def describe_key_set(
+    context: Context, request: messages.DescribeKeySet
+) -> messages.KeySetDescribed:
+    """Return a key set's versions, with check values of the keys that are in the token.
+
+    Raises:
+        ServiceError: `key-set-unknown`.
+    """
+    caller = admission.tks_caller(context.policy, request.caller)
+    key_set = admission.usable_key_set(context.policy, caller, request.key_set)
+    versions = []
+    for version, state in key_set.versions.items():
+        try:
+            check_value = key_check_value(context.keyring.master_key(key_set, version, Role.ENC))
+        except (ServiceError, KeyUnsuitable):
+            check_value = None
+        versions.append(
+            messages.KeyVersion(version=version, state=state.value, key_check_value=check_value)
+        )
+    return messages.KeySetDescribed(versions=versions)
