@@ -94,7 +94,7 @@ class DeliveredKeysBody(Body):
     enc: WrappedKey | None
     mac: WrappedKey
     rmac: WrappedKey | None
-    dek: WrappedKey | None = Field(description="a static one only where permitted")
+    dek: WrappedKey | None = Field(description="only for callers that may have it")
 
 
 class SessionAnswer(Body):

@@ -102,7 +102,7 @@ class OpenChannel(Request[ChannelOpened], frozen=True, tag="open-channel"):
 
 
 class DeliveredKeys(Struct, frozen=True, forbid_unknown_fields=True):
-    """Session keys wrapped under a transport key; the static DEK only where permitted."""
+    """Session keys wrapped under a transport key; the DEK only where permitted."""
 
     transport_key: Name
     mechanism: Literal["aes-key-wrap", "des3-ecb"]
