@@ -19,9 +19,9 @@ fail() { say "$@"; exit 1; }
 
 missing_packages() {
     for package in $(packages); do
-        # A package that was removed but not purged is still known, as "config-files".
-        case $(dpkg-query -W -f '${db:Status-Status} ' "$package" 2>/dev/null) in
-            *"installed "*) ;;
+        # Others are known, too: as "config-files", removed but not purged, or as "not-installed".
+        case " $(dpkg-query -W -f '${db:Status-Status} ' "$package" 2>/dev/null)" in
+            *" installed "*) ;;
             *) printf '%s ' "$package" ;;
         esac
     done
