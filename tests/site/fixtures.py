@@ -30,7 +30,7 @@ class RunningSite:
 
     def caller(self, name: str = TPS) -> Caller:
         """Return a new connection of somebody's; every answer is held to the contract."""
-        return Caller(self.site, name, self._contract)
+        return Caller(self.site, name, self.contract)
 
     @contextmanager
     def restarted(self) -> Iterator["RunningSite"]:
@@ -39,7 +39,8 @@ class RunningSite:
             yield RunningSite(self.site, daemon.wait_until_ready())
 
     @cached_property
-    def _contract(self) -> Contract:
+    def contract(self) -> Contract:
+        """The rules that every answer is held to."""
         with Caller(self.site, TPS) as caller:
             return Contract(caller.get("/v1/openapi.json").document, self.trail)
 
