@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tmsd.errors import Code, ServiceError
-from tmsd.tks import challenges
-from tmsd.tks.challenges import UsedChallenges
+from tmsd.tks import used_challenges
+from tmsd.tks.used_challenges import UsedChallenges
 
 A_MINUTE = 60.0
 
@@ -39,7 +39,7 @@ def test_a_ticket_that_has_expired_by_itself_is_forgotten() -> None:
 
 
 def test_when_no_more_can_be_remembered_none_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(challenges, "MAX_REMEMBERED", 2)
+    monkeypatch.setattr(used_challenges, "MAX_REMEMBERED", 2)
     used = UsedChallenges(A_MINUTE)
     used.use(b"one")
     used.use(b"two")
@@ -54,7 +54,7 @@ def test_when_no_more_can_be_remembered_none_is_used(monkeypatch: pytest.MonkeyP
 
 
 def test_room_comes_back_with_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(challenges, "MAX_REMEMBERED", 1)
+    monkeypatch.setattr(used_challenges, "MAX_REMEMBERED", 1)
     used = UsedChallenges(remember_seconds=0.05)
     used.use(b"one")
 

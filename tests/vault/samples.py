@@ -156,11 +156,21 @@ ANSWERS = {
     ),
     messages.Started: st.builds(
         messages.Started,
+        worker=between(8, 8),
+        generation=st.integers(1, 2**53 - 1),
         token=TEXTS,
         policy_digest=st.from_regex(r"[0-9a-f]{64}", fullmatch=True),
         capabilities=CAPABILITIES,
     ),
     messages.StartFailed: st.builds(messages.StartFailed, reason=TEXTS, final=st.booleans()),
+    messages.Condition: st.builds(
+        messages.Condition,
+        state=st.sampled_from(["operational", "lost"]),
+        generation=st.integers(1, 2**53 - 1),
+        derivations=st.integers(0, 2**53 - 1),
+        resident_bytes=st.integers(0, 2**53 - 1),
+        reason=st.none() | TEXTS,
+    ),
 }
 
 QUESTIONS = st.builds(
@@ -169,4 +179,18 @@ QUESTIONS = st.builds(
     deadline=st.floats(allow_nan=False),
     request=st.one_of(*REQUESTS.values()),
 )
-REPLIES = st.builds(Reply, number=st.integers(0, 2**53 - 1), answer=st.one_of(*ANSWERS.values()))
+RECEIPTS = st.builds(
+    messages.Receipt,
+    worker=between(8, 8),
+    generation=st.integers(1, 2**53 - 1),
+    sequence=st.integers(1, 2**53 - 1),
+    operation=NAMES,
+    digest=between(32, 32),
+    mac=between(16, 16),
+)
+REPLIES = st.builds(
+    Reply,
+    number=st.integers(0, 2**53 - 1),
+    answer=st.one_of(*ANSWERS.values()),
+    receipt=st.none() | RECEIPTS,
+)

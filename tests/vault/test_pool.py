@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tmsd.errors import Code, ServiceError
+from tmsd.vault.account import Account
 from tmsd.vault.framing import FrameError, FrameReader, encode
 from tmsd.vault.messages import (
     AnyAnswer,
@@ -66,7 +67,7 @@ async def connected() -> AsyncIterator[tuple[WorkerConnection, OtherEnd]]:
         await asyncio.gather(delivering, return_exceptions=True)
 
 
-async def refusal_of(asking: "asyncio.Task[AnyAnswer]") -> Code:
+async def refusal_of(asking: "asyncio.Task[Reply]") -> Code:
     """Return the code that a question is refused with."""
     with pytest.raises(ServiceError) as refused:
         await asking
@@ -82,7 +83,9 @@ async def test_an_answer_comes_to_the_question_it_belongs_to() -> None:
 
         answers = await asyncio.gather(*asking)
 
-    assert answers == [RandomMade(random=bytes([number])) for number in numbers]
+    assert [reply.answer for reply in answers] == [
+        RandomMade(random=bytes([number])) for number in numbers
+    ]
 
 
 async def test_an_answer_to_no_question_is_passed_over() -> None:
@@ -92,7 +95,7 @@ async def test_an_answer_to_no_question_is_passed_over() -> None:
         other.reply(question.number + 1000, RandomMade(random=b"astray"))
         other.reply(question.number, ANSWER)
 
-        assert await asking == ANSWER
+        assert (await asking).answer == ANSWER
 
 
 async def test_a_question_tells_the_worker_when_its_asker_stops_waiting() -> None:
@@ -145,12 +148,12 @@ async def test_a_worker_that_is_only_busy_is_kept() -> None:
         numbers = [(await other.question()).number for _ in range(2)]
         other.reply(numbers[0], ANSWER)
 
-        assert await first == ANSWER
+        assert (await first).answer == ANSWER
         assert await refusal_of(late) is Code.HSM_UNAVAILABLE
         again = asyncio.create_task(worker.ask(ASKED, PATIENCE))
         other.reply(numbers[1], ANSWER)
         other.reply((await other.question()).number, ANSWER)
-        assert await again == ANSWER
+        assert (await again).answer == ANSWER
 
 
 async def test_a_worker_that_goes_away_fails_who_waits_at_once() -> None:
@@ -173,7 +176,8 @@ async def test_a_full_queue_refuses_further_questions_at_once() -> None:
 
         for number in numbers:
             other.reply(number, ANSWER)
-        assert await asyncio.gather(*waiting) == [ANSWER] * MAX_WAITING
+        replies = await asyncio.gather(*waiting)
+        assert [reply.answer for reply in replies] == [ANSWER] * MAX_WAITING
 
 
 async def test_a_question_whose_asker_left_makes_room_again() -> None:
@@ -186,7 +190,7 @@ async def test_a_question_whose_asker_left_makes_room_again() -> None:
         asking = asyncio.create_task(worker.ask(ASKED, PATIENCE))
         other.reply((await other.question()).number, ANSWER)
 
-        assert await asking == ANSWER
+        assert (await asking).answer == ANSWER
         for task in waiting:
             task.cancel()
 
@@ -217,7 +221,13 @@ async def test_a_worker_that_breaks_the_protocol_is_let_go(written: bytes) -> No
 class TestTheAnnouncement:
     async def test_is_the_first_thing_that_a_worker_says(self) -> None:
         found = Capabilities(*[True] * len(Capabilities.__struct_fields__))
-        started = Started(token="label", policy_digest="0" * 64, capabilities=found)
+        started = Started(
+            worker=bytes(8),
+            generation=1,
+            token="label",
+            policy_digest="0" * 64,
+            capabilities=found,
+        )
         here, there = socket.socketpair()
         with there:
             worker = await WorkerConnection.over(here)
@@ -257,7 +267,7 @@ class TestTheAnnouncement:
 class TestTheVault:
     async def test_refuses_at_once_while_there_is_no_worker(self) -> None:
         with pytest.raises(ServiceError) as refused:
-            await Vault(deadline_seconds=PATIENCE).ask(ASKED)
+            await Vault(deadline_seconds=PATIENCE).ask(ASKED, Account())
 
         assert refused.value.code is Code.HSM_UNAVAILABLE
 
@@ -265,20 +275,20 @@ class TestTheVault:
         vault = Vault(deadline_seconds=PATIENCE)
         async with connected() as (worker, other):
             vault.attach(worker)
-            asking = asyncio.create_task(vault.ask(ASKED))
+            asking = asyncio.create_task(vault.ask(ASKED, Account()))
             other.reply((await other.question()).number, ANSWER)
             assert await asking == ANSWER
 
             vault.detach()
             with pytest.raises(ServiceError):
-                await vault.ask(ASKED)
+                await vault.ask(ASKED, Account())
 
     async def test_raises_what_the_worker_refuses(self) -> None:
         vault = Vault(deadline_seconds=PATIENCE)
         refusal = Refused(code=Code.KEY_MISSING, detail="why", pointer="/where")
         async with connected() as (worker, other):
             vault.attach(worker)
-            asking = asyncio.create_task(vault.ask(ASKED))
+            asking = asyncio.create_task(vault.ask(ASKED, Account()))
             other.reply((await other.question()).number, refusal)
 
             with pytest.raises(ServiceError) as refused:
@@ -291,7 +301,7 @@ class TestTheVault:
         vault = Vault(deadline_seconds=PATIENCE)
         async with connected() as (worker, other):
             vault.attach(worker)
-            asking = asyncio.create_task(vault.ask(ASKED))
+            asking = asyncio.create_task(vault.ask(ASKED, Account()))
             other.reply((await other.question()).number, CryptogramVerified(valid=True))
 
             with pytest.raises(FrameError, match="CryptogramVerified does not answer MakeRandom"):

@@ -13,9 +13,9 @@ from tmsd.vault.messages import Card, ChannelOpened, DeliveredKeys, KeysDelivere
 
 
 async def _issue_challenge(
-    tks: Tks, caller: Caller, request: bodies.ChallengeRequest, _trail: Trail
+    tks: Tks, caller: Caller, request: bodies.ChallengeRequest, trail: Trail
 ) -> bodies.ChallengeAnswer:
-    issued = await challenges.issue(tks.vault, caller, request.length)
+    issued = await challenges.issue(tks, caller, request.length, trail)
     return bodies.ChallengeAnswer(host_challenge=issued.host_challenge, challenge=issued.ticket)
 
 
@@ -113,7 +113,7 @@ async def _verify(
 async def _random(
     tks: Tks, caller: Caller, request: bodies.RandomRequest, trail: Trail
 ) -> bodies.RandomAnswer:
-    return bodies.RandomAnswer(random=await random.make(tks.vault, caller, request.length, trail))
+    return bodies.RandomAnswer(random=await random.make(tks, caller, request.length, trail))
 
 
 async def _key_sets(tks: Tks, caller: Caller, _request: None, trail: Trail) -> bodies.KeySetsAnswer:

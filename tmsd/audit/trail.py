@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from tmsd.audit.log import AuditLog
+from tmsd.audit.receipt import Receipt
 from tmsd.audit.record import Decision, Outcome
 from tmsd.errors import Code, ServiceError
 
@@ -36,6 +37,7 @@ class Trail:
     request_digest: str | None = None
     answer_digest: str | None = None
     details: dict[str, str | int | bool] = field(default_factory=dict)
+    receipts: list[Receipt] = field(default_factory=list)
 
     def decision(self, outcome: Outcome, code: Code | None) -> Decision:
         """Return the decision that the trail led to."""

@@ -22,8 +22,8 @@ from tmsd.config.policy import Policy, load_policy
 from tmsd.config.toml import ConfigError
 from tmsd.daemon.operations import Operations, listening
 from tmsd.daemon.workers import WorkerKeeper, WorkerStartError
-from tmsd.tks.challenges import UsedChallenges
 from tmsd.tks.service import Tks
+from tmsd.tks.used_challenges import UsedChallenges
 from tmsd.vault.pool import Vault
 
 LOG = logging.getLogger(__name__)

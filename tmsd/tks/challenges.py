@@ -1,53 +1,15 @@
-"""Host challenges: issued by the HSM, used once."""
+"""Host challenges, made by the HSM."""
 
-import time
-from collections import OrderedDict
-from hashlib import sha256
-
+from tmsd.audit.trail import Trail
 from tmsd.config.callers import Caller
-from tmsd.errors import Code, ServiceError
+from tmsd.tks.service import Tks
 from tmsd.vault.messages import ChallengeIssued, IssueChallenge
-from tmsd.vault.pool import Vault
-
-# At 60 seconds a ticket, this is 4,000 channels a second; the table then takes some 40 MB.
-MAX_REMEMBERED = 250_000
 
 
-async def issue(vault: Vault, caller: Caller, length: int) -> ChallengeIssued:
+async def issue(tks: Tks, caller: Caller, length: int, trail: Trail) -> ChallengeIssued:
     """Have the HSM make a challenge of 8 or 16 bytes, and a ticket for it.
 
     Raises:
         ServiceError: the HSM cannot be asked.
     """
-    return await vault.ask(IssueChallenge(caller=caller.name, length=length))  # type: ignore[arg-type]  # the edge admits 8 and 16
-
-
-class UsedChallenges:
-    """Tickets that were used, for as long as they could be used again."""
-
-    def __init__(self, remember_seconds: float) -> None:
-        self._remember_seconds = remember_seconds
-        self._used: OrderedDict[bytes, float] = OrderedDict()
-
-    def use(self, ticket: bytes) -> None:
-        """Use a genuine ticket up.
-
-        Raises:
-            ServiceError: `challenge-used`; `overloaded`, when no more can be remembered.
-        """
-        now = time.monotonic()
-        self._forget(now)
-        digest = sha256(ticket).digest()
-        if digest in self._used:
-            raise ServiceError(
-                Code.CHALLENGE_USED,
-                "every channel takes a challenge of its own; ask for a new one",
-                pointer="/card/challenge",
-            )
-        if len(self._used) >= MAX_REMEMBERED:
-            raise ServiceError(Code.OVERLOADED, "too many challenges were used within a minute")
-        self._used[digest] = now + self._remember_seconds
-
-    def _forget(self, now: float) -> None:
-        while self._used and next(iter(self._used.values())) <= now:
-            self._used.popitem(last=False)
+    return await tks.ask(IssueChallenge(caller=caller.name, length=length), trail)  # type: ignore[arg-type]  # the edge admits 8 and 16

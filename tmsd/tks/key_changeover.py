@@ -39,7 +39,7 @@ async def put_key(
         trail.details["new_key_set"] = wanted.new_key_set
     trail.details["mode"] = wanted.mode
     request = PutKey(caller.name, session, wanted.new_key_set, wanted.new_key_version, wanted.mode)
-    made = await tks.vault.ask(request)
+    made = await tks.ask(request, trail)
     note_channel(trail, made.channel)
     note_key_material(trail, made.key_material_in_worker)
     return made
@@ -54,7 +54,7 @@ async def confirm(
         ServiceError: the session cannot be used; `put-key-unconfirmed`; or the HSM cannot
             be asked. After a lost answer the next INITIALIZE UPDATE decides.
     """
-    confirmed = await tks.vault.ask(ConfirmPutKey(caller.name, session, response))
+    confirmed = await tks.ask(ConfirmPutKey(caller.name, session, response), trail)
     note_channel(trail, confirmed.channel)
     trail.details["new_key_version"] = confirmed.new_key_version
     trail.details["protected"] = confirmed.protected

@@ -48,7 +48,7 @@ async def describe(tks: Tks, caller: Caller, trail: Trail) -> list[tuple[KeySet,
     """
     described = []
     for key_set in tks.policy.key_sets_of(caller):
-        answer = await tks.vault.ask(DescribeKeySet(caller=caller.name, key_set=key_set.name))
+        answer = await tks.ask(DescribeKeySet(caller=caller.name, key_set=key_set.name), trail)
         described.append((key_set, answer.versions))
     trail.details["key_sets"] = len(described)
     return described

@@ -2,16 +2,16 @@
 
 from tmsd.audit.trail import Trail
 from tmsd.config.callers import Caller
+from tmsd.tks.service import Tks
 from tmsd.vault.messages import MakeRandom
-from tmsd.vault.pool import Vault
 
 
-async def make(vault: Vault, caller: Caller, length: int, trail: Trail) -> bytes:
+async def make(tks: Tks, caller: Caller, length: int, trail: Trail) -> bytes:
     """Return 1 to 1024 random bytes.
 
     Raises:
         ServiceError: the HSM cannot be asked.
     """
     trail.details["length"] = length
-    answer = await vault.ask(MakeRandom(caller=caller.name, length=length))
+    answer = await tks.ask(MakeRandom(caller=caller.name, length=length), trail)
     return answer.random

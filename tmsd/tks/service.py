@@ -1,10 +1,18 @@
 """What every operation of the Token Key Service works with."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
+from tmsd.audit.receipt import Receipt
+from tmsd.audit.trail import Trail
 from tmsd.config.policy import Policy
-from tmsd.tks.challenges import UsedChallenges
+from tmsd.tks.used_challenges import UsedChallenges
+from tmsd.vault import messages
+from tmsd.vault.account import Account
+from tmsd.vault.messages import Answer, Request
 from tmsd.vault.pool import Vault
+
+A = TypeVar("A", bound=Answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,3 +22,26 @@ class Tks:
     vault: Vault
     policy: Policy
     used_challenges: UsedChallenges
+
+    async def ask(self, request: Request[A], trail: Trail) -> A:
+        """Ask the HSM's workers, and put on record what they tell of it.
+
+        Raises:
+            ServiceError: the worker's refusal, or it could not be asked.
+        """
+        account = Account()
+        try:
+            return await self.vault.ask(request, account)
+        finally:
+            trail.receipts += map(_recorded, account.receipts)
+
+
+def _recorded(told: messages.Receipt) -> Receipt:
+    return Receipt(
+        worker=told.worker.hex(),
+        generation=told.generation,
+        sequence=told.sequence,
+        operation=told.operation,
+        digest=told.digest.hex(),
+        mac=told.mac.hex(),
+    )

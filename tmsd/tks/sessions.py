@@ -85,10 +85,10 @@ async def open_session(
     opened: ChannelOpened | KeysDelivered
     if wanted.delivery is Delivery.SEALED:
         sealed = OpenChannel(caller.name, key_set, card, wanted.security_level)
-        opened = await _with_challenge_used(tks, sealed, card)
+        opened = await _with_challenge_used(tks, sealed, card, trail)
     else:
         delivered = DeliverKeys(caller.name, key_set, card, wanted.security_level)
-        opened = await _with_challenge_used(tks, delivered, card)
+        opened = await _with_challenge_used(tks, delivered, card, trail)
     note_key_material(trail, opened.key_material_in_worker)
     return opened
 
@@ -103,7 +103,7 @@ async def verify(
     """
     key_set = _key_set_for(tks, caller, presented, trail)
     request = VerifyCryptogram(caller.name, key_set, presented.card)
-    verified = await _with_challenge_used(tks, request, presented.card)
+    verified = await _with_challenge_used(tks, request, presented.card, trail)
     trail.details["valid"] = verified.valid
     note_key_material(trail, verified.key_material_in_worker)
     return verified
@@ -118,7 +118,7 @@ async def wrap(
         ServiceError: the session or a command cannot be used, or the HSM cannot be asked.
     """
     trail.details["commands"] = len(apdus)
-    wrapped = await tks.vault.ask(WrapCommands(caller.name, session, list(apdus)))
+    wrapped = await tks.ask(WrapCommands(caller.name, session, list(apdus)), trail)
     note_channel(trail, wrapped.channel)
     return wrapped
 
@@ -133,7 +133,7 @@ async def unwrap(
             channel is over; or the HSM cannot be asked.
     """
     trail.details["responses"] = len(responses)
-    unwrapped = await tks.vault.ask(UnwrapResponses(caller.name, session, list(responses)))
+    unwrapped = await tks.ask(UnwrapResponses(caller.name, session, list(responses)), trail)
     note_channel(trail, unwrapped.channel)
     trail.details["closed"] = unwrapped.closed
     return unwrapped
@@ -150,7 +150,7 @@ async def encrypt(
     """
     trail.details["purpose"] = wanted.purpose.value
     request = EncryptData(caller.name, session, wanted.purpose.value, wanted.data)
-    encrypted = await tks.vault.ask(request)
+    encrypted = await tks.ask(request, trail)
     note_channel(trail, encrypted.channel)
     return encrypted
 
@@ -181,13 +181,13 @@ def _key_set_for(tks: Tks, caller: Caller, presented: PresentedCard, trail: Trai
     return key_set.name
 
 
-async def _with_challenge_used(tks: Tks, request: Request[A], card: Card) -> A:
+async def _with_challenge_used(tks: Tks, request: Request[A], card: Card, trail: Trail) -> A:
     """Ask the worker, and use the challenge up before anybody learns what it said.
 
     Of two requests with one challenge the second is refused here, whatever its answer was.
     """
     try:
-        answer = await tks.vault.ask(request)
+        answer = await tks.ask(request, trail)
     except ServiceError as refusal:
         if card.ticket is not None and refusal.code not in _CHALLENGE_NOT_SEEN:
             tks.used_challenges.use(card.ticket)

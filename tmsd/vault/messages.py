@@ -6,6 +6,7 @@ checks every type and length again, whoever sent it, and refuses unknown fields.
 closed: tmsd/worker answers exactly these, and a test checks that none is missing or extra.
 """
 
+from enum import StrEnum
 from typing import Annotated, ClassVar, Generic, Literal, TypeVar
 
 from msgspec import Meta, Struct
@@ -33,6 +34,8 @@ CheckValue = Annotated[bytes, Meta(min_length=3, max_length=3)]
 Cryptogram = Annotated[bytes, Meta(min_length=8, max_length=16)]
 Response = Annotated[bytes, Meta(min_length=2, max_length=MAX_RESPONSE)]
 WrappedKey = Annotated[bytes, Meta(min_length=16, max_length=40)]
+WorkerId = Annotated[bytes, Meta(min_length=8, max_length=8)]
+Generation = Annotated[int, Meta(ge=1, lt=2**53)]
 CardData = Annotated[bytes, Meta(min_length=1, max_length=10)]
 LONGEST_TEXT = 4096
 Text = Annotated[str, Meta(max_length=LONGEST_TEXT)]
@@ -44,10 +47,23 @@ class Answer(Struct, frozen=True, forbid_unknown_fields=True):
     """What a worker says."""
 
 
+class Lane(StrEnum):
+    """How long a request keeps a worker busy: slow ones have workers of their own."""
+
+    FAST = "fast"
+    SLOW = "slow"
+
+
 class Request(Struct, Generic[A], frozen=True, forbid_unknown_fields=True):
-    """What a worker is asked; `ANSWER` is the type of what it says if it does not refuse."""
+    """What a worker is asked.
+
+    `ANSWER` is the type of what it says if it does not refuse. `REPEATABLE` says that another
+    worker may be asked the same when the first died over it: nothing outside has changed.
+    """
 
     ANSWER: ClassVar[type[Answer]]
+    LANE: ClassVar[Lane] = Lane.FAST
+    REPEATABLE: ClassVar[bool] = True
 
 
 class ChallengeIssued(Answer, frozen=True, tag="challenge-issued"):
@@ -285,9 +301,13 @@ class KeySetDescribed(Answer, frozen=True, tag="key-set-described"):
 
 
 class DescribeKeySet(Request[KeySetDescribed], frozen=True, tag="describe-key-set"):
-    """Ask for the versions of a key set and their check values."""
+    """Ask for the versions of a key set and their check values.
+
+    Slow: it searches the token for each version.
+    """
 
     ANSWER = KeySetDescribed
+    LANE = Lane.SLOW
     caller: Name
     key_set: Name
 
@@ -314,8 +334,13 @@ class Capabilities(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Started(Answer, frozen=True, tag="started"):
-    """The first thing that a worker says, unasked: it is logged in and ready."""
+    """The first thing that a worker says, unasked: it is logged in and ready.
 
+    `worker` tells this process from every other that there was or will be.
+    """
+
+    worker: WorkerId
+    generation: Generation
     token: Text
     policy_digest: Annotated[str, Meta(min_length=64, max_length=64)]
     capabilities: Capabilities
@@ -329,6 +354,20 @@ class StartFailed(Answer, frozen=True, tag="start-failed"):
 
     reason: Text
     final: bool
+
+
+class Condition(Answer, frozen=True, tag="condition"):
+    """How a worker is, unasked: once a second, and at once when its state changes.
+
+    `derivations` counts the keys derived since the worker began; `resident_bytes` is the memory
+    that it holds. `reason` says why the token counts as lost.
+    """
+
+    state: Literal["operational", "lost"]
+    generation: Generation
+    derivations: Annotated[int, Meta(ge=0, lt=2**53)]
+    resident_bytes: Annotated[int, Meta(ge=0, lt=2**53)]
+    reason: Text | None = None
 
 
 AnyRequest = (
@@ -359,6 +398,7 @@ AnyAnswer = (
     | Refused
     | Started
     | StartFailed
+    | Condition
 )
 
 
@@ -373,8 +413,25 @@ class Question(Struct, frozen=True, forbid_unknown_fields=True):
     request: AnyRequest
 
 
+class Receipt(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a worker did, for the record: a front that hides an operation leaves a gap.
+
+    `sequence` counts the answers of this worker's process from 1. `digest` is the SHA-256 of
+    the encoded request and the encoded answer after it. `mac` is a CMAC by the token over the
+    fields before it.
+    """
+
+    worker: WorkerId
+    generation: Generation
+    sequence: Annotated[int, Meta(ge=1, lt=2**53)]
+    operation: Name
+    digest: Annotated[bytes, Meta(min_length=32, max_length=32)]
+    mac: Annotated[bytes, Meta(min_length=16, max_length=16)]
+
+
 class Reply(Struct, frozen=True, forbid_unknown_fields=True):
-    """An answer on its way back; number 0 is the worker's own announcement."""
+    """An answer on its way back; number 0 is what the worker says unasked, without a receipt."""
 
     number: Annotated[int, Meta(ge=0, lt=2**53)]
     answer: AnyAnswer
+    receipt: Receipt | None = None

@@ -7,10 +7,10 @@ import time
 from typing import Self, TypeVar
 
 from tmsd.errors import Code, ServiceError
+from tmsd.vault.account import Account
 from tmsd.vault.framing import FrameError, FrameReader, encode
 from tmsd.vault.messages import (
     Answer,
-    AnyAnswer,
     AnyRequest,
     Question,
     Refused,
@@ -39,7 +39,7 @@ class WorkerConnection:
         self._writer = writer
         self._frames = FrameReader(Reply)
         self._arrived: list[Reply] = []
-        self._waiting: dict[int, asyncio.Future[AnyAnswer]] = {}
+        self._waiting: dict[int, asyncio.Future[Reply]] = {}
         self._last_number = 0
         self._last_heard = time.monotonic()
 
@@ -63,8 +63,8 @@ class WorkerConnection:
             raise FrameError("the worker did not announce itself")
         return answer
 
-    async def ask(self, request: AnyRequest, seconds: float) -> AnyAnswer:
-        """Send a request and wait for its answer.
+    async def ask(self, request: AnyRequest, seconds: float) -> Reply:
+        """Send a request and wait for its answer, with the worker's receipt for it.
 
         Raises:
             ServiceError: `overloaded`, when too many are waiting already;
@@ -76,7 +76,7 @@ class WorkerConnection:
         self._last_number += 1
         number = self._last_number
         asked_at = time.monotonic()
-        answered: asyncio.Future[AnyAnswer] = asyncio.get_running_loop().create_future()
+        answered: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answered
         try:
             question = Question(number, asked_at + seconds, request)
@@ -104,7 +104,7 @@ class WorkerConnection:
                 for reply in self._frames.feed(received):
                     answered = self._waiting.get(reply.number)
                     if answered is not None and not answered.done():
-                        answered.set_result(reply.answer)
+                        answered.set_result(reply)
         except ConnectionError as error:
             LOG.warning("the connection to the worker broke: %s", error)
         finally:
@@ -133,8 +133,12 @@ class Vault:
         """Refuse requests at once, until a worker is attached again."""
         self._worker = None
 
-    async def ask(self, request: Request[A]) -> A:
+    async def ask(self, request: Request[A], account: Account) -> A:
         """Ask, and return the answer that belongs to the request.
+
+        Args:
+            request: what is asked.
+            account: takes in the worker's receipt, also that of a refusal.
 
         Raises:
             ServiceError: the worker's refusal; `hsm-unavailable` or `overloaded` where it
@@ -142,7 +146,10 @@ class Vault:
         """
         if self._worker is None:
             raise ServiceError(Code.HSM_UNAVAILABLE, _UNAVAILABLE)
-        answer = await self._worker.ask(request, self._deadline_seconds)  # type: ignore[arg-type]  # AnyRequest lists every subclass
+        reply = await self._worker.ask(request, self._deadline_seconds)  # type: ignore[arg-type]  # AnyRequest lists every subclass
+        if reply.receipt is not None:
+            account.receipts.append(reply.receipt)
+        answer = reply.answer
         if isinstance(answer, Refused):
             raise ServiceError(answer.code, answer.detail, pointer=answer.pointer)
         if not isinstance(answer, request.ANSWER):

@@ -40,6 +40,8 @@ def run(config_file: Path, connection: socket.socket) -> int:
         config = load_daemon_config(config_file)
         with _logged_in(config) as context:
             announcement = Started(
+                worker=context.token.random(8),
+                generation=1,
                 token=config.hsm.token_label,
                 policy_digest=context.policy.digest,
                 capabilities=Capabilities(**asdict(probe(context.token))),
