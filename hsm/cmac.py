@@ -1,32 +1,48 @@
-"""AES-CMAC (NIST SP 800-38B): by the token's mechanism, and its pieces for key derivation."""
+"""CMAC (NIST SP 800-38B), over AES and triple DES: whole, and its pieces for key derivation."""
 
 from pkcs11 import Mechanism
 
+from hsm.ciphers import encrypt_cbc, encrypt_ecb
 from hsm.errors import hsm_errors
 from hsm.keys import TokenKey
 
-BLOCK = 16
+# R_b by block length, the last byte of each (section 5.3).
+_REDUCTIONS = {8: 0x1B, 16: 0x87}
 
 
 @hsm_errors
 def cmac(key: TokenKey, data: bytes) -> bytes:
-    """Return the 16-byte AES-CMAC of `data`; the key needs CKA_SIGN."""
+    """Return the 16-byte AES-CMAC of `data`, by the token's mechanism; the key needs CKA_SIGN."""
     return bytes(key.method("sign")(data, mechanism=Mechanism.AES_CMAC))
 
 
+def cmac_by_encryption(key: TokenKey, data: bytes) -> bytes:
+    """Return the CMAC of `data`, one block, in CBC steps; the key needs CKA_ENCRYPT."""
+    block = key.shape.block
+    last = masked_last_block(data, encrypt_ecb(key, bytes(block)))
+    before = data[: leading_blocks(data, block) * block]
+    return encrypt_cbc(key, before + last, bytes(block))[-block:]
+
+
 def subkeys(encrypted_zeros: bytes) -> tuple[bytes, bytes]:
-    """Return K1 and K2 from the encryption of sixteen 00 (section 6.1)."""
+    """Return K1 and K2 from the encryption of one block of 00 (section 6.1)."""
     first = _doubled(encrypted_zeros)
     return first, _doubled(first)
 
 
 def masked_last_block(message: bytes, encrypted_zeros: bytes) -> bytes:
     """Return the last block of `message`, padded if it is short, and masked (section 6.2)."""
+    block = len(encrypted_zeros)
     first, second = subkeys(encrypted_zeros)
-    last = message[(len(message) - 1) // BLOCK * BLOCK :] if message else b""
-    if len(last) == BLOCK:
+    last = message[leading_blocks(message, block) * block :]
+    if len(last) == block:
         return exclusive_or(last, first)
-    return exclusive_or(last + b"\x80" + bytes(BLOCK - 1 - len(last)), second)
+    return exclusive_or(last + b"\x80" + bytes(block - 1 - len(last)), second)
+
+
+def leading_blocks(message: bytes, block: int) -> int:
+    """Count the blocks before the last one; `block` is their length in bytes."""
+    return (max(len(message), 1) - 1) // block
 
 
 def exclusive_or(left: bytes, right: bytes) -> bytes:
@@ -35,8 +51,9 @@ def exclusive_or(left: bytes, right: bytes) -> bytes:
 
 
 def _doubled(block: bytes) -> bytes:
-    """Multiply by x in GF(2^128)."""
+    """Multiply by x in GF(2^b), where b is the block's length in bits."""
+    bits = len(block) * 8
     value = int.from_bytes(block, "big") << 1
-    if value >> 128:
-        value = value & ((1 << 128) - 1) ^ 0x87
-    return value.to_bytes(BLOCK, "big")
+    if value >> bits:
+        value = value & ((1 << bits) - 1) ^ _REDUCTIONS[len(block)]
+    return value.to_bytes(len(block), "big")

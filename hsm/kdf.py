@@ -14,7 +14,7 @@ from pkcs11.constants import DEFAULT
 
 from hsm.attributes import Template
 from hsm.ciphers import encrypt_ecb
-from hsm.cmac import BLOCK, exclusive_or, masked_last_block
+from hsm.cmac import exclusive_or, leading_blocks, masked_last_block
 from hsm.errors import hsm_errors
 from hsm.keys import KeyShape, TokenKey
 from hsm.operation import Operation
@@ -74,7 +74,7 @@ def derive_cbc(
     if base.shape.is_aes:
         derivation: tuple[Mechanism, object] = (
             Mechanism.AES_CBC_ENCRYPT_DATA,
-            (bytes(BLOCK), data),
+            (bytes(base.shape.block), data),
         )
     else:
         parameter = bytes(_DesCbcData((ctypes.c_ubyte * 8)(), data, len(data)))
@@ -91,9 +91,10 @@ def derive_cmac_counter(
 ) -> list[TokenKey]:
     """Make one key from each group of messages: CMAC(base, m1) ‖ CMAC(base, m2) and so on.
 
-    NIST SP 800-108r1, section 4.1, with AES-CMAC as the PRF; the messages are the PRF's
-    inputs for counters 1, 2, …, and the key takes the leading bytes. The encryptions of
-    all messages share C_Encrypt calls. The base needs CKA_DERIVE and CKA_ENCRYPT.
+    NIST SP 800-108r1, section 4.1, with CMAC over the base key's cipher as the PRF; the
+    messages are the PRF's inputs for counters 1, 2, …, one for each block of the key, which
+    takes the leading bytes. The encryptions of all messages share C_Encrypt calls. The base
+    needs CKA_DERIVE and CKA_ENCRYPT.
     """
     flat = [message for group in messages for message in group]
     inputs = iter(_last_cipher_inputs(base, flat))
@@ -105,14 +106,16 @@ def derive_cmac_counter(
 
 def _last_cipher_inputs(base: TokenKey, messages: Sequence[bytes]) -> list[bytes]:
     """Return, for each message, what the last encryption of its CMAC would encrypt."""
-    chains = [bytes(BLOCK)] * len(messages)
+    size = base.shape.block
+    steps = [leading_blocks(message, size) for message in messages]
+    chains = [bytes(size)] * len(messages)
     encrypted_zeros = b""
-    for step in range(max(map(_leading_blocks, messages), default=0) or 1):
-        going_on = [n for n, message in enumerate(messages) if step < _leading_blocks(message)]
-        blocks = [exclusive_or(chains[n], messages[n][step * BLOCK :][:BLOCK]) for n in going_on]
-        zeros = [bytes(BLOCK)] if step == 0 else []
+    for step in range(max(steps, default=0) or 1):
+        going_on = [n for n, last in enumerate(steps) if step < last]
+        blocks = [exclusive_or(chains[n], messages[n][step * size :][:size]) for n in going_on]
+        zeros = [bytes(size)] if step == 0 else []
         encrypted = encrypt_ecb(base, b"".join(zeros + blocks))
-        outputs = [encrypted[at : at + BLOCK] for at in range(0, len(encrypted), BLOCK)]
+        outputs = [encrypted[at : at + size] for at in range(0, len(encrypted), size)]
         if step == 0:
             encrypted_zeros = outputs.pop(0)
         for n, output in zip(going_on, outputs, strict=True):
@@ -121,11 +124,6 @@ def _last_cipher_inputs(base: TokenKey, messages: Sequence[bytes]) -> list[bytes
         exclusive_or(chain, masked_last_block(message, encrypted_zeros))
         for chain, message in zip(chains, messages, strict=True)
     ]
-
-
-def _leading_blocks(message: bytes) -> int:
-    """Count the blocks before the last one."""
-    return (max(len(message), 1) - 1) // BLOCK
 
 
 def _derive(

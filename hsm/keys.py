@@ -21,6 +21,11 @@ class KeyShape:
         return self.key_type is KeyType.AES
 
     @property
+    def block(self) -> int:
+        """The block length of the cipher, in bytes."""
+        return 16 if self.is_aes else 8
+
+    @property
     def is_generic(self) -> bool:
         """Whether this is raw bytes; what is neither is two- or three-key triple DES."""
         return self.key_type is KeyType.GENERIC_SECRET

@@ -52,6 +52,30 @@ def test_the_counter_kdf_derives_keys_that_begin_the_published_output(
         assert shows(made, Use.CARD_KEY, derived[: into.length])
 
 
+@each("triple_des_cmac.json")
+def test_cmacs_over_triple_des_are_the_published_ones(key_store: KeyStore, vector: Vector) -> None:
+    value = vector.bytes("key")
+
+    key = key_store.key(DES[len(value)], value, Use.SESSION_MAC)
+
+    assert key.cmac(vector.bytes("message")).hex() == vector["mac"]
+
+
+@each("sp800_108_triple_des_cmac.json")
+def test_the_counter_kdf_over_triple_des_derives_keys_that_begin_the_published_output(
+    key_store: KeyStore, vector: Vector
+) -> None:
+    value, derived = vector.bytes("key"), vector.bytes("derived")
+    key = key_store.master_key(DES[len(value)], value)
+    zeros = bytes(vector["counter_bits"] // 8 - 1)
+    fixed = CounterInput(vector.bytes("before") + zeros, vector.bytes("after"))
+
+    for into in (algorithm for length, algorithm in AES.items() if length <= len(derived)):
+        (made,) = key.derive_counter([fixed], into, Use.CARD_KEY)
+        assert made.algorithm is into
+        assert shows(made, Use.CARD_KEY, derived[: into.length])
+
+
 @each("sp800_108_cmac.json", "kcv")
 def test_the_counter_kdf_derives_keys_with_the_published_check_values(
     key_store: KeyStore, vector: Vector

@@ -1,4 +1,4 @@
-"""The pieces of AES-CMAC, put together, against `cryptography` and the token's mechanism."""
+"""CMAC and its pieces, put together, against `cryptography` and the token's mechanism."""
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
@@ -6,8 +6,8 @@ from cryptography.hazmat.primitives.cmac import CMAC
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hsm.attributes import AES_SESSION_MAC_KEY
-from hsm.cmac import BLOCK, cmac, exclusive_or, masked_last_block, subkeys
+from hsm.attributes import AES_SESSION_MAC_KEY, SESSION_ENC_KEY
+from hsm.cmac import cmac, cmac_by_encryption, exclusive_or, masked_last_block, subkeys
 from hsm.token import Token
 from tests.hsm.session_keys import session_key
 from tests.vectors import Vector, each
@@ -15,6 +15,7 @@ from tmsd.globalplatform.keys import Algorithm
 from tmsd.globalplatform.plain_key import PlainKey
 
 KEYS = st.sampled_from([16, 24, 32]).flatmap(lambda n: st.binary(min_size=n, max_size=n))
+BLOCK = 16
 BY_LENGTH = {16: Algorithm.AES_128, 24: Algorithm.AES_192, 32: Algorithm.AES_256}
 
 
@@ -38,6 +39,17 @@ def test_the_token_computes_the_same(hsm_token: Token, value: bytes, message: by
         key = session_key(hsm_token, operation, value, AES_SESSION_MAC_KEY)
 
         assert cmac(key, message) == _reference(value, message)
+
+
+@settings(deadline=None, max_examples=50)
+@given(value=KEYS, message=st.binary(max_size=80))
+def test_the_token_computes_the_same_in_steps(
+    hsm_token: Token, value: bytes, message: bytes
+) -> None:
+    with hsm_token.operation() as operation:
+        key = session_key(hsm_token, operation, value, SESSION_ENC_KEY)
+
+        assert cmac_by_encryption(key, message) == _reference(value, message)
 
 
 def test_subkeys_are_those_that_the_standard_prints() -> None:

@@ -68,7 +68,7 @@ class Key(Protocol):
         """Decrypt whole blocks, without padding; `iv` is one block."""
 
     def cmac(self, data: bytes) -> bytes:
-        """Return the 16-byte AES-CMAC of `data` (NIST SP 800-38B)."""
+        """Return the CMAC of `data`, one block (NIST SP 800-38B)."""
 
     def derive_ecb(self, data: bytes, into: Algorithm, use: Use) -> Self:
         """Return the key whose value begins ECB(self, data).
@@ -82,7 +82,7 @@ class Key(Protocol):
     def derive_counter(
         self, inputs: Sequence[CounterInput], into: Algorithm, use: Use
     ) -> tuple[Self, ...]:
-        """Return one key per input by the AES-CMAC counter-mode KDF; several share HSM calls."""
+        """Return one key per input by the CMAC counter-mode KDF; several share HSM calls."""
 
     def wrap_key(self, key: Self) -> bytes:
         """Encrypt `key`'s value as PUT KEY wants it: 3DES-ECB, or AES-CBC with a zero IV."""

@@ -47,8 +47,8 @@ class PlainKey:
         return decryptor.update(data) + decryptor.finalize()
 
     def cmac(self, data: bytes) -> bytes:
-        """Return the 16-byte AES-CMAC of `data` (NIST SP 800-38B)."""
-        mac = CMAC(algorithms.AES(self.value))
+        """Return the CMAC of `data`, one block (NIST SP 800-38B)."""
+        mac = CMAC(self._cipher())
         mac.update(data)
         return mac.finalize()
 
@@ -66,8 +66,8 @@ class PlainKey:
         into: Algorithm,
         use: Use,  # noqa: ARG002  as above
     ) -> tuple[Self, ...]:
-        """Return one key per input by the AES-CMAC counter-mode KDF (NIST SP 800-108r1, 4.1)."""
-        counters = range(1, -(-into.length // 16) + 1)
+        """Return one key per input by the CMAC counter-mode KDF (NIST SP 800-108r1, 4.1)."""
+        counters = range(1, -(-into.length // self.algorithm.block) + 1)
         return tuple(
             self._derived(b"".join(self.cmac(fixed.block(i)) for i in counters), into)
             for fixed in inputs

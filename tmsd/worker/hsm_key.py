@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from hsm import attributes, ciphers, kdf, keys, wrapping
-from hsm.cmac import cmac
+from hsm.cmac import cmac, cmac_by_encryption
 from hsm.keys import KeyShape, TokenKey
 from hsm.operation import Operation
 from tmsd.globalplatform.keys import Algorithm, CounterInput, Use
@@ -72,8 +72,11 @@ class HsmKey:
         return ciphers.decrypt_cbc(self.key, data, iv)
 
     def cmac(self, data: bytes) -> bytes:
-        """Return the 16-byte AES-CMAC of `data`."""
-        return cmac(self.key, data)
+        """Return the CMAC of `data`, one block.
+
+        Triple DES keys make it in steps, as they make retail MACs: they may encrypt, not sign.
+        """
+        return cmac(self.key, data) if self.key.shape.is_aes else cmac_by_encryption(self.key, data)
 
     def derive_ecb(self, data: bytes, into: Algorithm, use: Use) -> Self:
         """Return the key whose value begins ECB(self, data)."""
@@ -92,7 +95,7 @@ class HsmKey:
     def derive_counter(
         self, inputs: Sequence[CounterInput], into: Algorithm, use: Use
     ) -> tuple[Self, ...]:
-        """Return one key per input by the AES-CMAC counter-mode KDF."""
+        """Return one key per input by the CMAC counter-mode KDF."""
         shape = SHAPES[into]
         made = self._derive_counter(inputs, shape, self.template(shape, use))
         if use is not Use.NEW_CARD_KEY or into is not Algorithm.AES_192:
@@ -115,7 +118,7 @@ class HsmKey:
     def _derive_counter(
         self, inputs: Sequence[CounterInput], shape: KeyShape, template: attributes.Template
     ) -> list[TokenKey]:
-        counters = range(1, -(-shape.length // 16) + 1)
+        counters = range(1, -(-shape.length // self.key.shape.block) + 1)
         messages = [[fixed.block(i) for i in counters] for fixed in inputs]
         return kdf.derive_cmac_counter(self.operation, self.key, messages, shape, template)
 
