@@ -50,6 +50,27 @@ diversification = "nist-sp800-108-hmac"
 allow_key_material_in_worker = true
 versions = { 1 = "active", 2 = "active" }
 change_to = ["hmac:2"]
+[callers.aes-tps]
+public_key_sha256 = "%064x"
+roles = ["tps"]
+key_sets = ["*"]
+deliveries = ["transport"]
+transport_key = "t-aes"
+deliver_static_dek = true
+[callers.open-tps]
+public_key_sha256 = "%064x"
+roles = ["tps"]
+key_sets = ["open", "closed", "hmac"]
+deliveries = ["transport"]
+transport_key = "t-open"
+deliver_static_dek = true
+[callers.closed-tps]
+public_key_sha256 = "%064x"
+roles = ["tps"]
+key_sets = ["fresh", "hmac"]
+deliveries = ["transport"]
+transport_key = "t-closed"
+deliver_static_dek = true
 [transport_keys.t-aes]
 algorithm = "aes128"
 [transport_keys.t-open]
@@ -63,7 +84,7 @@ algorithm = "des3"
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Policy:
     file = tmp_path_factory.mktemp("ways") / "policy.toml"
-    file.write_text(POLICY)
+    file.write_text(POLICY % (1, 2, 3))
     return load_policy(file)
 
 
@@ -100,6 +121,32 @@ def test_the_cards_present_dek_says_how_new_keys_are_wrapped(served: Policy) -> 
 
     assert put_key is not None
     assert put_key.needs == (Capability.WRAPS_AES_CBC, Capability.WRAPS_DES3_ECB)
+
+
+def test_a_static_dek_under_triple_des_takes_the_exception_of_its_key_set_as_well(
+    served: Policy,
+) -> None:
+    deks = ways(served, NO_3DES_WRAPPING).static_deks
+
+    assert {name: str(way) for name, way in deks["t-open"].items()} == {
+        "closed": UNAVAILABLE,
+        "hmac": "worker memory (exception)",
+    }
+    assert deks["t-open"]["closed"].remedy == "key_sets.closed"
+    assert deks["t-closed"]["hmac"].remedy == "transport_keys.t-closed"
+    assert {str(way) for way in deks["t-aes"].values()} == {"token"}
+
+
+def test_no_way_is_told_for_deks_that_are_of_the_session_or_of_all_cards_alike(
+    served: Policy,
+) -> None:
+    deks = ways(served, EVERYTHING).static_deks
+
+    assert {name: set(found) for name, found in deks.items()} == {
+        "t-aes": {"closed", "aes", "hmac"},  # neither SCP02 nor undiversified
+        "t-open": {"closed", "hmac"},
+        "t-closed": {"hmac"},
+    }
 
 
 def test_where_the_exception_would_help_its_table_is_named(served: Policy) -> None:
@@ -143,9 +190,21 @@ def test_nothing_is_promised_of_an_exception_that_would_not_be_enough(served: Po
         (Capability.WRAPS_AES_CBC, {"PUT KEY to aes"}),
         (
             Capability.WRAPS_DES3_ECB,
-            {"PUT KEY to closed", "PUT KEY to aes", "transport key t-closed"},
+            {
+                "PUT KEY to closed",
+                "PUT KEY to aes",
+                "transport key t-closed",
+                "static DEKs of closed under t-open",
+                "static DEKs of hmac under t-closed",
+            },
         ),
-        (Capability.WRAPS_AES_KEY_WRAP, {"transport key t-aes"}),
+        (
+            Capability.WRAPS_AES_KEY_WRAP,
+            {
+                "transport key t-aes",
+                *(f"static DEKs of {name} under t-aes" for name in ("closed", "aes", "hmac")),
+            },
+        ),
     ],
     ids=lambda value: value.name if isinstance(value, Capability) else "",
 )

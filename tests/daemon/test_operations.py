@@ -113,9 +113,21 @@ def test_the_state_says_what_is_served_and_which_way(told: Told) -> None:
         "upgraded": served(put_key=IN_WORKER),
     }
     assert state["transport_keys"] == {
-        "tps-aes": {"version": 7, "wraps": "token"},
-        "tps-des": {"version": 7, "wraps": IN_WORKER},
-        "tps-des-closed": {"version": 7, "wraps": UNAVAILABLE},
+        "tps-aes": {
+            "version": 7,
+            "wraps": "token",
+            "static_deks": dict.fromkeys(("aes128", "scp01-hmac", "upgraded"), "token"),
+        },
+        "tps-des": {
+            "version": 7,
+            "wraps": IN_WORKER,
+            "static_deks": {
+                "aes128": UNAVAILABLE,  # the exception of the key set is lacking as well
+                "scp01-hmac": IN_WORKER,
+                "upgraded": IN_WORKER,
+            },
+        },
+        "tps-des-closed": {"version": 7, "wraps": UNAVAILABLE, "static_deks": {}},
     }
 
 

@@ -8,7 +8,7 @@ from tests.vectors import Vector, each
 from tmsd.globalplatform import initialize_update, scp01, scp02, scp03
 from tmsd.globalplatform.channel import SecurityLevel
 from tmsd.globalplatform.diversification import Role
-from tmsd.globalplatform.keys import Use
+from tmsd.globalplatform.keys import Algorithm, Use
 from tmsd.globalplatform.plain_key import PlainKey, odd_parity
 
 C_MAC = SecurityLevel.C_MAC
@@ -33,7 +33,7 @@ def test_the_printed_cryptograms_come_of_their_card_makers_weakened_session_keys
     card = initialize_update.parse(vector.bytes("initialize_update"))
     context = scp01.session_context(vector.bytes("host_challenge"), card)
     derivation = context[4:8] + context[8:12] + context[:4] + context[12:]
-    static = PlainKey(scp01.Algorithm.DES2, vector.bytes("enc"))
+    static = PlainKey(Algorithm.DES2, vector.bytes("enc"))
     session = static.encrypt_ecb(derivation)
     weakened = bytes(0x2D if byte & 1 else 0xCA for byte in session)
     keys = scp01.SessionKeys(

@@ -79,6 +79,17 @@ def test_triple_des_keys_are_read_back_with_their_type(
     assert _read(command.data[1:], is_aes=False) == (keys, [key_type] * 3)
 
 
+@settings(deadline=None)
+@given(version=VERSIONS, replaced=st.integers(0, 127), key=_wrapped(16))
+def test_a_base_key_goes_alone_under_the_first_identifier(
+    version: int, replaced: int, key: WrappedKey
+) -> None:
+    command = put_key.command(version, replaced, [key], 0x80)
+
+    assert (command.p1, command.p2, command.data[0]) == (replaced, 0x01, version)
+    assert _read(command.data[1:], is_aes=False) == ([key], [0x80])
+
+
 def test_the_longest_put_key_goes_into_a_short_apdu_under_every_protection() -> None:
     keys = [WrappedKey(32, bytes(32), bytes(3))] * 3
 

@@ -106,10 +106,7 @@ def test_keys_are_changed_at_every_level_in_both_modes() -> None:
         for mode in ("add", "replace")
     }
 
-    # A card with one base key has no three keys to replace: test_key_changeover.py.
-    assert {(scp, i & 0x01, mode) for scp, _, i, _, mode in expected - done} == {
-        (0x02, 0x00, "replace")
-    }
+    assert done >= expected
 
 
 def test_keys_are_changed_to_every_algorithm_that_is_not_weaker() -> None:

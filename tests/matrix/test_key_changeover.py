@@ -2,13 +2,14 @@
 
 import pytest
 
-from tests.matrix.changeovers import CHANGEOVERS, SOURCES, Changeover
-from tests.matrix.channels import OK, Channel, open_channel
+from tests.matrix.changeovers import AES_TARGETS, CHANGEOVERS, SOURCES, UPGRADE_I, Changeover
+from tests.matrix.channels import OK, Channel, Mode, open_channel
 from tests.matrix.combinations import ISSUERS, LEVELS
 from tests.matrix.issuers import Issuer
 from tests.virtual_token.card import Card
 from tests.virtual_token.channel import R_MAC
 from tests.virtual_token.faults import PowerLossMemory
+from tests.virtual_token.keys import ENC
 from tests.virtual_token.memory import NonVolatileMemory
 from tests.virtual_token.vpcd import TornOut
 from tmsd.errors import Code, ServiceError
@@ -197,13 +198,30 @@ def test_no_aes_key_set_needs_the_exception(worker: Context, issuer: Issuer) -> 
     assert not channel.put_key(2, "add").key_material_in_worker
 
 
-def test_a_card_with_one_base_key_refuses_three_in_its_place_and_keeps_it(worker: Context) -> None:
+@pytest.mark.parametrize("mode", ["add", "replace"])
+def test_a_card_with_one_base_key_gets_one(worker: Context, mode: Mode) -> None:
     issuer = next(i for i in SOURCES if i.name == "scp02-des3-emv-kdd-exception")
     card = issuer.card(0x14)
     channel = open_channel(worker, card, issuer.name, C_MAC)
 
-    with pytest.raises(ServiceError) as refusal:
-        channel.confirm(card.transmit(channel.put_key(2, "replace").apdu))
+    made = channel.put_key(2, mode)
+    channel.confirm(card.transmit(made.apdu))
 
-    assert refusal.value.code is Code.PUT_KEY_UNCONFIRMED
+    group = card.keyring.group(2)
+    assert group is not None
+    assert made.key_check_values == [group.keys[ENC].check_value]
+    assert group.keys.keys() == {ENC}
+
+
+def test_three_keys_do_not_go_in_the_place_of_one_base_key(worker: Context) -> None:
+    issuer = next(i for i in SOURCES if i.name == "scp02-des3-emv-kdd-exception")
+    card = issuer.card(0x14, upgrade_i=UPGRADE_I)
+    channel = open_channel(worker, card, issuer.name, C_MAC)
+
+    with pytest.raises(ServiceError) as refusal:
+        channel.put_key(2, "replace", AES_TARGETS[0].name)
+
+    assert refusal.value.code is Code.REQUEST_INVALID
+    assert refusal.value.pointer == "/mode"
+    assert "add the new keys" in refusal.value.detail
     assert open_channel(worker, card, issuer.name, C_MAC).send(GET_STATUS)

@@ -158,11 +158,13 @@ class PutKeyRequest(Body):
 
 
 class PutKeyAnswer(Body):
-    """The command to send to the card, and the check values of the keys ENC, MAC, DEK in it."""
+    """The command to send to the card, and the check values of the keys in it."""
 
     session: Session
     apdu: Apdu
-    key_check_values: list[CheckValue]
+    key_check_values: list[CheckValue] = Field(
+        min_length=1, max_length=3, description="of ENC, MAC and DEK, or of a card's one base key"
+    )
 
 
 class ConfirmRequest(Body):

@@ -128,10 +128,10 @@ class TokenKeyService:
             body["new_key_set"] = new_key_set
         answer = await self._connection.post(f"{_SESSIONS}/put-key", body)
         check_values = fields.list_of_octets(answer, "key_check_values")
-        if len(check_values) != 3:
-            raise ProtocolError("the answer has not the check values of three keys")
-        enc, mac, dek = check_values
-        return KeyChange(_after(session, answer), fields.octets(answer, "apdu"), (enc, mac, dek))
+        if len(check_values) not in (1, 3):
+            raise ProtocolError("the answer has not the check values of three keys, or of one")
+        apdu = fields.octets(answer, "apdu")
+        return KeyChange(_after(session, answer), apdu, tuple(check_values))
 
     async def confirm_put_key(self, session: Session, response: bytes) -> Session:
         """Have the card's answer to PUT KEY checked and recorded.

@@ -137,12 +137,12 @@ class KeyChange:
     Attributes:
         session: for `confirm_put_key`.
         apdu: the command to send to the card next.
-        key_check_values: of ENC, MAC and DEK, 3 bytes each.
+        key_check_values: of ENC, MAC and DEK, or of a card's one base key; 3 bytes each.
     """
 
     session: Session
     apdu: bytes
-    key_check_values: tuple[bytes, bytes, bytes]
+    key_check_values: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)

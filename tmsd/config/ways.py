@@ -12,6 +12,7 @@ from tmsd.config.key_sets import UNDIVERSIFIED, KeyAlgorithm, KeySet, Scp
 from tmsd.config.policy import Policy
 from tmsd.config.transport_keys import TransportKey
 from tmsd.globalplatform.diversification import EXPOSED_SCHEMES
+from tmsd.globalplatform.protocols import PROTOCOLS
 
 EXCEPTION = "allow_key_material_in_worker"
 IN_TOKEN = "token"  # noqa: S105  where the work is done, no secret
@@ -77,10 +78,18 @@ class KeySetWays:
 
 @dataclass(frozen=True, slots=True)
 class Ways:
-    """The ways of a whole policy, by name and in its order."""
+    """The ways of a whole policy, by name and in its order.
+
+    Attributes:
+        key_sets: by name.
+        transport_keys: session keys under it, by the transport key's name.
+        static_deks: deliveries with static DEKs among the keys, by the names of transport key
+            and key set.
+    """
 
     key_sets: Mapping[str, KeySetWays]
     transport_keys: Mapping[str, Way]
+    static_deks: Mapping[str, Mapping[str, Way]]
 
     def __iter__(self) -> Iterator[tuple[str, str, Way]]:
         """Yield each way with what it is for and whose it is: `PUT KEY to`, `pilot`, …."""
@@ -91,6 +100,8 @@ class Ways:
                 yield "PUT KEY to", name, key_set.put_key
         for name, way in self.transport_keys.items():
             yield "transport key", name, way
+            for key_set_name, with_dek in self.static_deks[name].items():
+                yield "static DEKs of", f"{key_set_name} under {name}", with_dek
 
 
 def ways(policy: Policy, held: Collection[Capability]) -> Ways:
@@ -110,6 +121,13 @@ def ways(policy: Policy, held: Collection[Capability]) -> Ways:
             for name, key_set in policy.key_sets.items()
         },
         transport_keys={name: _transport(key, held) for name, key in policy.transport_keys.items()},
+        static_deks={
+            name: {
+                key_set.name: _static_dek(key, key_set, held)
+                for key_set in _static_deks_under(policy, key)
+            }
+            for name, key in policy.transport_keys.items()
+        },
     )
 
 
@@ -171,6 +189,30 @@ def _transport(key: TransportKey, held: Collection[Capability]) -> Way:
         return _in_token((Capability.WRAPS_AES_KEY_WRAP,), held)
     allowed = key.allow_key_material_in_worker
     return _under_3des(f"transport_keys.{key.name}", held, allowed=allowed)
+
+
+def _static_deks_under(policy: Policy, key: TransportKey) -> list[KeySet]:
+    """Return the key sets whose cards' static DEKs some caller may have under a transport key."""
+    callers = [
+        caller
+        for caller in policy.callers.values()
+        if caller.transport_key == key.name and caller.deliver_static_dek
+    ]
+    return [
+        key_set
+        for key_set in policy.key_sets.values()
+        if PROTOCOLS[int(key_set.scp)].DEK_IS_STATIC
+        and not key_set.undiversified
+        and any(caller.may_use(key_set.name) for caller in callers)
+    ]
+
+
+def _static_dek(key: TransportKey, key_set: KeySet, held: Collection[Capability]) -> Way:
+    """Return the way of a delivery whose DEK is a card's: 3DES takes the exception of both."""
+    if key.algorithm is not KeyAlgorithm.DES3 or not key.allow_key_material_in_worker:
+        return _transport(key, held)
+    allowed = key_set.allow_key_material_in_worker
+    return _under_3des(f"key_sets.{key_set.name}", held, allowed=allowed)
 
 
 def _in_token(needs: _Needs, held: Collection[Capability], *, in_worker: bool = False) -> Way:

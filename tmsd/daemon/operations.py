@@ -150,6 +150,9 @@ def _transport_keys(policy: Policy, found: Ways | None) -> Mapping[str, object]:
         name: {
             "version": key.version,
             "wraps": _told(found.transport_keys[name]) if found else _UNKNOWN,
+            "static_deks": {key_set: _told(way) for key_set, way in found.static_deks[name].items()}
+            if found
+            else _UNKNOWN,
         }
         for name, key in policy.transport_keys.items()
     }

@@ -42,6 +42,9 @@ class SecureChannelProtocol(Protocol[Keys]):
     def messaging_roles(self, i: int, level: SecurityLevel, /) -> tuple[Role, ...]:
         """Say which static keys commands and responses at `level` need."""
 
+    def card_roles(self, i: int, /) -> tuple[Role, ...]:
+        """Say which static keys a card has, in the order of PUT KEY."""
+
     def dek_role(self, i: int, /) -> Role:
         """Say from which static key the data encryption key comes."""
 

@@ -1,4 +1,4 @@
-"""PUT KEY: the command that brings a set of three keys to a card, and its answer.
+"""PUT KEY: the command that brings a set of three keys, or one base key, and its answer.
 
 Card Specification 2.3.1, 11.8, and tables 11-68 to 11-71; Amendment D, 7.2 and table 7-10.
 """
@@ -11,7 +11,9 @@ from tmsd.globalplatform.apdu import CommandApdu
 
 PUT_KEY = 0xD8
 
-_MULTIPLE_KEYS_FROM_1 = 0x81
+# P2 (table 11-66): the identifier of the first key, and whether others follow it.
+_FROM_KEY_1 = 0x01
+_MULTIPLE_KEYS = 0x80
 _AES_KEY_TYPE = 0x88
 CHECK_VALUE_LENGTH = 3
 
@@ -35,16 +37,17 @@ class WrappedKey:
 def command(
     new_version: int, replaced_version: int, keys: Sequence[WrappedKey], des_key_type: int | None
 ) -> CommandApdu:
-    """Build PUT KEY for the keys ENC, MAC, DEK.
+    """Build PUT KEY for the keys ENC, MAC, DEK, or for a base key.
 
     Args:
         new_version: 1 to 127.
         replaced_version: the version that is replaced, or 0 to add one.
-        keys: in this order.
+        keys: three in this order, or the one.
         des_key_type: 80 or 81 for triple DES keys; None for AES keys.
     """
     data = bytes([new_version]) + b"".join(_key_data(key, des_key_type) for key in keys)
-    return CommandApdu(0x80, PUT_KEY, replaced_version, _MULTIPLE_KEYS_FROM_1, data, le=256)
+    p2 = _FROM_KEY_1 | (_MULTIPLE_KEYS if len(keys) > 1 else 0)
+    return CommandApdu(0x80, PUT_KEY, replaced_version, p2, data, le=256)
 
 
 def confirm(data: bytes, new_version: int, check_values: bytes) -> None:
@@ -53,7 +56,7 @@ def confirm(data: bytes, new_version: int, check_values: bytes) -> None:
     Args:
         data: the answer without its status word.
         new_version: as it was sent.
-        check_values: three times 3 bytes, in the order of the keys.
+        check_values: 3 bytes for each key, in the order of the keys.
 
     Raises:
         ServiceError: `put-key-unconfirmed`.

@@ -71,6 +71,11 @@ def messaging_roles(_i: int, level: SecurityLevel) -> tuple[Role, ...]:
     return (Role.MAC, Role.ENC) if level & SecurityLevel.C_ENC else (Role.MAC,)
 
 
+def card_roles(_i: int) -> tuple[Role, ...]:
+    """Say which static keys a card has, in the order of PUT KEY."""
+    return tuple(Role)
+
+
 def dek_role(_i: int) -> Role:
     """Say which static key encrypts keys and data for the card."""
     return Role.DEK

@@ -89,6 +89,11 @@ def messaging_roles(i: int, level: SecurityLevel) -> tuple[Role, ...]:
     return (Role.MAC, Role.ENC) if level & SecurityLevel.C_ENC else (Role.MAC,)
 
 
+def card_roles(i: int) -> tuple[Role, ...]:
+    """Say which static keys a card has, in the order of PUT KEY; a base key goes as ENC."""
+    return tuple(Role) if i & _THREE_KEYS else (Role.ENC,)
+
+
 def dek_role(i: int) -> Role:
     """Say from which static key the DEK session key comes."""
     return Role.DEK if i & _THREE_KEYS else Role.ENC

@@ -218,11 +218,11 @@ class UnwrapResponses(Request[ResponsesUnwrapped], frozen=True, tag="unwrap-resp
 
 
 class PutKeyMade(Answer, frozen=True, tag="put-key-made"):
-    """A protected PUT KEY, and the check values of the keys ENC, MAC, DEK in it."""
+    """A protected PUT KEY, and the check values of the keys ENC, MAC, DEK, or of a base key."""
 
     channel: Channel
     apdu: Apdu
-    key_check_values: Annotated[list[CheckValue], Meta(min_length=3, max_length=3)]
+    key_check_values: Annotated[list[CheckValue], Meta(min_length=1, max_length=3)]
     key_material_in_worker: bool
 
 

@@ -32,11 +32,12 @@ def put_key(context: Context, request: messages.PutKey) -> messages.PutKeyMade:
     channel = resume(context, request.session, request.caller)
     target = _target(context, channel, request)
     state = channel.session.state
+    roles = _new_roles(channel, target, request.mode)
     replaced = _replaced_version(channel) if request.mode == "replace" else 0
     with context.token.operation() as operation:
         keys = channel.session_keys(context, operation)
         dek = channel.data_encryption_key(context, operation)
-        new_keys, exposed = _new_keys(context, operation, dek, target)
+        new_keys, exposed = _new_keys(context, operation, dek, target, roles)
         des_key_type = target.key_set.put_key_des_type if target.algorithm.family == "DES" else None
         command = command_of.command(request.new_key_version, replaced, new_keys, des_key_type)
         state, protected = channel.protocol.wrap(keys, state, command)
@@ -100,6 +101,20 @@ def _replaced_version(channel: ResumedChannel) -> int:
     return version
 
 
+def _new_roles(channel: ResumedChannel, target: CardIdentity, mode: str) -> tuple[Role, ...]:
+    """Return which keys the card gets: those that its i has, unless its protocol changes."""
+    present = channel.protocol.card_roles(channel.session.state.i)
+    if target.key_set.scp == channel.key_set.scp:
+        return present
+    if mode == "replace" and len(present) < len(Role):
+        raise ServiceError(
+            Code.REQUEST_INVALID,
+            "the card has one base key, in whose place three keys cannot go; add the new keys",
+            pointer="/mode",
+        )
+    return tuple(Role)
+
+
 def _target(context: Context, channel: ResumedChannel, request: messages.PutKey) -> CardIdentity:
     if channel.session.state.outstanding or channel.session.pending:
         raise ServiceError(
@@ -125,12 +140,16 @@ def _target(context: Context, channel: ResumedChannel, request: messages.PutKey)
 
 
 def _new_keys(
-    context: Context, operation: Operation, dek: HsmKey, target: CardIdentity
+    context: Context,
+    operation: Operation,
+    dek: HsmKey,
+    target: CardIdentity,
+    roles: tuple[Role, ...],
 ) -> tuple[list[WrappedKey], bool]:
     """Derive the card's new keys, each encrypted under its present DEK."""
     made = []
     was_readable = target.is_exposed
-    for role in Role:
+    for role in roles:
         derive = partial(_new_key, context, operation, target, role)
         value, exposed = leaving.under_dek(
             dek,

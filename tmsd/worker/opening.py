@@ -221,7 +221,11 @@ def _delivered_keys(
 ) -> tuple[messages.DeliveredKeys, bool]:
     """Return the wrapped keys, and whether one was readable on its way."""
     wrapping = context.keyring.transport_key(transport)
-    delivers_static_dek = card.protocol.DEK_IS_STATIC and card.caller.deliver_static_dek
+    delivers_static_dek = (
+        card.protocol.DEK_IS_STATIC
+        and card.caller.deliver_static_dek
+        and not card.identity.key_set.undiversified
+    )
     roles = card.protocol.messaging_roles(card.i, level)
     static = card_keys.derive(context.keyring, partial(HsmKey, operation), card.identity, roles)
 
