@@ -152,7 +152,17 @@ ANSWERS = {
         messages.KeySetDescribed, versions=st.lists(KEY_VERSIONS, max_size=255)
     ),
     messages.Refused: st.builds(
-        messages.Refused, code=st.sampled_from(Code), detail=TEXTS, pointer=st.none() | TEXTS
+        messages.Refused,
+        code=st.sampled_from(Code),
+        detail=TEXTS,
+        pointer=st.none() | TEXTS,
+        card=st.none()
+        | st.builds(
+            messages.RefusedCard,
+            key_set=NAMES,
+            key_version=BYTE,
+            diversification_data=between(1, 10),
+        ),
     ),
     messages.Started: st.builds(
         messages.Started,

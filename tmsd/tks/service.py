@@ -34,6 +34,10 @@ class Tks:
             return await self.vault.ask(request, account)
         finally:
             trail.receipts += map(_recorded, account.receipts)
+            if (card := account.refused_card) is not None:
+                trail.key_set = card.key_set
+                trail.key_version = card.key_version
+                trail.diversification_data = card.diversification_data
 
 
 def _recorded(told: messages.Receipt) -> Receipt:

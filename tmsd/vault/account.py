@@ -2,11 +2,17 @@
 
 from dataclasses import dataclass, field
 
-from tmsd.vault.messages import Receipt
+from tmsd.vault.messages import Receipt, RefusedCard
 
 
 @dataclass(slots=True)
 class Account:
-    """Filled in while a request is served, whatever comes of it."""
+    """Filled in while a request is served, whatever comes of it.
+
+    Attributes:
+        receipts: of every answer that came, refusals too.
+        refused_card: whose session it was, where a request was refused in a genuine one.
+    """
 
     receipts: list[Receipt] = field(default_factory=list)
+    refused_card: RefusedCard | None = None

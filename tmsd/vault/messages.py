@@ -312,12 +312,21 @@ class DescribeKeySet(Request[KeySetDescribed], frozen=True, tag="describe-key-se
     key_set: Name
 
 
+class RefusedCard(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose genuine session it was that a request was refused in."""
+
+    key_set: Name
+    key_version: Byte
+    diversification_data: CardData
+
+
 class Refused(Answer, frozen=True, tag="refused"):
-    """A refusal; the front tells the caller and records it."""
+    """A refusal; the front tells the caller of it, and records it with the card."""
 
     code: Code
     detail: Text
     pointer: Text | None = None
+    card: RefusedCard | None = None
 
 
 class Capabilities(Struct, frozen=True, forbid_unknown_fields=True):

@@ -151,6 +151,7 @@ class Vault:
             account.receipts.append(reply.receipt)
         answer = reply.answer
         if isinstance(answer, Refused):
+            account.refused_card = answer.card
             raise ServiceError(answer.code, answer.detail, pointer=answer.pointer)
         if not isinstance(answer, request.ANSWER):
             raise FrameError(f"{type(answer).__name__} does not answer {type(request).__name__}")

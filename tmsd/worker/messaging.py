@@ -9,7 +9,7 @@ from typing import Any
 
 from hsm.operation import Operation
 from tmsd.config.callers import Caller
-from tmsd.config.key_sets import KeySet
+from tmsd.config.key_sets import DiversificationData, KeySet
 from tmsd.errors import Code, ServiceError, faults_at
 from tmsd.globalplatform import apdu
 from tmsd.globalplatform.apdu import CommandApdu
@@ -92,6 +92,21 @@ def resume(context: Context, sealed: bytes, caller_name: str) -> ResumedChannel:
         data = admission.diversification_data(key_set, session.kdd, session.cuid)
     return ResumedChannel(
         session, caller, key_set, CardIdentity(key_set, session.key_version, data)
+    )
+
+
+def card_of(context: Context, sealed: bytes, caller_name: str) -> messages.RefusedCard | None:
+    """Say for the record whose session it is; None unless it is genuine and can be used."""
+    try:
+        session = sealed_session.unseal(context.keyring, sealed, caller_name, now_ms())
+    except ServiceError:
+        return None
+    key_set = context.policy.key_sets.get(session.key_set)
+    by_cuid = key_set and key_set.diversification_data is DiversificationData.CUID
+    return messages.RefusedCard(
+        key_set=session.key_set,
+        key_version=session.key_version,
+        diversification_data=session.cuid if by_cuid and session.cuid else session.kdd,
     )
 
 

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from msgspec import structs
+
 from hsm.errors import (
     HsmError,
     KeyNotFound,
@@ -66,7 +68,8 @@ def _answer(context: Context, question: Question) -> messages.AnyAnswer:
     try:
         return ANSWERS[type(question.request)](context, question.request)
     except ServiceError as refusal:
-        return _refused(refusal.code, refusal.detail, refusal.pointer)
+        refused = _refused(refusal.code, refusal.detail, refusal.pointer)
+        return structs.replace(refused, card=_card(context, question.request))
     except MechanismUnavailable as error:
         LOG.warning("the token refuses a mechanism: %s", error)
         return _refused(Code.MECHANISM_UNAVAILABLE, "the token lacks a mechanism for this")
@@ -79,6 +82,12 @@ def _answer(context: Context, question: Question) -> messages.AnyAnswer:
     except HsmError as error:
         LOG.error("the token failed an operation: %s", error)  # noqa: TRY400  as above
         return _refused(Code.HSM_UNAVAILABLE, "the HSM failed the operation")
+
+
+def _card(context: Context, request: messages.AnyRequest) -> messages.RefusedCard | None:
+    """Return whose session a request named; of a card without one the front knows by itself."""
+    sealed = getattr(request, "session", None)
+    return None if sealed is None else messaging.card_of(context, sealed, request.caller)
 
 
 def _refused(code: Code, detail: str, pointer: str | None = None) -> Refused:
