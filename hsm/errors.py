@@ -30,6 +30,10 @@ class PinRefused(HsmError):
     """The token refused the PIN; trying again could lock it."""
 
 
+class PinLatched(PinRefused):
+    """A PIN was refused before, and no other is tried until an operator says so."""
+
+
 class TokenLost(HsmError):
     """The token, the session or a key handle is gone; finalize and initialise."""
 
@@ -40,6 +44,10 @@ class KeyNotFound(HsmError):
 
 class KeyExists(HsmError):
     """A key with this label and id is there already."""
+
+
+class KeyChanged(HsmError):
+    """A key is not the one that it was before the token was lost, or it is gone."""
 
 
 class KeyUnsuitable(HsmError):

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,6 +46,22 @@ def load_module(file: Path, environment: Mapping[str, str]) -> Module:
     except (pkcs11.PKCS11Error, RuntimeError, OSError) as error:
         reason = str(error) or type(error).__name__
         raise ModuleUnavailable(f"PKCS#11 module {file}: {reason}") from error
+
+
+def restart_module(file: Path, environment: Mapping[str, str]) -> Module:
+    """Finalize a module and initialise it again; after a loss, nothing less helps.
+
+    Every session, key and object from before is void, and may not even be closed: handles
+    are numbers, and are given out again.
+
+    Raises:
+        ModuleUnavailable: it does not start again. `load_module` or this may be tried later.
+    """
+    module = load_module(file, environment)
+    # One that lost its token may fail to put it away; it is initialised anew all the same.
+    with suppress(pkcs11.PKCS11Error):
+        module.finalize()
+    return load_module(file, environment)
 
 
 @hsm_errors

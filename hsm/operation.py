@@ -1,12 +1,15 @@
 """The scope of one operation: every key handle belongs to it and is destroyed with it."""
 
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import pkcs11
 
 from hsm.errors import HsmError, hsm_errors
 from hsm.keys import KeyShape, TokenKey
+
+if TYPE_CHECKING:
+    from hsm.token import Token
 
 
 class Operation:
@@ -15,12 +18,18 @@ class Operation:
     `with token.operation() as operation:` destroys them at the end, also on an error.
     """
 
-    def __init__(self, session: pkcs11.Session) -> None:
-        self.session = session
+    def __init__(self, token: "Token") -> None:
+        self._token = token
         self._handles: list[Any] = []
+
+    @property
+    def session(self) -> pkcs11.Session:
+        """The session in which the objects are made."""
+        return self._token.session
 
     def own(self, handle: Any, shape: KeyShape) -> TokenKey:  # noqa: ANN401  see TokenKey
         """Take over a session object that was just made."""
+        self._token.objects_made += 1
         self._handles.append(handle)
         return TokenKey(handle, shape)
 
@@ -41,6 +50,9 @@ class Operation:
 
     @hsm_errors
     def _destroy(self) -> None:
+        if self._token.abandoned:
+            # The handles may be those of other objects by now.
+            self._handles.clear()
         failure = None
         while self._handles:
             try:

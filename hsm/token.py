@@ -15,14 +15,24 @@ from hsm.secret import Secret
 
 
 class Token:
-    """One session on one token, logged in as its user; for one thread."""
+    """One session on one token, logged in as its user; for one thread.
+
+    Attributes:
+        session: python-pkcs11's.
+        objects_made: how many session objects operations made in it, for SoftHSM keeps some
+            memory of each until it is finalized.
+        abandoned: the module was or is being restarted: no handle from before may be used,
+            closed or destroyed, as its number may be another's.
+    """
 
     def __init__(self, session: pkcs11.Session) -> None:
         self.session = session
+        self.objects_made = 0
+        self.abandoned = False
 
     def operation(self) -> Operation:
         """Begin an operation; the handles that it makes are destroyed with it."""
-        return Operation(self.session)
+        return Operation(self)
 
     @hsm_errors
     def random(self, length: int) -> bytes:
@@ -84,15 +94,26 @@ def open_token(address: TokenAddress, pin: Secret, *, writable: bool = False) ->
     Raises:
         ModuleUnavailable, TokenNotFound, PinRefused, TokenLost: as they say.
     """
-    token = find_token(load_module(address.module, address.environment), address)
+    found = find_token(load_module(address.module, address.environment), address)
+    token = log_in(found, address, pin, writable=writable)
     try:
-        session = _login(token, pin, writable)
+        yield token
+    finally:
+        close(token)
+
+
+def log_in(
+    found: pkcs11.Token, address: TokenAddress, pin: Secret, *, writable: bool = False
+) -> Token:
+    """Log in to a token that was found; the PIN is wiped as soon as the token has seen it.
+
+    Raises:
+        PinRefused, TokenLost: as they say.
+    """
+    try:
+        return Token(_login(found, pin, writable))
     except PinRefused as error:
         raise PinRefused(f"{address} refused the PIN; correct it before the next try") from error
-    try:
-        yield Token(session)
-    finally:
-        _close(session)
 
 
 @hsm_errors
@@ -102,8 +123,10 @@ def _login(token: pkcs11.Token, pin: Secret, writable: bool) -> pkcs11.Session:
 
 
 @hsm_errors
-def _close(session: pkcs11.Session) -> None:
-    session.close()
+def close(token: Token) -> None:
+    """Close the session, which logs out; not that of an abandoned token."""
+    if not token.abandoned:
+        token.session.close()
 
 
 def _known(reference: KeyReference, handle: Any) -> TokenKey:  # noqa: ANN401  see TokenKey

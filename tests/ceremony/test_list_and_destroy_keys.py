@@ -93,6 +93,7 @@ def test_an_empty_token_lacks_what_the_policy_names_and_the_daemons_keys(
         ("pilot", 2): (KeyState.MISSING, ("key set pilot (active)",)),
         ("tmsd-challenge", 1): (KeyState.MISSING, ("the daemon",)),
         ("tmsd-channel", 1): (KeyState.MISSING, ("the daemon",)),
+        ("tmsd-receipt", 1): (KeyState.MISSING, ("the daemon",)),
     }
 
 
@@ -113,6 +114,7 @@ def test_keys_are_listed_in_order_with_what_uses_them(
         ("pilot", 3): (KeyState.UNUSED, ()),
         ("tmsd-challenge", 1): (KeyState.RIGHT, ("the daemon",)),
         ("tmsd-channel", 1): (KeyState.RIGHT, ("the daemon",)),
+        ("tmsd-receipt", 1): (KeyState.RIGHT, ("the daemon",)),
     }
 
 

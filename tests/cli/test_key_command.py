@@ -277,6 +277,7 @@ def test_the_list_shows_what_is_there_and_what_is_missing(site: Path) -> None:
         ["old", "2", "-", "key set old (retired)", "missing"],
         ["tmsd-challenge", "1", "aes256", "the daemon", "right"],
         ["tmsd-channel", "1", "aes256", "the daemon", "right"],
+        ["tmsd-receipt", "1", "aes256", "the daemon", "right"],
     ]
 
 

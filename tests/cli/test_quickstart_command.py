@@ -59,7 +59,7 @@ def assert_whole(site: Path) -> None:
     assert (checked.returncode, checked.stderr) == (0, "")
     keys = tmsctl("key", "list", "--config", site / "tmsd.toml")
     assert (keys.returncode, keys.stderr) == (0, "")
-    assert [line.split()[-1] for line in keys.stdout.splitlines()] == ["STATE"] + ["right"] * 3
+    assert [line.split()[-1] for line in keys.stdout.splitlines()] == ["STATE"] + ["right"] * 4
 
 
 def run_limited(site: Path, before: Callable[[], None]) -> subprocess.CompletedProcess[str]:
@@ -87,7 +87,8 @@ def test_what_is_secret_is_its_owners_alone_whatever_the_umask(tmp_path: Path, u
     assert {path for path in FOLDERS if modes[path] == 0o700} == FOLDERS
     others = modes.keys() - PRIVATE_FILES - PUBLIC_FILES - FOLDERS
     assert others
-    assert all(path.startswith("softhsm/tokens/") for path in others)
+    assert modes["hsm-pin.latch"] == 0o600
+    assert all(path.startswith("softhsm/tokens/") for path in others - {"hsm-pin.latch"})
     for path in PRIVATE_FILES:
         assert (site / path).read_bytes() not in done.stdout + done.stderr
 
@@ -235,7 +236,7 @@ def test_the_command_at_the_end_works_from_where_it_was_printed(tmp_path: Path, 
     assert ask[:3] == ["curl", "--cacert", f"{name}/tls/ca.pem"]
     assert ask[3:7] == ["--cert", f"{name}/tls/tps-demo.pem", "--key", f"{name}/tls/tps-demo.key"]
     keys = tmsctl("key", "list", *start[1:], cwd=tmp_path)
-    assert keys.stdout.count("right") == 3
+    assert keys.stdout.count("right") == 4
 
 
 def test_the_daemon_is_called_by_name_only_where_the_shell_finds_the_same(tmp_path: Path) -> None:

@@ -2,10 +2,11 @@
 
 import signal
 import time
-from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from hsm.pin_latch import PinLatch
 from tests.site.batches import AES128, OWN_CHALLENGE
 from tests.site.caller import Caller
 from tests.site.channels import (
@@ -19,8 +20,9 @@ from tests.site.channels import (
     session_request,
 )
 from tests.site.daemon import Watched, wait_until
-from tests.site.directory import Site
 from tests.site.fixtures import Run, RunningSite
+from tests.softhsm.tokens import USER_PIN
+from tmsd.cli.main import tmsctl
 
 SOON = 15.0
 AT_ONCE = 1.0
@@ -48,13 +50,6 @@ def end_worker(site: RunningSite) -> None:
     with Watched(site.daemon.worker) as worker:
         worker.send(signal.SIGKILL)
         assert worker.ends_within(AT_ONCE)
-
-
-def folder_of_token(site: Site) -> Path:
-    """Return where SoftHSM keeps the site's token; the folder's name ends with its serial."""
-    serial = (site.token.serial or "")[-12:]
-    (folder,) = site.token_directory.glob(f"*{serial}")
-    return folder
 
 
 def test_a_worker_that_was_killed_is_replaced(run: Run) -> None:
@@ -102,7 +97,7 @@ def test_a_worker_that_hangs_costs_one_deadline_and_is_replaced(run: Run) -> Non
 
 def test_a_token_that_vanishes_is_a_503_until_it_is_back(run: Run) -> None:
     site = run()
-    folder = folder_of_token(site.site)
+    folder = site.site.token_folder
     away = site.site.directory / "token that was taken away"
     with site.caller() as caller:
         card = presented(caller, AES128, AES128.card())
@@ -122,7 +117,7 @@ def test_a_token_that_vanishes_is_a_503_until_it_is_back(run: Run) -> None:
 
 def test_a_key_that_is_looked_for_on_a_vanished_token_is_not_taken_for_missing(run: Run) -> None:
     site = run(batches=[AES128, OWN_CHALLENGE])
-    folder = folder_of_token(site.site)
+    folder = site.site.token_folder
     away = site.site.directory / "token that was taken away"
     challenge = bytes(8)
     card = {
@@ -146,7 +141,7 @@ def test_a_key_that_is_looked_for_on_a_vanished_token_is_not_taken_for_missing(r
 
 def test_a_token_that_stays_away_for_seconds_is_found_again(run: Run) -> None:
     site = run()
-    folder = folder_of_token(site.site)
+    folder = site.site.token_folder
     away = site.site.directory / "token that was taken away"
     with site.caller() as caller:
         folder.rename(away)
@@ -161,16 +156,39 @@ def test_a_token_that_stays_away_for_seconds_is_found_again(run: Run) -> None:
         assert site.daemon.stop() == 0
 
 
-def test_a_pin_that_is_refused_after_the_start_is_not_tried_again(run: Run) -> None:
+def test_a_pin_that_is_refused_after_the_start_is_not_tried_again_until_it_is_another(
+    run: Run,
+) -> None:
     site = run()
     with site.caller() as caller:
         site.site.write_pin(b"changed-meanwhile")
         end_worker(site)
-        wait_until(lambda: "refused the PIN" in site.daemon.log, SOON)
-        time.sleep(1)
+        wait_until(lambda: "a PIN was refused: " in site.daemon.log, SOON)
 
-        assert site.daemon.log.count("refused the PIN") == 1
+        assert (
+            site.daemon.log.count("correct it before the next try") == 2
+        )  # once, and why not again
         assert caller.post(RANDOM, {"length": 1}).code == "hsm-unavailable"
+        site.site.write_pin(USER_PIN)
+        assert recovers(caller)
+        assert site.daemon.stop() == 0
+
+
+def test_unlatching_allows_one_more_try(run: Run) -> None:
+    site = run()
+    with site.caller() as caller:
+        latch = PinLatch(site.site.directory / "hsm-pin.latch")
+        with latch.locked():
+            latch.close("somebody typed another one")
+        end_worker(site)
+        wait_until(lambda: "somebody typed another one" in site.daemon.log, SOON)
+        unlatched = CliRunner().invoke(
+            tmsctl, ["hsm", "unlatch", "--config", str(site.site.configuration), "--yes"]
+        )
+
+        assert "somebody typed another one" in unlatched.output
+        assert unlatched.exit_code == 0
+        assert recovers(caller)
         assert site.daemon.stop() == 0
 
 

@@ -20,7 +20,7 @@ from hsm.secret import Secret
 from hsm.token import open_token
 from tests.fuzz import refusals
 from tests.softhsm.tokens import USER_PIN, SoftHsm
-from tmsd.config.reserved_keys import CHALLENGE_KEY, CHANNEL_KEY
+from tmsd.config.reserved_keys import CHALLENGE_KEY, CHANNEL_KEY, SERVICE_KEYS
 from tmsd.errors import Code, ServiceError
 from tmsd.globalplatform.channel import ChannelState, SecurityLevel
 from tmsd.worker import sealed_session, tickets
@@ -47,7 +47,7 @@ def _keyring() -> Keyring:
     os.environ |= softhsm.environment
     pin = Secret(USER_PIN)
     token = stack.enter_context(open_token(softhsm.make_token(), pin, writable=True))
-    for label in (CHANNEL_KEY, CHALLENGE_KEY):
+    for label in SERVICE_KEYS:
         generate_key(token, KeyReference(label, _VERSION), AES_256, SERVICE_MAC_KEY)
     return Keyring(token)
 

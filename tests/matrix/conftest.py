@@ -33,7 +33,7 @@ from tests.matrix.issuers import Issuer, master_value
 from tests.softhsm.tokens import USER_PIN, SoftHsm
 from tmsd.config.callers import Caller, EncryptPurpose, Role
 from tmsd.config.policy import Policy
-from tmsd.config.reserved_keys import CHALLENGE_KEY, CHANNEL_KEY
+from tmsd.config.reserved_keys import SERVICE_KEYS
 from tmsd.worker.context import Context, now_ms
 from tmsd.worker.keyring import Keyring
 
@@ -46,7 +46,7 @@ _SHAPES = {"des3": DES2, "aes128": AES_128, "aes192": AES_192, "aes256": AES_256
 def worker(softhsm: SoftHsm) -> Iterator[Context]:
     """What the worker's functions work with."""
     with open_token(softhsm.make_token(), Secret(USER_PIN), writable=True) as token:
-        for label in (CHANNEL_KEY, CHALLENGE_KEY):
+        for label in SERVICE_KEYS:
             generate_key(token, KeyReference(label, 1), AES_256, SERVICE_MAC_KEY)
         _import_masters(token)
         yield Context(
@@ -55,6 +55,7 @@ def worker(softhsm: SoftHsm) -> Iterator[Context]:
             policy=policy(),
             channel_key_version=1,
             challenge_key_version=1,
+            receipt_key_version=1,
             session_seconds=300,
             challenge_seconds=60,
             started=now_ms(),

@@ -95,6 +95,13 @@ class Site:
         """Say where the files of somebody in identities.py are."""
         return credentials(self.directory, name)
 
+    @property
+    def token_folder(self) -> Path:
+        """Where SoftHSM keeps the token; the folder's name ends with its serial number."""
+        serial = (self.token.serial or "")[-12:]
+        (folder,) = self.token_directory.glob(f"*{serial}")
+        return folder
+
     def write_configuration(self, token: TokenAddress) -> None:
         """Write tmsd.toml for a token, which need not be there."""
         # A TOML basic string has the escapes of JSON.

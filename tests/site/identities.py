@@ -31,6 +31,11 @@ CLOSED_OFFLINE = "closed-offline"
 AUDITOR = "auditor"
 """May use every key set, and has not the role that it takes."""
 
+RA = "ra"
+DRM_AGENT = "drm-agent"
+METRICS = "metrics"
+"""May use every key set, and have a role that no call of the token key service takes."""
+
 UNKNOWN = "unknown"
 """Has a certificate of the callers' CA, and no place in the policy."""
 
@@ -60,7 +65,7 @@ _POLICY = {
         'roles = ["tps"]\nkey_sets = ["*"]\ndeliveries = ["transport"]\n'
         'transport_key = "tps-des-closed"'
     ),
-    AUDITOR: 'roles = ["auditor"]\nkey_sets = ["*"]',
+    **{name: f'roles = ["{name}"]\nkey_sets = ["*"]' for name in (AUDITOR, RA, DRM_AGENT, METRICS)},
 }
 
 

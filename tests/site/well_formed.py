@@ -16,7 +16,8 @@ from tests.site.channels import (
 )
 
 _CARD: JsonObject = {
-    "initialize_update": "00" * 32,
+    # KDD, key information of SCP03 with i=70, card challenge, cryptogram, sequence counter
+    "initialize_update": "00" * 10 + "010370" + "00" * 8 + "00" * 8 + "000000",
     "challenge": "AAAA",
     "key_set": AES128.key_set,
 }

@@ -125,7 +125,7 @@ def context(hsm_token: Token, keyring: Keyring) -> Iterator[Context]:
             reference = KeyReference(name, 1)
             import_key(hsm_token, reference, Secret(SHARED[name]), shape, TRANSPORT_KEY)
             stack.callback(destroy_key, hsm_token, reference)
-        yield Context(hsm_token, keyring, policy, 1, 1, 300, 60, now_ms())
+        yield Context(hsm_token, keyring, policy, 1, 1, 1, 300, 60, now_ms())
 
 
 def _import_master(token: Token, batch: Batch, reference: KeyReference) -> None:

@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 import pytest
 
-from hsm.attributes import MASTER_KEY, TRANSPORT_KEY
+from hsm.attributes import MASTER_KEY, SERVICE_MAC_KEY, TRANSPORT_KEY
 from hsm.errors import TokenLost
 from hsm.importing import destroy_key, generate_key, import_key
 from hsm.keys import AES_128, AES_256, KeyReference
@@ -27,6 +27,7 @@ from tests.softhsm.tokens import USER_PIN
 from tmsd.config.callers import Caller, Delivery, EncryptPurpose, Role
 from tmsd.config.key_sets import KeyAlgorithm
 from tmsd.config.policy import Policy
+from tmsd.config.reserved_keys import CHANNEL_KEY
 from tmsd.config.transport_keys import TransportKey
 from tmsd.errors import Code
 from tmsd.vault.framing import MAX_FRAME, FrameError, FrameReader, encode
@@ -37,6 +38,7 @@ from tmsd.vault.messages import (
     ChallengeIssued,
     ChannelOpened,
     CommandsWrapped,
+    Condition,
     ConfirmPutKey,
     DeliverKeys,
     DescribeKeySet,
@@ -55,7 +57,9 @@ from tmsd.vault.messages import (
     WrapCommands,
 )
 from tmsd.worker.context import Context, now_ms
-from tmsd.worker.keyring import Keyring
+from tmsd.worker.generations import Generations
+from tmsd.worker.keyring import Identities, Keyring
+from tmsd.worker.receipts import Receipts
 from tmsd.worker.serving import serve
 
 TPS = "tps"
@@ -120,10 +124,20 @@ def _context(hsm_token: Token, keyring: Keyring) -> Context:
         policy=policy(),
         channel_key_version=2,
         challenge_key_version=2,
+        receipt_key_version=2,
         session_seconds=300,
         challenge_seconds=60,
         started=now_ms(),
     )
+
+
+def never_lost(context: Context) -> Generations:
+    """Return a login that is not made again."""
+
+    def reopen(_before: Identities) -> Context:
+        raise TokenLost("it stays away")
+
+    return Generations(context, reopen)
 
 
 def question(number: int, request: AnyRequest, seconds: float = FAR_AWAY) -> bytes:
@@ -138,7 +152,7 @@ def answers_to(context: Context, written: bytes) -> list[Reply]:
         with here:
             there.sendall(written)
             there.shutdown(socket.SHUT_WR)
-            serve(here, context)
+            serve(here, never_lost(context), Receipts(bytes(8)))
         received = b"".join(iter(lambda: there.recv(65536), b""))
     return FrameReader(Reply).feed(received)
 
@@ -244,7 +258,7 @@ def test_what_is_no_question_ends_the_connection_unanswered(
         there.sendall(garbage)
 
         with pytest.raises(FrameError):
-            serve(here, context)
+            serve(here, never_lost(context), Receipts(bytes(8)))
 
 
 def test_a_front_that_goes_away_ends_the_work_without_a_word(context: Context) -> None:
@@ -267,14 +281,15 @@ class TestTheDeadline:
         self, context: Context, fresh_token: TokenAddress
     ) -> None:
         with open_token(fresh_token, Secret(USER_PIN)) as token:
-            closed = replace(context, token=token)
+            closed = replace(context, token=token, keyring=Keyring(token))
 
         (spared,) = answers_to(closed, question(1, MakeRandom(TPS, length=1), seconds=-1))
 
         assert isinstance(spared.answer, Refused)
         assert spared.answer.code is Code.OVERLOADED
-        with pytest.raises(TokenLost):
-            answers_to(closed, question(2, MakeRandom(TPS, length=1)))
+        lost, _ = answers_to(closed, question(2, MakeRandom(TPS, length=1)))
+        assert isinstance(lost.answer, Refused)
+        assert lost.answer.code is Code.HSM_UNAVAILABLE
 
     def test_of_one_question_does_not_touch_the_next(self, context: Context) -> None:
         late = question(1, MakeRandom(TPS, length=1), seconds=-1)
@@ -286,22 +301,25 @@ class TestTheDeadline:
         assert isinstance(second.answer, RandomMade)
 
 
-def test_a_lost_token_is_told_to_who_asked_and_ends_the_work(
+def test_a_lost_token_is_told_to_who_asked_and_to_the_front_and_the_work_goes_on(
     context: Context, fresh_token: TokenAddress
 ) -> None:
-    with open_token(fresh_token, Secret(USER_PIN)) as token:
-        closed = replace(context, token=token)
-    here, there = socket.socketpair()
-    with there:
-        with here:
-            there.sendall(question(9, MakeRandom(TPS, length=1)))
-            with pytest.raises(TokenLost):
-                serve(here, closed)
-        (reply,) = FrameReader(Reply).feed(there.recv(65536))
+    with open_token(fresh_token, Secret(USER_PIN), writable=True) as token:
+        generate_key(token, KeyReference(CHANNEL_KEY, 1), AES_256, SERVICE_MAC_KEY)
+        keyring = Keyring(token)
+        keyring.service_mac(CHANNEL_KEY, 1, b"")
+        closed = replace(context, token=token, keyring=keyring)
+    asked = question(9, MakeRandom(TPS, length=1)) + question(10, MakeRandom(TPS, length=1))
 
-    assert reply.number == 9
-    assert isinstance(reply.answer, Refused)
-    assert reply.answer.code is Code.HSM_UNAVAILABLE
+    refused, condition, next_refused = answers_to(closed, asked)
+
+    assert (refused.number, condition.number, next_refused.number) == (9, 0, 10)
+    assert isinstance(condition.answer, Condition)
+    assert condition.answer.state == "lost"
+    for reply in (refused, next_refused):
+        assert isinstance(reply.answer, Refused)
+        assert reply.answer.code is Code.HSM_UNAVAILABLE
+        assert reply.receipt is None  # there is no token to make one
 
 
 class TestTheClock:

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from tmsd.api.problems import CONTENT_TYPE, KINDS, TYPE_PREFIX, Next
-from tmsd.api.routes import Route
+from tmsd.api.routes import NEEDS, Route
 from tmsd.api.tks import ROUTES
 from tmsd.errors import Code
 
@@ -56,6 +56,8 @@ def _operation(route: Route) -> dict[str, Any]:
         "operationId": route.operation,
         "summary": route.summary,
         "description": f"Role: `{route.role}`.",
+        "x-role": route.role,
+        "x-needs": {need: str(code) for need, code in NEEDS.items()},
         "responses": {
             "200": {
                 "description": "Done.",

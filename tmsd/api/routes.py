@@ -21,6 +21,9 @@ COMMON_REFUSALS = (
     Code.AUDIT_UNAVAILABLE,
     Code.INTERNAL_ERROR,
 )
+# What every call needs to be answered, and what it is refused with while that is lacking: a
+# decision that cannot be recorded is not made, and none of these is made without the HSM.
+NEEDS = {"audit": Code.AUDIT_UNAVAILABLE, "hsm": Code.HSM_UNAVAILABLE}
 BODY_REFUSALS = (
     Code.REQUEST_INVALID,
     Code.BODY_TOO_LARGE,

@@ -18,7 +18,6 @@ from tmsd.api.tks import ROUTES
 from tmsd.audit.log import AuditLog
 from tmsd.audit.trail import Trail, recorded
 from tmsd.errors import Code, ServiceError
-from tmsd.systemd.journal import Event, about
 from tmsd.tks.service import Tks
 
 LOG = logging.getLogger(__name__)
@@ -68,7 +67,7 @@ def _handler(edge: Edge, route: Route) -> _Handler:
 
 async def _serve(edge: Edge, route: Route, request: web.Request, trail: Trail) -> bytes:
     caller = identify(request, edge.tks.policy)
-    trail.caller = request["caller"] = caller.name
+    trail.caller = caller.name
     require_role(caller, route.role)
     asked = None
     if route.request is not None:
@@ -107,13 +106,7 @@ async def _problems(request: web.Request, handler: _Handler) -> web.StreamRespon
     try:
         response = await handler(request)
     except ServiceError as refusal:
-        fields = about(
-            Event.REQUEST_REFUSED,
-            caller=request.get("caller"),
-            request=request_id,
-            code=refusal.code.value,
-        )
-        LOG.info("%s refused: %s", request_id, refusal, extra=fields)
+        LOG.info("%s refused: %s", request_id, refusal)
         response = problem_response(refusal, request_id)
     except web.HTTPNotFound:
         missing = ServiceError(Code.NOT_FOUND, f"there is no {request.path[:256]}")
@@ -124,8 +117,7 @@ async def _problems(request: web.Request, handler: _Handler) -> web.StreamRespon
         response = problem_response(misused, request_id)
         response.headers["Allow"] = allowed
     except Exception:
-        failed = about(Event.REQUEST_FAILED, caller=request.get("caller"), request=request_id)
-        LOG.exception("%s failed", request_id, extra=failed)
+        LOG.exception("%s failed", request_id)
         failure = ServiceError(Code.INTERNAL_ERROR, "the log of the server has the reason")
         response = problem_response(failure, request_id)
     response.headers["X-Request-Id"] = request_id

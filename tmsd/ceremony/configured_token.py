@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from hsm.credentials import pin_from
+from hsm.login import Login
 from hsm.module import TokenAddress
-from hsm.token import Token, open_token
+from hsm.pin_latch import PinLatch
+from hsm.token import Token
 from tmsd.config.hsm import HsmConfig
 
 
@@ -23,8 +26,13 @@ def configured_token(hsm: HsmConfig, *, writable: bool = False) -> Iterator[Toke
         writable: whether persistent keys may be made and destroyed.
 
     Raises:
-        HsmError: the PIN cannot be read, or the token is not there or refuses it.
+        HsmError: the PIN cannot be read or was refused before, or the token is not there.
     """
-    pin = pin_from(hsm.pin_file, hsm.pin_credential)
-    with open_token(token_address(hsm), pin, writable=writable) as token:
+    login = Login(
+        address=token_address(hsm),
+        read_pin=partial(pin_from, hsm.pin_file, hsm.pin_credential),
+        pin_file=hsm.pin_file,
+        latch=PinLatch(hsm.latch_file),
+    )
+    with login.logged_in(writable=writable) as token:
         yield token

@@ -12,6 +12,7 @@ from tmsd.ceremony.refusal import Refused
 from tmsd.cli.audit import audit
 from tmsd.cli.check import check
 from tmsd.cli.check_hsm import check_hsm
+from tmsd.cli.hsm import hsm
 from tmsd.cli.key import key
 from tmsd.cli.quickstart import quickstart
 from tmsd.config.toml import ConfigError
@@ -49,6 +50,7 @@ def tmsctl() -> None:
 check.add_command(check_hsm)
 tmsctl.add_command(audit)
 tmsctl.add_command(check)
+tmsctl.add_command(hsm)
 tmsctl.add_command(key)
 tmsctl.add_command(quickstart)
 

@@ -6,6 +6,7 @@ from a credential that systemd passes to it.
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -59,6 +60,7 @@ class HsmConfig(Table):
     pin_file: Place | None = None
     pin_credential: Annotated[str, AfterValidator(_check_credential)] | None = None
     environment: _Environment = Field(default_factory=dict)
+    latch_file: Place = Field(default=Path("hsm-pin.latch"), validate_default=True)
 
     def complaints(self) -> Iterator[Complaint]:
         """Yield a complaint unless exactly one place is named for the PIN."""

@@ -14,7 +14,10 @@ CHANNEL_KEY = "tmsd-channel"
 # MACs the tickets of issued host challenges.
 CHALLENGE_KEY = "tmsd-challenge"
 
-SERVICE_KEYS = (CHANNEL_KEY, CHALLENGE_KEY)
+# MACs the receipts of workers, which go into the audit log (docs/audit.md).
+RECEIPT_KEY = "tmsd-receipt"
+
+SERVICE_KEYS = (CHANNEL_KEY, CHALLENGE_KEY, RECEIPT_KEY)
 
 
 def _require_unreserved(label: str) -> str:

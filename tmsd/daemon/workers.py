@@ -7,24 +7,23 @@ import socket
 import sys
 from pathlib import Path
 
-from tmsd.systemd.journal import Event, about
 from tmsd.vault.framing import FrameError
-from tmsd.vault.messages import Started, StartFailed
+from tmsd.vault.messages import Condition, Started, StartFailed
 from tmsd.vault.pool import Vault, WorkerConnection
 
 LOG = logging.getLogger(__name__)
 
 _FIRST_PAUSE = 0.2
-_LONGEST_PAUSE = 30.0
+_LONGEST_PAUSE = 5.0
 _STOP_SECONDS = 5.0
 
 
 class WorkerStartError(Exception):
-    """A worker did not start; `final` says that trying again would do harm."""
+    """A worker did not start; the text says why.
 
-    def __init__(self, reason: str, *, final: bool) -> None:
-        super().__init__(reason)
-        self.final = final
+    Starting another is always harmless: what a PIN that was refused needs is a latch, which
+    stands before the token (hsm/pin_latch.py).
+    """
 
 
 class WorkerProcess:
@@ -78,24 +77,22 @@ async def spawn(
             announced = _ready(await worker.connection.announcement(), policy_digest)
     except TimeoutError:
         await worker.stop()
-        raise WorkerStartError(f"not ready after {seconds:g} s", final=False) from None
+        raise WorkerStartError(f"not ready after {seconds:g} s") from None
     except FrameError as error:
         await worker.stop()
-        raise WorkerStartError(str(error), final=False) from error
+        raise WorkerStartError(str(error)) from error
     except BaseException:
         await worker.stop()
         raise
-    LOG.info(
-        "worker %d is logged in", process.pid, extra=about(Event.WORKER_READY, worker=process.pid)
-    )
+    LOG.info("worker %d is logged in", process.pid)
     return worker, announced
 
 
 def _ready(announced: Started | StartFailed, policy_digest: str) -> Started:
     if isinstance(announced, StartFailed):
-        raise WorkerStartError(announced.reason, final=announced.final)
+        raise WorkerStartError(announced.reason)
     if announced.policy_digest != policy_digest:
-        raise WorkerStartError("policy.toml changed while tmsd was starting", final=False)
+        raise WorkerStartError("policy.toml changed while tmsd was starting")
     return announced
 
 
@@ -104,7 +101,6 @@ class WorkerKeeper:
 
     Attributes:
         announced: what the latest worker said of itself; None before the first.
-        is_serving: whether there is a worker to ask.
     """
 
     def __init__(
@@ -115,7 +111,17 @@ class WorkerKeeper:
         self._policy_digest = policy_digest
         self._start_seconds = start_seconds
         self.announced: Started | None = None
-        self.is_serving = False
+        self._worker: WorkerProcess | None = None
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether there is a worker that has its token."""
+        return self._worker is not None and self._worker.connection.is_operational
+
+    @property
+    def condition(self) -> Condition | None:
+        """What the worker last said of itself; None where there is none."""
+        return self._worker.connection.condition if self._worker else None
 
     async def keep(self, ready: asyncio.Event) -> None:
         """Serve until cancelled; `ready` is set when the first worker is.
@@ -124,6 +130,7 @@ class WorkerKeeper:
             WorkerStartError: the first worker did not start.
         """
         pause = _FIRST_PAUSE
+        reason = None
         while True:
             try:
                 worker, self.announced = await spawn(
@@ -132,27 +139,26 @@ class WorkerKeeper:
             except WorkerStartError as error:
                 if not ready.is_set():
                     raise
-                refused = about(Event.WORKER_REFUSED)
-                LOG.error("the worker did not start: %s", error, extra=refused)  # noqa: TRY400  the reason says it all
-                if error.final:
-                    LOG.critical("no other is tried, as it could lock the token; restart tmsd")
-                    await asyncio.get_running_loop().create_future()
+                if str(error) != reason:
+                    LOG.error("the worker did not start: %s", error)  # noqa: TRY400  the reason says it all
+                reason = str(error)
             else:
                 pause = _FIRST_PAUSE
+                reason = None
                 await self._serve(worker, ready)
-                LOG.error("the worker ended; starting another", extra=about(Event.WORKER_ENDED))
+                LOG.error("the worker ended; starting another")
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  jitter, no secret
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def _serve(self, worker: WorkerProcess, ready: asyncio.Event) -> None:
         self._vault.attach(worker.connection)
-        self.is_serving = True
+        self._worker = worker
         ready.set()
         try:
             await worker.connection.deliver_answers()
         except FrameError:
             LOG.exception("the worker broke the protocol")
         finally:
-            self.is_serving = False
+            self._worker = None
             self._vault.detach()
             await worker.stop()

@@ -12,6 +12,7 @@ from tmsd.vault.framing import FrameError, FrameReader, encode
 from tmsd.vault.messages import (
     Answer,
     AnyRequest,
+    Condition,
     Question,
     Refused,
     Reply,
@@ -41,6 +42,7 @@ class WorkerConnection:
         self._arrived: list[Reply] = []
         self._waiting: dict[int, asyncio.Future[Reply]] = {}
         self._last_number = 0
+        self.condition: Condition | None = None
         self._last_heard = time.monotonic()
 
     @classmethod
@@ -102,6 +104,8 @@ class WorkerConnection:
             while received := await self._reader.read(_RECEIVE):
                 self._last_heard = time.monotonic()
                 for reply in self._frames.feed(received):
+                    if isinstance(reply.answer, Condition):
+                        self.condition = reply.answer
                     answered = self._waiting.get(reply.number)
                     if answered is not None and not answered.done():
                         answered.set_result(reply)
@@ -112,6 +116,11 @@ class WorkerConnection:
             for answered in self._waiting.values():
                 if not answered.done():
                     answered.set_exception(ServiceError(Code.HSM_UNAVAILABLE, _UNAVAILABLE))
+
+    @property
+    def is_operational(self) -> bool:
+        """Whether the worker has its token, as far as it has told."""
+        return self.condition is None or self.condition.state == "operational"
 
     def close(self) -> None:
         """Close the socket, which ends the worker."""
@@ -144,7 +153,7 @@ class Vault:
             ServiceError: the worker's refusal; `hsm-unavailable` or `overloaded` where it
                 could not be asked.
         """
-        if self._worker is None:
+        if self._worker is None or not self._worker.is_operational:
             raise ServiceError(Code.HSM_UNAVAILABLE, _UNAVAILABLE)
         reply = await self._worker.ask(request, self._deadline_seconds)  # type: ignore[arg-type]  # AnyRequest lists every subclass
         if reply.receipt is not None:

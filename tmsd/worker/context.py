@@ -18,6 +18,7 @@ class Context:
         policy: what is allowed, as this process read it.
         channel_key_version: the version that seals sessions.
         challenge_key_version: the version that MACs tickets.
+        receipt_key_version: the version that MACs receipts.
         session_seconds: how long a channel may live.
         challenge_seconds: how long a ticket may be used.
         started: milliseconds of Unix time.
@@ -28,6 +29,7 @@ class Context:
     policy: Policy
     channel_key_version: int
     challenge_key_version: int
+    receipt_key_version: int
     session_seconds: int
     challenge_seconds: int
     started: int

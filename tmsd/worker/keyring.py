@@ -1,7 +1,10 @@
 """Finding the token's keys by label and version, once each."""
 
+from collections.abc import Iterable, Iterator, Mapping
+
 from hsm.cmac import cmac
-from hsm.errors import KeyNotFound, KeyUnsuitable
+from hsm.errors import KeyChanged, KeyNotFound, KeyUnsuitable, TokenLost
+from hsm.identity import KeyIdentity, identity
 from hsm.keys import (
     DES2,
     DES3,
@@ -33,12 +36,70 @@ _ALLOWED: dict[KeyAlgorithm, tuple[KeyShape, ...]] = {
 }
 
 
+Identities = Mapping[KeyReference, KeyIdentity]
+
+
 class Keyring:
-    """The handles of persistent keys; they hold for as long as the token is there."""
+    """The handles of persistent keys, for one generation of the token.
+
+    Attributes:
+        identities: what each key was when it was found first.
+    """
 
     def __init__(self, token: Token) -> None:
         self._token = token
         self._found: dict[KeyReference, TokenKey] = {}
+        self._identities: dict[KeyReference, KeyIdentity] = {}
+
+    @property
+    def identities(self) -> Identities:
+        """What each key that was found is."""
+        return self._identities
+
+    def look_for(self, references: Iterable[KeyReference]) -> None:
+        """Find keys before anybody asks for them; those that are not there stay unknown."""
+        for reference in references:
+            try:
+                self._find(reference)
+            except (KeyNotFound, KeyUnsuitable):
+                continue
+
+    def require(self, before: Identities) -> None:
+        """Find keys again, and make sure that they are the same keys.
+
+        Raises:
+            KeyChanged: one is gone, or another; the message names it.
+        """
+        for reference, known in before.items():
+            try:
+                self._find(reference)
+            except (KeyNotFound, KeyUnsuitable) as error:
+                raise KeyChanged(f"{error}, and it was before the token was lost") from error
+            if self._identities[reference] != known:
+                raise KeyChanged(f"{reference} is another key than before the token was lost")
+
+    def probe(self) -> None:
+        """Make sure that the token is there: by a key that is held, and by a search for it.
+
+        Neither random bytes nor session keys notice that a token vanished, and a search that
+        finds nothing raises nothing (SoftHSM 2.6).
+
+        Raises:
+            TokenLost: it is not.
+        """
+        reference, held = next(self._service_keys(), (None, None))
+        if reference is None or held is None:
+            raise TokenLost("no key is held that the token could be asked by")
+        if identity(held) != self._identities[reference]:
+            raise TokenLost(f"{reference} does not compute what it did")
+        found = self._token.find_keys(reference)
+        if len(found) != 1 or identity(found[0]) != self._identities[reference]:
+            raise TokenLost(f"{reference} is not found again: {len(found)} keys have its name")
+
+    def _service_keys(self) -> Iterator[tuple[KeyReference, TokenKey]]:
+        for reference, key in self._found.items():
+            if reference.label in SERVICE_KEYS:
+                yield reference, key
 
     def master_key(self, key_set: KeySet, version: int, role: Role) -> TokenKey:
         """Return the master key of a version of a key set, for one of the card's keys.
@@ -100,10 +161,12 @@ class Keyring:
     def _find(self, reference: KeyReference) -> TokenKey:
         if reference not in self._found:
             try:
-                self._found[reference] = self._token.find_key(reference)
+                found = self._token.find_key(reference)
             except KeyNotFound:
                 self._require_token()
                 raise
+            self._identities[reference] = identity(found)
+            self._found[reference] = found
         return self._found[reference]
 
     def _require_token(self) -> None:
@@ -112,10 +175,9 @@ class Keyring:
         Raises:
             TokenLost: a key that was there is gone as well.
         """
-        for reference, key in self._found.items():
-            if reference.label in SERVICE_KEYS:
-                cmac(key, b"")
-                return
+        for _, key in self._service_keys():
+            cmac(key, b"")
+            return
 
 
 def _shapes(key_set: KeySet) -> tuple[KeyShape, ...]:

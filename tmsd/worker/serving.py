@@ -1,9 +1,12 @@
 """Answering questions one after another on the worker's one socket."""
 
 import logging
+import resource
+import select
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from msgspec import structs
@@ -21,10 +24,16 @@ from tmsd.vault.framing import FrameReader, encode
 from tmsd.vault.messages import LONGEST_TEXT, Question, Refused, Reply
 from tmsd.worker import describing, key_changeover, messaging, opening
 from tmsd.worker.context import Context
+from tmsd.worker.generations import Generations
+from tmsd.worker.receipts import Receipts
 
 LOG = logging.getLogger(__name__)
 
+# A lost token is noticed within a second, by one probe in each half of it.
+BEAT_SECONDS = 0.5
+
 _RECEIVE = 64 * 1024
+_LOST = "the HSM does not answer"
 
 # Every request and the function that answers it; a test holds this to messages.AnyRequest.
 ANSWERS: dict[type[messages.AnyRequest], Callable[[Context, Any], messages.AnyAnswer]] = {
@@ -42,24 +51,92 @@ ANSWERS: dict[type[messages.AnyRequest], Callable[[Context, Any], messages.AnyAn
 }
 
 
-def serve(connection: socket.socket, context: Context) -> None:
-    """Answer until the front closes the socket.
+def serve(connection: socket.socket, generations: Generations, receipts: Receipts) -> None:
+    """Answer until the front closes the socket, whatever becomes of the token meanwhile.
 
     Raises:
-        TokenLost: the token is gone; the question at hand was answered with
-            `hsm-unavailable`, and only a new process helps.
         FrameError: the front does not keep to the protocol.
     """
+    worker = _Worker(connection, generations, receipts)
     reader = FrameReader(Question)
-    while received := connection.recv(_RECEIVE):
-        for question in reader.feed(received):
-            try:
-                answer = _answer(context, question)
-            except TokenLost:
-                lost = _refused(Code.HSM_UNAVAILABLE, "the HSM does not answer")
-                connection.sendall(encode(Reply(number=question.number, answer=lost)))
-                raise
-            connection.sendall(encode(Reply(number=question.number, answer=answer)))
+    while True:
+        if select.select([connection], [], [], worker.seconds_to_beat())[0]:
+            received = connection.recv(_RECEIVE)
+            if not received:
+                return
+            for question in reader.feed(received):
+                worker.answer(question)
+                worker.beat_if_due()
+        worker.beat_if_due()
+
+
+class _Worker:
+    """One socket, one login at a time, one question after another."""
+
+    def __init__(
+        self, connection: socket.socket, generations: Generations, receipts: Receipts
+    ) -> None:
+        self._connection = connection
+        self._generations = generations
+        self._receipts = receipts
+        self._next_beat = time.monotonic() + BEAT_SECONDS
+
+    def seconds_to_beat(self) -> float:
+        """Return how long nothing has to be done unless a question comes."""
+        return max(0.0, self._next_beat - time.monotonic())
+
+    def beat_if_due(self) -> None:
+        """Look after the token and tell the front how it is, every so often."""
+        if time.monotonic() >= self._next_beat:
+            if self._generations.context is None:
+                self._generations.recover()
+            else:
+                self._generations.probe()
+            self._tell_condition()
+
+    def answer(self, question: Question) -> None:
+        """Answer one question; a token that turns out to be lost is let go of."""
+        context = self._generations.context
+        if context is None:
+            self._send(question.number, _refused(Code.HSM_UNAVAILABLE, _LOST), None)
+            return
+        try:
+            answer = _answer(context, question)
+            receipt = self._receipts.make(
+                context, self._generations.generation, question.request, answer
+            )
+        except TokenLost as error:
+            LOG.error("an operation failed: %s", error)  # noqa: TRY400  a vendor's traceback says no more
+            self._send(question.number, _refused(Code.HSM_UNAVAILABLE, _LOST), None)
+            # Some tokens say the like of a single operation; the probe knows.
+            self._generations.probe()
+            if self._generations.context is None:
+                self._tell_condition()
+            return
+        self._send(question.number, answer, receipt)
+
+    def _tell_condition(self) -> None:
+        self._next_beat = time.monotonic() + BEAT_SECONDS
+        generations = self._generations
+        condition = messages.Condition(
+            state="lost" if generations.context is None else "operational",
+            generation=generations.generation,
+            derivations=generations.derivations,
+            resident_bytes=_resident_bytes(),
+            reason=generations.reason[:LONGEST_TEXT] if generations.reason else None,
+        )
+        self._send(0, condition, None)
+
+    def _send(
+        self, number: int, answer: messages.AnyAnswer, receipt: messages.Receipt | None
+    ) -> None:
+        self._connection.sendall(encode(Reply(number=number, answer=answer, receipt=receipt)))
+
+
+def _resident_bytes() -> int:
+    """Return how much memory this process holds (proc(5), statm)."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
 
 
 def _answer(context: Context, question: Question) -> messages.AnyAnswer:
@@ -76,8 +153,7 @@ def _answer(context: Context, question: Question) -> messages.AnyAnswer:
     except (KeyNotFound, KeyUnsuitable) as error:
         LOG.error("a key cannot be used: %s", error)  # noqa: TRY400  as below
         return _refused(Code.KEY_MISSING, "a key in the token cannot be used for this")
-    except TokenLost as error:
-        LOG.error("the token is lost: %s", error)  # noqa: TRY400  a vendor's traceback says no more
+    except TokenLost:
         raise
     except HsmError as error:
         LOG.error("the token failed an operation: %s", error)  # noqa: TRY400  as above

@@ -3,28 +3,36 @@
 import logging
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from hsm.capabilities import probe
 from hsm.credentials import pin_from
 from hsm.errors import HsmError, PinRefused
+from hsm.keys import KeyReference
+from hsm.login import Login
 from hsm.module import TokenAddress
-from hsm.token import open_token
+from hsm.pin_latch import PinLatch
+from hsm.token import Token, close
 from tmsd.config.daemon import DaemonConfig, load_daemon_config
+from tmsd.config.hsm import HsmConfig
 from tmsd.config.policy import Policy, load_policy
-from tmsd.config.reserved_keys import CHALLENGE_KEY, CHANNEL_KEY
+from tmsd.config.reserved_keys import CHALLENGE_KEY, CHANNEL_KEY, RECEIPT_KEY
 from tmsd.config.toml import ConfigError
 from tmsd.vault.framing import encode
 from tmsd.vault.messages import LONGEST_TEXT, Capabilities, Reply, Started, StartFailed
 from tmsd.worker.context import Context, now_ms
-from tmsd.worker.keyring import Keyring
+from tmsd.worker.generations import Generations
+from tmsd.worker.keyring import Identities, Keyring
+from tmsd.worker.receipts import Receipts
+from tmsd.worker.self_test import require_known_answers
 from tmsd.worker.serving import serve
 
 LOG = logging.getLogger(__name__)
 
-# Whatever else is wrong can be mended while the daemon tries again; this could lock the token.
+_WORKER_ID_LENGTH = 8
+# Whatever else is wrong can be mended while the daemon tries again; this needs an operator.
 _FINAL = PinRefused
 
 
@@ -32,52 +40,101 @@ def run(config_file: Path, connection: socket.socket) -> int:
     """Start, announce it and what the token does, answer until the front goes away.
 
     Returns:
-        The exit status: 0 when the front closed the socket, 1 when the worker could not
-        start or lost its token.
+        The exit status: 0 when the front closed the socket, 1 when the worker could not start.
     """
-    started = False
     try:
         config = load_daemon_config(config_file)
-        with _logged_in(config) as context:
-            announcement = Started(
-                worker=context.token.random(8),
-                generation=1,
-                token=config.hsm.token_label,
-                policy_digest=context.policy.digest,
-                capabilities=Capabilities(**asdict(probe(context.token))),
-            )
-            connection.sendall(encode(Reply(number=0, answer=announcement)))
-            started = True
-            serve(connection, context)
+        policy = load_policy(config.policy.file)
+        _warn_of_exceptions(policy)
+        opening = _Opening(config, policy)
+        context = opening.log_in({}, restart=False)
+        announcement = Started(
+            worker=context.token.random(_WORKER_ID_LENGTH),
+            generation=1,
+            token=config.hsm.token_label,
+            policy_digest=policy.digest,
+            capabilities=Capabilities(**asdict(probe(context.token))),
+        )
     except (HsmError, ConfigError) as error:
-        if not started:
-            failure = StartFailed(reason=str(error)[:LONGEST_TEXT], final=isinstance(error, _FINAL))
-            connection.sendall(encode(Reply(number=0, answer=failure)))
+        failure = StartFailed(reason=str(error)[:LONGEST_TEXT], final=isinstance(error, _FINAL))
+        connection.sendall(encode(Reply(number=0, answer=failure)))
         return 1
+    connection.sendall(encode(Reply(number=0, answer=announcement)))
+    generations = Generations(context, partial(opening.log_in, restart=True))
+    try:
+        serve(connection, generations, Receipts(announcement.worker))
+    finally:
+        if generations.context is not None:
+            close(generations.context.token)
     return 0
 
 
-@contextmanager
-def _logged_in(config: DaemonConfig) -> Iterator[Context]:
-    policy = load_policy(config.policy.file)
-    _warn_of_exceptions(policy)
-    hsm = config.hsm
-    address = TokenAddress(hsm.module, hsm.token_label, hsm.token_serial, hsm.environment)
-    with open_token(address, pin_from(hsm.pin_file, hsm.pin_credential)) as token:
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """How a login becomes something to work with."""
+
+    config: DaemonConfig
+    policy: Policy
+
+    def log_in(self, before: Identities, *, restart: bool) -> Context:
+        """Log in, find the keys, and have the token give known answers.
+
+        Args:
+            before: keys that were found in earlier generations and must be there again.
+            restart: whether the module has to be finalized first.
+
+        Raises:
+            HsmError: the token is not there, not as it was, or derives what is wrong.
+        """
+        token = _login(self.config.hsm).log_in(restart=restart)
+        try:
+            context = self._context(token)
+            context.keyring.look_for(_references(self.policy))
+            context.keyring.require(before)
+            right = require_known_answers(token)
+        except BaseException:
+            # Whoever logs in next restarts the module; this login must not stand in its way.
+            token.abandoned = True
+            raise
+        LOG.info("known answers are right: %s", ", ".join(right))
+        return context
+
+    def _context(self, token: Token) -> Context:
         keyring = Keyring(token)
         channel_key_version = keyring.latest_version(CHANNEL_KEY)
         # From here on the keyring holds a key, which tells a lost token from a missing key.
         keyring.service_mac(CHANNEL_KEY, channel_key_version, b"")
-        yield Context(
+        limits = self.config.limits
+        return Context(
             token=token,
             keyring=keyring,
-            policy=policy,
+            policy=self.policy,
             channel_key_version=channel_key_version,
             challenge_key_version=keyring.latest_version(CHALLENGE_KEY),
-            session_seconds=config.limits.session_seconds,
-            challenge_seconds=config.limits.challenge_seconds,
+            receipt_key_version=keyring.latest_version(RECEIPT_KEY),
+            session_seconds=limits.session_seconds,
+            challenge_seconds=limits.challenge_seconds,
             started=now_ms(),
         )
+
+
+def _login(hsm: HsmConfig) -> Login:
+    return Login(
+        address=TokenAddress(hsm.module, hsm.token_label, hsm.token_serial, hsm.environment),
+        read_pin=partial(pin_from, hsm.pin_file, hsm.pin_credential),
+        pin_file=hsm.pin_file,
+        latch=PinLatch(hsm.latch_file),
+    )
+
+
+def _references(policy: Policy) -> Iterator[KeyReference]:
+    """Yield the keys that a policy names."""
+    for key_set in policy.key_sets.values():
+        for label in dict.fromkeys(key_set.labels.values()):
+            for version in key_set.versions:
+                yield KeyReference(label, version)
+    for key in policy.transport_keys.values():
+        yield KeyReference(key.label, key.version)
 
 
 def _warn_of_exceptions(policy: Policy) -> None:

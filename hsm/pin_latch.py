@@ -1,0 +1,147 @@
+"""A PIN that was refused once is not tried again, by no process and after no restart.
+
+Tokens lock themselves after a few wrong PINs, and a daemon that restarts by itself would
+spend them all. So whoever logs in holds the lock of one file, and looks first at the file
+and at the token's own flags (CK_TOKEN_INFO, PKCS#11 2.40, table 6). The lock also keeps
+modules from starting at the same moment, which some of them do not survive.
+"""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pkcs11 import TokenFlag
+
+from hsm.errors import CredentialUnavailable, PinLatched
+
+_UNLATCH = "find out why, then: tmsctl hsm unlatch"
+_MAX_STATE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Latched:
+    """That and when a PIN was refused, and what the token said of it."""
+
+    reason: str
+    at_ns: int
+
+    def __str__(self) -> str:
+        """Return it in words."""
+        when = datetime.fromtimestamp(self.at_ns / 1e9, UTC)
+        return f"{self.reason} ({when:%Y-%m-%d %H:%M:%S} UTC)"
+
+
+class PinLatch:
+    """The latch of one token on one machine, open or closed.
+
+    Args:
+        file: made with mode 0600 if it is not there; it holds no PIN and nothing made of one.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the lock that everybody holds who starts a module and logs in.
+
+        Raises:
+            CredentialUnavailable: the file cannot be opened.
+        """
+        try:
+            descriptor = os.open(
+                self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+            )
+        except OSError as error:
+            raise CredentialUnavailable(f"PIN latch {self._file}: {error.strerror}") from error
+        try:
+            if os.geteuid() == 0:
+                # Made by root's tmsctl, it must still be the worker's, as its folder is.
+                folder = self._file.parent.stat()
+                os.fchown(descriptor, folder.st_uid, folder.st_gid)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def state(self) -> Latched | None:
+        """Return why the latch is closed; None while it is open."""
+        state = self._read()
+        reason, at_ns = state.get("refused"), state.get("at_ns")
+        if not isinstance(reason, str):
+            return None
+        return Latched(reason, at_ns if isinstance(at_ns, int) else 0)
+
+    def require_open(self, flags: TokenFlag, pin_file: Path | None) -> None:
+        """Refuse a login that could cost the token one of its last tries. Call it locked.
+
+        A PIN file that was written after the refusal opens the latch. A credential of systemd
+        cannot: it is a new file at each start, whatever is in it.
+
+        Args:
+            flags: the token's, read just now.
+            pin_file: where the PIN comes from, if it is a file of ours.
+
+        Raises:
+            PinLatched: with what to do.
+        """
+        if flags & TokenFlag.USER_PIN_LOCKED:
+            raise PinLatched(
+                "the token has locked its user PIN; its security officer must reset it"
+            )
+        if (latched := self.state()) is not None:
+            if pin_file is None or pin_file.stat().st_ctime_ns <= latched.at_ns:
+                raise PinLatched(f"a PIN was refused: {latched}; {_UNLATCH}")
+        elif flags & (TokenFlag.USER_PIN_COUNT_LOW | TokenFlag.USER_PIN_FINAL_TRY) and not (
+            self._read().get("one_try")
+        ):
+            raise PinLatched(f"the token says that a wrong PIN was tried before; {_UNLATCH}")
+
+    def close(self, reason: str) -> None:
+        """Remember that the token refused the PIN. Call it locked."""
+        self._write({"refused": reason, "at_ns": time.time_ns()})
+
+    def settle(self) -> None:
+        """Remember nothing, now that the token took the PIN. Call it locked."""
+        if self._read():
+            self._write({})
+
+    def unlatch(self) -> Latched | None:
+        """Allow one more try, also where the token says that the last one was wrong.
+
+        Returns:
+            What the latch was closed for, if it was.
+        """
+        with self.locked():
+            latched = self.state()
+            self._write({"one_try": True})
+        return latched
+
+    def _read(self) -> dict[str, object]:
+        try:
+            state = json.loads(self._file.read_bytes()[:_MAX_STATE] or b"{}")
+        except FileNotFoundError:
+            return {}
+        except ValueError:
+            state = None
+        if not isinstance(state, dict):
+            # Somebody wrote into it; the safe reading is that a PIN was refused.
+            return {"refused": "the latch file is damaged"}
+        return state
+
+    def _write(self, state: dict[str, object]) -> None:
+        """Write in place, under the lock: another file would have another lock."""
+        descriptor = os.open(self._file, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            content = json.dumps(state).encode()
+            os.pwrite(descriptor, content, 0)
+            os.ftruncate(descriptor, len(content))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

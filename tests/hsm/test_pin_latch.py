@@ -1,0 +1,103 @@
+"""A PIN that was refused is not tried again until somebody says so."""
+
+from pathlib import Path
+
+import pytest
+from pkcs11 import TokenFlag
+
+from hsm.errors import CredentialUnavailable, PinLatched
+from hsm.pin_latch import PinLatch
+
+WELL = TokenFlag.TOKEN_INITIALIZED | TokenFlag.USER_PIN_INITIALIZED
+
+
+@pytest.fixture
+def latch(tmp_path: Path) -> PinLatch:
+    return PinLatch(tmp_path / "latch")
+
+
+def close(latch: PinLatch) -> None:
+    with latch.locked():
+        latch.close("the token refused it")
+
+
+def test_is_open_at_first_and_its_file_is_its_owners_alone(latch: PinLatch, tmp_path: Path) -> None:
+    with latch.locked():
+        latch.require_open(WELL, None)
+
+    assert latch.state() is None
+    assert (tmp_path / "latch").stat().st_mode & 0o777 == 0o600
+
+
+def test_stays_closed_once_a_pin_was_refused(latch: PinLatch, tmp_path: Path) -> None:
+    close(latch)
+
+    for _ in range(3):
+        another = PinLatch(tmp_path / "latch")
+        with (
+            another.locked(),
+            pytest.raises(PinLatched, match=r"the token refused it .* tmsctl hsm unlatch"),
+        ):
+            another.require_open(WELL, None)
+
+
+@pytest.mark.parametrize("flag", [TokenFlag.USER_PIN_COUNT_LOW, TokenFlag.USER_PIN_FINAL_TRY])
+def test_is_closed_while_the_token_says_that_a_wrong_pin_was_tried(
+    latch: PinLatch, flag: TokenFlag
+) -> None:
+    with latch.locked(), pytest.raises(PinLatched, match="wrong PIN was tried before"):
+        latch.require_open(WELL | flag, None)
+
+
+def test_lets_one_try_pass_when_it_was_unlatched(latch: PinLatch) -> None:
+    close(latch)
+    told = latch.unlatch()
+
+    with latch.locked():
+        latch.require_open(WELL | TokenFlag.USER_PIN_FINAL_TRY, None)
+        latch.settle()
+
+    assert told is not None
+    assert told.reason == "the token refused it"
+    with latch.locked(), pytest.raises(PinLatched):
+        latch.require_open(WELL | TokenFlag.USER_PIN_COUNT_LOW, None)
+
+
+def test_does_not_let_a_locked_pin_pass_for_anything(latch: PinLatch) -> None:
+    latch.unlatch()
+
+    with latch.locked(), pytest.raises(PinLatched, match="has locked its user PIN"):
+        latch.require_open(WELL | TokenFlag.USER_PIN_LOCKED, None)
+
+
+def test_opens_for_a_pin_file_that_was_written_after_the_refusal(
+    latch: PinLatch, tmp_path: Path
+) -> None:
+    pin_file = tmp_path / "pin"
+    pin_file.write_bytes(b"1")
+    close(latch)
+    with latch.locked(), pytest.raises(PinLatched):
+        latch.require_open(WELL, pin_file)
+
+    while pin_file.stat().st_ctime_ns <= getattr(latch.state(), "at_ns", 0):
+        pin_file.write_bytes(b"2")
+
+    with latch.locked():
+        latch.require_open(WELL, pin_file)
+
+
+def test_is_taken_for_closed_when_its_file_is_damaged(latch: PinLatch, tmp_path: Path) -> None:
+    for damage in (b"{", b"[]", b"\xff\xfe", b'"text"'):
+        (tmp_path / "latch").write_bytes(damage)
+        with latch.locked(), pytest.raises(PinLatched, match="damaged"):
+            latch.require_open(WELL, None)
+
+
+def test_says_which_file_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "latch").symlink_to("elsewhere")
+
+    with (
+        pytest.raises(CredentialUnavailable, match="PIN latch"),
+        PinLatch(tmp_path / "latch").locked(),
+    ):
+        pass

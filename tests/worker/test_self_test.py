@@ -1,0 +1,40 @@
+"""Known answers: a token that derives rightly passes, one that does not serves nobody."""
+
+from dataclasses import replace
+
+import pytest
+
+from hsm.token import Token
+from tests.vectors import read
+from tmsd.globalplatform import scp03
+from tmsd.worker import self_test
+from tmsd.worker.self_test import KnownAnswerWrong, require_known_answers
+
+
+def test_a_token_that_derives_as_specified_passes_for_both_families(hsm_token: Token) -> None:
+    assert require_known_answers(hsm_token) == ["SCP03", "SCP02"]
+
+
+def test_the_known_answers_are_published_ones() -> None:
+    published = {
+        vector["card_cryptogram"]
+        for file in ("scp03_sessions.json", "scp02_sessions.json")
+        for vector in read(file)
+        if "card_cryptogram" in vector
+    }
+
+    assert {known.card_cryptogram.hex() for known in self_test._KNOWN} <= published
+    assert {known.protocol for known in self_test._KNOWN} >= {scp03}
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_a_wrong_answer_is_an_error(
+    hsm_token: Token, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    known = list(self_test._KNOWN)
+    wrong = bytes([known[at].card_cryptogram[0] ^ 1]) + known[at].card_cryptogram[1:]
+    known[at] = replace(known[at], card_cryptogram=wrong)
+    monkeypatch.setattr(self_test, "_KNOWN", tuple(known))
+
+    with pytest.raises(KnownAnswerWrong, match=f"wrong keys for {known[at].name}"):
+        require_known_answers(hsm_token)

@@ -1,0 +1,98 @@
+"""The worker's logins, one after another: a token that is lost is reached again.
+
+Handles, sessions and objects belong to one generation. When the token is lost, all that was
+held of it is dropped, never closed; then the module is restarted, the keys are found again,
+and must be the same keys, before anybody is served.
+"""
+
+import logging
+import random
+import time
+from collections.abc import Callable
+
+from hsm.errors import HsmError, PinLatched
+from tmsd.worker.context import Context
+from tmsd.worker.keyring import Identities
+
+LOG = logging.getLogger(__name__)
+
+_FIRST_PAUSE = 0.25
+_LONGEST_PAUSE = 2.0
+
+
+# Restarts the module, logs in, finds these keys again and tests known answers; HsmError if the
+# token is not there, or not as it was.
+Reopen = Callable[[Identities], Context]
+
+
+class Generations:
+    """The present login, or why there is none.
+
+    Attributes:
+        generation: counts the logins, from 1.
+        context: what is worked with; None while the token is lost.
+        reason: why it is lost.
+        derivations: session objects made in all generations.
+    """
+
+    def __init__(
+        self, first: Context, reopen: Reopen, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.generation = 1
+        self.context: Context | None = first
+        self.reason: str | None = None
+        self._reopen = reopen
+        self._now = now
+        self._made_before = 0
+        self._before: Identities = {}
+        self._pause = _FIRST_PAUSE
+        self._try_at = 0.0
+
+    @property
+    def derivations(self) -> int:
+        """Session objects made since the worker began, in all generations."""
+        present = self.context.token.objects_made if self.context else 0
+        return self._made_before + present
+
+    def probe(self) -> None:
+        """Make sure that the token is there, or let go of it."""
+        if self.context is None:
+            return
+        try:
+            self.context.keyring.probe()
+        except HsmError as error:
+            self.lose(str(error))
+
+    def lose(self, reason: str) -> None:
+        """Drop all that is held of the token; it is reached again by `recover`."""
+        if self.context is None:
+            return
+        LOG.error("the token is lost: %s", reason)
+        token = self.context.token
+        self._before = {**self._before, **self.context.keyring.identities}
+        self._made_before = self.derivations
+        token.abandoned = True
+        self.context = None
+        self.reason = reason
+        self._pause = _FIRST_PAUSE
+        self._try_at = self._now()
+
+    def recover(self) -> None:
+        """Try to reach the token again, unless the last try is too recent."""
+        if self.context is not None or self._now() < self._try_at:
+            return
+        try:
+            context = self._reopen(self._before)
+        except HsmError as error:
+            if self.reason != str(error):
+                LOG.error("the token is not back: %s", error)  # noqa: TRY400  the reason says it all
+            self.reason = str(error)
+            # A latch is looked at without asking the token.
+            self._pause = _LONGEST_PAUSE if isinstance(error, PinLatched) else self._pause
+            self._try_at = self._now() + self._pause * random.uniform(0.5, 1)  # noqa: S311  jitter, no secret
+            self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+            return
+        self.generation += 1
+        self.context = context
+        self.reason = None
+        LOG.warning("the token is back, in generation %d", self.generation)
