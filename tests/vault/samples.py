@@ -172,7 +172,7 @@ ANSWERS = {
         policy_digest=st.from_regex(r"[0-9a-f]{64}", fullmatch=True),
         capabilities=CAPABILITIES,
     ),
-    messages.StartFailed: st.builds(messages.StartFailed, reason=TEXTS, final=st.booleans()),
+    messages.StartFailed: st.builds(messages.StartFailed, reason=TEXTS),
     messages.Condition: st.builds(
         messages.Condition,
         state=st.sampled_from(["operational", "lost"]),

@@ -237,7 +237,7 @@ class TestTheAnnouncement:
             worker.close()
 
     async def test_may_be_why_it_cannot_start(self) -> None:
-        failed = StartFailed(reason="the token is not there", final=False)
+        failed = StartFailed(reason="the token is not there")
         here, there = socket.socketpair()
         with there:
             worker = await WorkerConnection.over(here)

@@ -277,19 +277,16 @@ class TestTheDeadline:
         assert isinstance(reply.answer, Refused)
         assert reply.answer.code is Code.OVERLOADED
 
-    def test_that_is_over_spares_the_token(
-        self, context: Context, fresh_token: TokenAddress
-    ) -> None:
-        with open_token(fresh_token, Secret(USER_PIN)) as token:
-            closed = replace(context, token=token, keyring=Keyring(token))
+    def test_that_is_over_spares_the_token(self, context: Context) -> None:
+        session = opened_session(context)
+        before = context.token.objects_made
 
-        (spared,) = answers_to(closed, question(1, MakeRandom(TPS, length=1), seconds=-1))
+        (late,) = answers_to(
+            context, question(1, WrapCommands(TPS, session, [GET_DATA]), seconds=-1)
+        )
 
-        assert isinstance(spared.answer, Refused)
-        assert spared.answer.code is Code.OVERLOADED
-        lost, _ = answers_to(closed, question(2, MakeRandom(TPS, length=1)))
-        assert isinstance(lost.answer, Refused)
-        assert lost.answer.code is Code.HSM_UNAVAILABLE
+        assert isinstance(late.answer, Refused)
+        assert context.token.objects_made == before
 
     def test_of_one_question_does_not_touch_the_next(self, context: Context) -> None:
         late = question(1, MakeRandom(TPS, length=1), seconds=-1)

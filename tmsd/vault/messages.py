@@ -356,13 +356,9 @@ class Started(Answer, frozen=True, tag="started"):
 
 
 class StartFailed(Answer, frozen=True, tag="start-failed"):
-    """The first and last thing that a worker says which cannot start.
-
-    `final` is true where trying again would do harm: the PIN was refused.
-    """
+    """The first and last thing that a worker says which cannot start."""
 
     reason: Text
-    final: bool
 
 
 class Condition(Answer, frozen=True, tag="condition"):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hsm.capabilities import probe
 from hsm.credentials import pin_from
-from hsm.errors import HsmError, PinRefused
+from hsm.errors import HsmError
 from hsm.keys import KeyReference
 from hsm.login import Login
 from hsm.module import TokenAddress
@@ -32,8 +32,6 @@ from tmsd.worker.serving import serve
 LOG = logging.getLogger(__name__)
 
 _WORKER_ID_LENGTH = 8
-# Whatever else is wrong can be mended while the daemon tries again; this needs an operator.
-_FINAL = PinRefused
 
 
 def run(config_file: Path, connection: socket.socket) -> int:
@@ -56,7 +54,7 @@ def run(config_file: Path, connection: socket.socket) -> int:
             capabilities=Capabilities(**asdict(probe(context.token))),
         )
     except (HsmError, ConfigError) as error:
-        failure = StartFailed(reason=str(error)[:LONGEST_TEXT], final=isinstance(error, _FINAL))
+        failure = StartFailed(reason=str(error)[:LONGEST_TEXT])
         connection.sendall(encode(Reply(number=0, answer=failure)))
         return 1
     connection.sendall(encode(Reply(number=0, answer=announcement)))
