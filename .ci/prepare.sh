@@ -6,11 +6,15 @@ cd "$(dirname "$0")/.."
 
 packages() {
     echo python3-venv     # python3 itself, and venv with the pip it starts from
-    echo gcc              # pyscard comes as source only; the next three are for it
+    echo gcc              # pyscard and systemd-python come as source only; the next four are for them
     echo libpython3-dev   # Python.h, and through it libc6-dev
-    echo pkgconf          # finds the next
+    echo pkgconf          # finds the next two
     echo libpcsclite-dev  # winscard.h and libpcsclite.so.1: readers and tokens
+    echo libsystemd-dev   # sd-daemon.h and sd-journal.h: being a service
     echo softhsm2         # the HSM of the demo and the tests
+    echo systemd          # systemd-analyze, which checks the units
+    echo systemd-container # systemd-nspawn, in which tests boot a system with the units
+    echo systemd-sysv     # /sbin/init, which it boots
     echo vsmartcard-vpcd  # virtual readers for the virtual tokens, and through it pcscd
 }
 
@@ -76,14 +80,14 @@ make_venv() {
         fail "tmsd needs Python 3.11 (Debian 12) or newer; here is $(/usr/bin/python3 --version)."
     say "Installing Python packages into .venv"
     export PIP_CACHE_DIR="$PWD/.cache/pip" PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
-    # pyscard is built here; what an interrupted pip left goes first.
+    # Some are built here; what an interrupted pip left goes first.
     export TMPDIR="$PWD/.cache/tmp"
     rm -rf "$TMPDIR"
     mkdir "$TMPDIR"
     venv_is_usable >/dev/null 2>&1 || /usr/bin/python3 -m venv --clear "$PWD/.venv"
     # 25.1 is the first pip that reads dependency groups.
     .venv/bin/python -m pip install --quiet 'pip>=25.1'
-    .venv/bin/python -m pip install --quiet --prefer-binary --editable . --group dev
+    .venv/bin/python -m pip install --quiet --prefer-binary --editable '.[systemd]' --group dev
     rm -rf "$TMPDIR"
 }
 

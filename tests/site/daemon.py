@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,15 +21,31 @@ _POLLING_SECONDS = 0.02
 
 
 class Daemon:
-    """A tmsd over a site, started at once and killed at the latest when its block is left."""
+    """A tmsd over a site, started at once and killed at the latest when its block is left.
 
-    def __init__(self, site: Site) -> None:
+    Args:
+        site: which is served.
+        environment: variables beside those of this process.
+        through: a command that executes the daemon, whose own command line follows it.
+        inherited: descriptors that are passed on.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        environment: Mapping[str, str] | None = None,
+        through: Sequence[str] = (),
+        inherited: Sequence[int] = (),
+    ) -> None:
         self.site = site
         self._log = site.directory / "stderr.log"
         self._begins = self._log.stat().st_size if self._log.exists() else 0
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [_PROGRAM, "--config", site.configuration],
+                [*through, _PROGRAM, "--config", site.configuration],
+                env={**os.environ, **(environment or {})},
+                pass_fds=inherited,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

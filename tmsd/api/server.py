@@ -18,6 +18,7 @@ from tmsd.api.tks import ROUTES
 from tmsd.audit.log import AuditLog
 from tmsd.audit.trail import Trail, recorded
 from tmsd.errors import Code, ServiceError
+from tmsd.systemd.journal import Event, about
 from tmsd.tks.service import Tks
 
 LOG = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ def _handler(edge: Edge, route: Route) -> _Handler:
 
 async def _serve(edge: Edge, route: Route, request: web.Request, trail: Trail) -> bytes:
     caller = identify(request, edge.tks.policy)
-    trail.caller = caller.name
+    trail.caller = request["caller"] = caller.name
     require_role(caller, route.role)
     asked = None
     if route.request is not None:
@@ -106,7 +107,13 @@ async def _problems(request: web.Request, handler: _Handler) -> web.StreamRespon
     try:
         response = await handler(request)
     except ServiceError as refusal:
-        LOG.info("%s refused: %s", request_id, refusal)
+        fields = about(
+            Event.REQUEST_REFUSED,
+            caller=request.get("caller"),
+            request=request_id,
+            code=refusal.code.value,
+        )
+        LOG.info("%s refused: %s", request_id, refusal, extra=fields)
         response = problem_response(refusal, request_id)
     except web.HTTPNotFound:
         missing = ServiceError(Code.NOT_FOUND, f"there is no {request.path[:256]}")
@@ -117,7 +124,8 @@ async def _problems(request: web.Request, handler: _Handler) -> web.StreamRespon
         response = problem_response(misused, request_id)
         response.headers["Allow"] = allowed
     except Exception:
-        LOG.exception("%s failed", request_id)
+        failed = about(Event.REQUEST_FAILED, caller=request.get("caller"), request=request_id)
+        LOG.exception("%s failed", request_id, extra=failed)
         failure = ServiceError(Code.INTERNAL_ERROR, "the log of the server has the reason")
         response = problem_response(failure, request_id)
     response.headers["X-Request-Id"] = request_id

@@ -4,14 +4,13 @@ import asyncio
 import logging
 import resource
 import signal
+import socket
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from ssl import SSLContext
 from typing import Any
 
 import click
-from aiohttp import web
 
 from tmsd.api.server import Edge, application
 from tmsd.api.tls import server_context
@@ -20,16 +19,28 @@ from tmsd.audit.log import AuditLog
 from tmsd.config.daemon import DaemonConfig, load_daemon_config
 from tmsd.config.policy import Policy, load_policy
 from tmsd.config.toml import ConfigError
+from tmsd.daemon.listener import Listener
+from tmsd.daemon.notifying import kept_informed, tell_changes
 from tmsd.daemon.operations import Operations, listening
 from tmsd.daemon.workers import WorkerKeeper, WorkerStartError
+from tmsd.systemd.activation import UnusableSocket, inherited_listeners
+from tmsd.systemd.journal import Event, about, log_to_journal_or_stderr
+from tmsd.systemd.library import SystemdLibraryMissing
+from tmsd.systemd.notifying import ServiceManager
 from tmsd.tks.service import Tks
 from tmsd.tks.used_challenges import UsedChallenges
 from tmsd.vault.pool import Vault
 
 LOG = logging.getLogger(__name__)
 
-_SHUTDOWN_SECONDS = 5.0
-_KEEPALIVE_SECONDS = 75.0
+_REASONS_TO_END = (
+    ConfigError,
+    AuditFileError,
+    WorkerStartError,
+    SystemdLibraryMissing,
+    UnusableSocket,
+    OSError,
+)
 
 
 @click.command()
@@ -43,54 +54,51 @@ _KEEPALIVE_SECONDS = 75.0
 @click.version_option(package_name="tmsd")
 def main(config_file: Path) -> None:
     """Serve the keys of an HSM to token processing systems over mutual TLS."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
+    log_to_journal_or_stderr("tmsd")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
-        asyncio.run(_run(config_file))
-    except (ConfigError, AuditFileError, WorkerStartError, OSError) as error:
+        manager = ServiceManager.of_this_process()
+        asyncio.run(_run(config_file, manager, inherited_listeners("TCP")))
+    except _REASONS_TO_END as error:
         click.echo(f"tmsd cannot go on: {error}", err=True)
         sys.exit(1)
 
 
-async def _run(config_file: Path) -> None:
+async def _run(config_file: Path, manager: ServiceManager, inherited: list[socket.socket]) -> None:
     config = load_daemon_config(config_file)
     policy = load_policy(config.policy.file)
     LOG.warning("unsigned policy %s, version %d", policy.source, policy.version)
     tls = server_context(config.api)
-    async with AuditLog.open(config.audit.file) as audit:
+    async with kept_informed(manager), AuditLog.open(config.audit.file) as audit:
         vault = Vault(config.worker.deadline_seconds)
         keeper = WorkerKeeper(vault, config.source, policy.digest, config.worker.start_seconds)
         operations = Operations(policy, keeper, audit)
+        app = application(_edge(config, policy, vault, audit))
+        listener = Listener(config.api, tls, app, tuple(inherited))
         # The audit log is locked: no other daemon of this configuration uses the socket.
         async with listening(config.operations.socket, operations):
-            await _serve(config, keeper, tls, application(_edge(config, policy, vault, audit)))
+            await _serve(listener, operations, manager)
     LOG.info("stopped")
 
 
-async def _serve(
-    config: DaemonConfig, keeper: WorkerKeeper, tls: SSLContext, app: web.Application
-) -> None:
+async def _serve(listener: Listener, operations: Operations, manager: ServiceManager) -> None:
     """Serve callers from the first worker's readiness until a signal."""
     ready = asyncio.Event()
-    keeping = asyncio.create_task(keeper.keep(ready))
+    manager.starting("the HSM")
+    keeping = asyncio.create_task(operations.keeper.keep(ready))
     try:
         await _first_of(keeping, ready.wait())
-        runner = web.AppRunner(
-            app,
-            access_log=None,
-            shutdown_timeout=_SHUTDOWN_SECONDS,
-            keepalive_timeout=_KEEPALIVE_SECONDS,
-            auto_decompress=False,
-        )
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, config.api.host, config.api.port, ssl_context=tls).start()
-            LOG.info("ready: https://%s", config.api.listen)
-            await _first_of(keeping, _stop_signal())
-        finally:
-            await runner.cleanup()
+        async with listener.open() as addresses:
+            serving = f"serving callers at {addresses}"
+            LOG.info("ready: %s", addresses, extra=about(Event.READY))
+            manager.ready(serving)
+            telling = asyncio.create_task(tell_changes(manager, operations, serving))
+            try:
+                await _first_of(keeping, _stop_signal())
+            finally:
+                telling.cancel()
+                LOG.info("stopping", extra=about(Event.STOPPING))
+                manager.stopping()
     finally:
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)

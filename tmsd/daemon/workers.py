@@ -7,6 +7,7 @@ import socket
 import sys
 from pathlib import Path
 
+from tmsd.systemd.journal import Event, about
 from tmsd.vault.framing import FrameError
 from tmsd.vault.messages import Condition, Started, StartFailed
 from tmsd.vault.pool import Vault, WorkerConnection
@@ -84,7 +85,9 @@ async def spawn(
     except BaseException:
         await worker.stop()
         raise
-    LOG.info("worker %d is logged in", process.pid)
+    LOG.info(
+        "worker %d is logged in", process.pid, extra=about(Event.WORKER_READY, worker=process.pid)
+    )
     return worker, announced
 
 
@@ -140,13 +143,14 @@ class WorkerKeeper:
                 if not ready.is_set():
                     raise
                 if str(error) != reason:
-                    LOG.error("the worker did not start: %s", error)  # noqa: TRY400  the reason says it all
+                    refused = about(Event.WORKER_REFUSED)
+                    LOG.error("the worker did not start: %s", error, extra=refused)  # noqa: TRY400  the reason says it all
                 reason = str(error)
             else:
                 pause = _FIRST_PAUSE
                 reason = None
                 await self._serve(worker, ready)
-                LOG.error("the worker ended; starting another")
+                LOG.error("the worker ended; starting another", extra=about(Event.WORKER_ENDED))
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  jitter, no secret
             pause = min(pause * 2, _LONGEST_PAUSE)
 

@@ -5,13 +5,13 @@ command line or in the environment.
 """
 
 import argparse
-import logging
 import resource
 import signal
 import socket
 import sys
 from pathlib import Path
 
+from tmsd.systemd.journal import log_to_journal_or_stderr
 from tmsd.worker.start import run
 
 
@@ -21,7 +21,7 @@ def main() -> int:
     parser.add_argument("--config", type=Path, required=True, help="tmsd.toml")
     parser.add_argument("--descriptor", type=int, required=True, help="the socket to the front")
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    log_to_journal_or_stderr("tmsd-worker")
     # A core dump would hold the PIN, and with SoftHSM the keys.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # The front ends a worker by closing its socket; Ctrl-C reaches the whole group.
