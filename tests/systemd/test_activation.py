@@ -13,17 +13,12 @@ from tests.site.daemon import Daemon
 from tests.site.directory import HOST, Site
 from tests.site.fixtures import MakeSite
 from tests.site.identities import TPS
-
-# As systemd does it: descriptors from 3 on, and for which process they are meant. In bash, as
-# dash knows descriptors of one digit alone.
-_HANDED_OVER = 'exec 3<&"$1"; shift; LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"'
+from tests.systemd.handing_over import handing_over
 
 
 def daemon_with(site: Site, handed_over: socket.socket) -> Daemon:
     """Start a daemon to which a socket is handed over."""
-    descriptor = handed_over.fileno()
-    through = ["bash", "-c", _HANDED_OVER, "bash", str(descriptor)]
-    return Daemon(site, through=through, inherited=[descriptor])
+    return Daemon(site, through=handing_over(handed_over), inherited=[handed_over.fileno()])
 
 
 @pytest.fixture

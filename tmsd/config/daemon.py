@@ -3,22 +3,34 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from tmsd.config.api import ApiConfig
 from tmsd.config.hsm import HsmConfig
 from tmsd.config.operations import OperationsConfig
-from tmsd.config.table import BY_LOADER, Loaded, Origin, Table
+from tmsd.config.table import BY_LOADER, TOML, Loaded, Origin, Table
 from tmsd.config.toml import ConfigError, read
-from tmsd.config.values import Place
+from tmsd.config.values import Place, SocketPlace
 from tmsd.config.wording import explain
 
 
+def _check_number(sockets: tuple[Path, ...]) -> tuple[Path, ...]:
+    if len(sockets) > 1:
+        raise ValueError(f"must be one socket or none, as one worker is asked, not {len(sockets)}")
+    return sockets
+
+
 class WorkerConfig(Table):
-    """[worker]: the process that holds the HSM login. Times are in seconds."""
+    """[worker]: the process that holds the HSM login. Times are in seconds.
+
+    Attributes:
+        sockets: where a worker is reached that somebody else starts; without one, the daemon
+            starts its own.
+    """
 
     deadline_seconds: Annotated[float, Field(ge=0.1, le=60)] = 5.0
     start_seconds: Annotated[float, Field(ge=0.1, le=300)] = 15.0
+    sockets: Annotated[tuple[SocketPlace, ...], TOML, AfterValidator(_check_number)] = ()
 
 
 class AuditConfig(Table):

@@ -34,6 +34,23 @@ A default must be declared with `validate_default=True` to start there as well.
 """
 
 
+# A socket's path and its final zero byte have 108 bytes on Linux (unix(7)), fewer elsewhere.
+LONGEST_SOCKET_PATH = 100
+
+
+def _check_length(path: Path) -> Path:
+    if (length := len(bytes(path))) > LONGEST_SOCKET_PATH:
+        raise ValueError(
+            f"must be a path of at most {LONGEST_SOCKET_PATH} bytes, counted from the root, as "
+            f"sockets have short ones; {path} has {length}"
+        )
+    return path
+
+
+SocketPlace = Annotated[Place, AfterValidator(_check_length)]
+"""The path of a Unix socket."""
+
+
 def _name(value: str) -> str:
     if not _NAME.fullmatch(value):
         raise ValueError(

@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from tmsd.config.toml import ConfigError
 from tmsd.daemon.listener import Listener
 from tmsd.daemon.notifying import kept_informed, tell_changes
 from tmsd.daemon.operations import Operations, listening
-from tmsd.daemon.workers import WorkerKeeper, WorkerStartError
+from tmsd.daemon.worker_sockets import connect
+from tmsd.daemon.workers import Start, WorkerKeeper, WorkerStartError, spawn
 from tmsd.systemd.activation import UnusableSocket, inherited_listeners
 from tmsd.systemd.journal import Event, about, log_to_journal_or_stderr
 from tmsd.systemd.library import SystemdLibraryMissing
@@ -71,8 +73,8 @@ async def _run(config_file: Path, manager: ServiceManager, inherited: list[socke
     tls = server_context(config.api)
     async with kept_informed(manager), AuditLog.open(config.audit.file) as audit:
         vault = Vault(config.worker.deadline_seconds)
-        keeper = WorkerKeeper(vault, config.source, policy.digest, config.worker.start_seconds)
-        operations = Operations(policy, keeper, audit)
+        keeper = WorkerKeeper(vault, _worker_start(config, policy))
+        operations = Operations(policy, keeper, audit, is_embedded=not config.worker.sockets)
         app = application(_edge(config, policy, vault, audit))
         listener = Listener(config.api, tls, app, tuple(inherited))
         # The audit log is locked: no other daemon of this configuration uses the socket.
@@ -102,6 +104,15 @@ async def _serve(listener: Listener, operations: Operations, manager: ServiceMan
     finally:
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)
+
+
+def _worker_start(config: DaemonConfig, policy: Policy) -> Start:
+    """Return how a worker is come by: another's process behind a socket, or one of our own."""
+    seconds = config.worker.start_seconds
+    if config.worker.sockets:
+        (path,) = config.worker.sockets
+        return partial(connect, path, policy.digest, seconds)
+    return partial(spawn, config.source, policy.digest, seconds)
 
 
 def _edge(config: DaemonConfig, policy: Policy, vault: Vault, audit: AuditLog) -> Edge:

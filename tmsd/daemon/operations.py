@@ -22,8 +22,9 @@ from tmsd.config.unsafe import warnings
 from tmsd.config.ways import KeySetWays, Way, Ways, capabilities_of, ways
 from tmsd.daemon.workers import WorkerKeeper
 
-# The daemon spawns its workers itself, and they inherit its user.
-_SEPARATION = "embedded: front and worker run as one user"
+# A worker that the daemon starts itself inherits its user.
+_EMBEDDED = "embedded: front and worker run as one user"
+_SEPARATE = "separate: the worker is started by somebody else, and reached by a socket"
 _UNKNOWN = "unknown: no worker has started yet"
 _NO_WORKER = "no worker: the HSM cannot be asked"
 
@@ -37,6 +38,11 @@ class Operations:
     policy: Policy
     keeper: WorkerKeeper
     audit: AuditLog
+    is_embedded: bool
+
+    @property
+    def _separation(self) -> str:
+        return _EMBEDDED if self.is_embedded else _SEPARATE
 
     def obstacles(self) -> list[str]:
         """Return why callers cannot be served now; empty where they can."""
@@ -58,7 +64,7 @@ class Operations:
                 "digest": policy.digest,
                 "signed": False,
             },
-            "worker": {"ready": self.keeper.is_serving, "separation": _SEPARATION},
+            "worker": {"ready": self.keeper.is_serving, "separation": self._separation},
             "audit": {"fault": self.audit.fault},
             "key_sets": {
                 name: _key_set(key_set, found.key_sets[name] if found else None)

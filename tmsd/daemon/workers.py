@@ -1,11 +1,13 @@
-"""Keeping a worker running: spawned as a process of its own, replaced when it ends."""
+"""Keeping a worker at hand: a process of our own, or one behind a socket; another when it ends."""
 
 import asyncio
 import logging
 import random
 import socket
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Protocol
 
 from tmsd.systemd.journal import Event, about
 from tmsd.vault.framing import FrameError
@@ -27,11 +29,31 @@ class WorkerStartError(Exception):
     """
 
 
+class Worker(Protocol):
+    """A worker that is connected.
+
+    Attributes:
+        name: for the log.
+        connection: where it is asked.
+    """
+
+    name: str
+    connection: WorkerConnection
+
+    async def stop(self) -> None:
+        """Take leave of it."""
+
+
+Start = Callable[[], Awaitable[tuple[Worker, Started]]]
+"""Starts or reaches a worker; returns it and what it announced, or raises WorkerStartError."""
+
+
 class WorkerProcess:
     """A worker and the only socket to it; closing the socket ends the worker."""
 
     def __init__(self, process: asyncio.subprocess.Process, connection: WorkerConnection) -> None:
         self._process = process
+        self.name = str(process.pid)
         self.connection = connection
 
     async def stop(self) -> None:
@@ -73,6 +95,15 @@ async def spawn(
             stdin=asyncio.subprocess.DEVNULL,
         )
     worker = WorkerProcess(process, await WorkerConnection.over(here))
+    return worker, await announcement_of(worker, policy_digest, seconds)
+
+
+async def announcement_of(worker: Worker, policy_digest: str, seconds: float) -> Started:
+    """Wait until a worker has logged in, and return what it says then; stop it otherwise.
+
+    Raises:
+        WorkerStartError: with the worker's own reason, or what it did instead of answering.
+    """
     try:
         async with asyncio.timeout(seconds):
             announced = _ready(await worker.connection.announcement(), policy_digest)
@@ -86,9 +117,9 @@ async def spawn(
         await worker.stop()
         raise
     LOG.info(
-        "worker %d is logged in", process.pid, extra=about(Event.WORKER_READY, worker=process.pid)
+        "worker %s is logged in", worker.name, extra=about(Event.WORKER_READY, worker=worker.name)
     )
-    return worker, announced
+    return announced
 
 
 def _ready(announced: Started | StartFailed, policy_digest: str) -> Started:
@@ -106,15 +137,11 @@ class WorkerKeeper:
         announced: what the latest worker said of itself; None before the first.
     """
 
-    def __init__(
-        self, vault: Vault, config_file: Path, policy_digest: str, start_seconds: float
-    ) -> None:
+    def __init__(self, vault: Vault, start: Start) -> None:
         self._vault = vault
-        self._config_file = config_file
-        self._policy_digest = policy_digest
-        self._start_seconds = start_seconds
+        self._start = start
         self.announced: Started | None = None
-        self._worker: WorkerProcess | None = None
+        self._worker: Worker | None = None
 
     @property
     def is_serving(self) -> bool:
@@ -136,9 +163,7 @@ class WorkerKeeper:
         reason = None
         while True:
             try:
-                worker, self.announced = await spawn(
-                    self._config_file, self._policy_digest, self._start_seconds
-                )
+                worker, self.announced = await self._start()
             except WorkerStartError as error:
                 if not ready.is_set():
                     raise
@@ -150,11 +175,12 @@ class WorkerKeeper:
                 pause = _FIRST_PAUSE
                 reason = None
                 await self._serve(worker, ready)
-                LOG.error("the worker ended; starting another", extra=about(Event.WORKER_ENDED))
+                ended = about(Event.WORKER_ENDED, worker=worker.name)
+                LOG.error("the worker ended; starting another", extra=ended)
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  jitter, no secret
             pause = min(pause * 2, _LONGEST_PAUSE)
 
-    async def _serve(self, worker: WorkerProcess, ready: asyncio.Event) -> None:
+    async def _serve(self, worker: Worker, ready: asyncio.Event) -> None:
         self._vault.attach(worker.connection)
         self._worker = worker
         ready.set()

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from tmsd.ceremony.refusal import Refused
-from tmsd.config.operations import LONGEST_SOCKET_PATH
+from tmsd.config.values import LONGEST_SOCKET_PATH
 
 TOKEN_LABEL = "tmsd-development"  # noqa: S105  a PKCS#11 token's label is no secret
 CALLER = "tps-demo"

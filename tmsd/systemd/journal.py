@@ -80,7 +80,7 @@ def log_to_journal_or_stderr(identifier: str) -> None:
         logging.basicConfig(level=logging.INFO, format=_FORMAT, stream=sys.stderr)
         return
 
-    def send(message: str, **fields: Any) -> None:  # noqa: ANN401  as journal.send has it
+    def send(message: str, /, **fields: Any) -> None:  # noqa: ANN401  as journal.send has it
         # The handler adds all that a log record has. The journal takes upper-case names alone,
         # and arguments and exceptions stand in the message already.
         taken = {name: value for name, value in fields.items() if name.isupper()}

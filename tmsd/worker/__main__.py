@@ -1,33 +1,55 @@
-"""`python -m tmsd.worker`: how the daemon starts a worker.
+"""`python -m tmsd.worker`: how the daemon, or a unit of systemd, starts a worker.
 
-The socket to the front is inherited as an open descriptor; nothing secret is on the
-command line or in the environment.
+The daemon passes the socket to itself as an open descriptor. A unit passes a listening socket,
+and the front connects to it; the worker ends when that connection does, and the next one starts
+another. Nothing secret is on the command line or in the environment.
 """
 
 import argparse
+import logging
 import resource
 import signal
 import socket
 import sys
 from pathlib import Path
 
+from tmsd.systemd.activation import UnusableSocket, inherited_listeners
 from tmsd.systemd.journal import log_to_journal_or_stderr
+from tmsd.systemd.library import SystemdLibraryMissing
+from tmsd.worker.fronts import NoListener, accept_front, the_one
 from tmsd.worker.start import run
+
+LOG = logging.getLogger("tmsd.worker")
 
 
 def main() -> int:
     """Read the command line, harden the process, and work until the front goes away."""
     parser = argparse.ArgumentParser(prog="tmsd.worker", description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="tmsd.toml")
-    parser.add_argument("--descriptor", type=int, required=True, help="the socket to the front")
+    parser.add_argument("--descriptor", type=int, help="the socket to the front")
     arguments = parser.parse_args()
     log_to_journal_or_stderr("tmsd-worker")
     # A core dump would hold the PIN, and with SoftHSM the keys.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # The front ends a worker by closing its socket; Ctrl-C reaches the whole group.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with socket.socket(fileno=arguments.descriptor) as connection:
+    try:
+        connection = _front(arguments.descriptor)
+    except (NoListener, SystemdLibraryMissing, UnusableSocket) as error:
+        LOG.error("%s", error)  # noqa: TRY400  the reason says it all
+        return 1
+    if connection is None:
+        LOG.error("somebody else than the front connected, and was sent away")
+        return 0
+    with connection:
         return run(arguments.config, connection)
+
+
+def _front(descriptor: int | None) -> socket.socket | None:
+    """Return the connection to the front; None where somebody else came."""
+    if descriptor is not None:
+        return socket.socket(fileno=descriptor)
+    return accept_front(the_one(inherited_listeners("Unix")))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,149 @@
+"""A worker that somebody else starts, as a unit of systemd does: the daemon connects to it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.daemon.test_operations import ask, with_socket
+from tests.site.caller import Caller
+from tests.site.channels import RANDOM
+from tests.site.daemon import Daemon, refuses_to_start, wait_until
+from tests.site.directory import Site
+from tests.site.fixtures import MakeSite
+from tests.site.identities import TPS
+from tests.systemd.handing_over import handing_over
+
+SOON = 20.0
+
+# Folders of tests are closed to others, so the socket is opened (O_PATH) before the user changes.
+_AS_NOBODY = """
+import os, socket, sys
+opened = os.open(sys.argv[1], os.O_PATH)
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+asking = socket.socket(socket.AF_UNIX)
+asking.connect(f"/proc/self/fd/{opened}")
+print(asking.recv(1))
+"""
+
+
+@contextmanager
+def listening(path: Path) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        yield listener
+
+
+@contextmanager
+def worker_at(listener: socket.socket, site: Site) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a worker as systemd does when somebody connects."""
+    program = [sys.executable, "-m", "tmsd.worker", "--config", str(site.configuration)]
+    started = subprocess.Popen(
+        [*handing_over(listener), *program],
+        stdin=subprocess.DEVNULL,
+        pass_fds=[listener.fileno()],
+    )
+    try:
+        yield started
+    finally:
+        started.kill()
+        started.wait()
+
+
+def with_worker_socket(site: Site) -> Path:
+    text = site.configuration.read_text()
+    site.configuration.write_text(text.replace("[worker]\n", '[worker]\nsockets = ["w"]\n'))
+    return site.directory / "w"
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as entered:
+        yield entered
+
+
+def test_the_daemon_asks_the_worker_behind_the_socket_and_starts_none(
+    make_site: MakeSite, stack: ExitStack
+) -> None:
+    site = make_site()
+    listener = stack.enter_context(listening(with_worker_socket(site)))
+    operations = with_socket(site)
+    worker = stack.enter_context(worker_at(listener, site))
+    daemon = stack.enter_context(Daemon(site)).wait_until_ready()
+    with Caller(site, TPS) as caller:
+        assert caller.post(RANDOM, {"length": 16}).status == 200
+    assert daemon.worker is None
+    _, state = ask(operations, "/state")
+    assert state["worker"]["separation"].startswith("separate: ")
+    assert daemon.stop() == 0
+    assert worker.wait(SOON) == 0
+
+
+def test_a_worker_that_ended_is_reached_again_once_it_is_back(
+    make_site: MakeSite, stack: ExitStack
+) -> None:
+    site = make_site()
+    listener = stack.enter_context(listening(with_worker_socket(site)))
+    first = stack.enter_context(worker_at(listener, site))
+    daemon = stack.enter_context(Daemon(site)).wait_until_ready()
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    stack.enter_context(worker_at(listener, site))
+    wait_until(lambda: daemon.log.count("is logged in") == 2, SOON)
+    with Caller(site, TPS) as caller:
+        wait_until(lambda: caller.post(RANDOM, {"length": 16}).status == 200, SOON)
+    assert daemon.stop() == 0
+
+
+def test_a_socket_that_nobody_listens_at_is_named(make_site: MakeSite) -> None:
+    site = make_site()
+    path = with_worker_socket(site)
+    assert refuses_to_start(site) == f"worker socket {path}: No such file or directory"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can listen as another user")
+def test_a_listener_of_another_user_is_not_asked(make_site: MakeSite, stack: ExitStack) -> None:
+    site = make_site()
+    path = with_worker_socket(site)
+    listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+    listener.bind(str(path))
+    nobody = 65534
+    # Whoever calls listen(2) is who the kernel tells of; the thread's own user counts.
+    os.seteuid(nobody)
+    try:
+        listener.listen()
+    finally:
+        os.seteuid(0)
+    assert refuses_to_start(site) == (
+        f"worker socket {path}: user id {nobody} listens on it, neither root nor our own user"
+    )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can connect as another user")
+def test_somebody_else_than_the_front_is_sent_away(make_site: MakeSite, stack: ExitStack) -> None:
+    site = make_site()
+    path = with_worker_socket(site)
+    listener = stack.enter_context(listening(path))
+    path.chmod(0o666)
+    worker = stack.enter_context(worker_at(listener, site))
+    told = subprocess.run(
+        [sys.executable, "-c", _AS_NOBODY, str(path)], capture_output=True, text=True, check=True
+    )
+    assert told.stdout == "b''\n"
+    assert worker.wait(SOON) == 0
+
+
+def test_a_worker_that_is_started_without_a_socket_says_what_to_do(make_site: MakeSite) -> None:
+    program = [sys.executable, "-m", "tmsd.worker", "--config", str(make_site().configuration)]
+    ended = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert "systemd handed over 0 sockets, and one is needed" in ended.stderr

@@ -1,0 +1,69 @@
+"""The unit files: systemd has nothing to say against them, and little is exposed."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+UNITS = Path(__file__).parents[2] / "systemd"
+SERVICES = ("tmsd.service", "tmsd-worker@.service")
+ALL = (*SERVICES, "tmsd.socket", "tmsd-worker@.socket")
+
+# Out of 100, as its option has it: 4 is what `systemd-analyze security` shows as 0.4.
+HIGHEST_EXPOSURE = 4
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed"
+)
+
+
+def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["systemd-analyze", *arguments], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def units(tmp_path: Path) -> Path:
+    """Copies that name programs which are there: tmsd is not installed where tests run."""
+    for unit in ALL:
+        text = (UNITS / unit).read_text()
+        (tmp_path / unit).write_text(re.sub(r"(?m)^(Exec\w+=)/opt/tmsd/\S+", r"\1/bin/true", text))
+    return tmp_path
+
+
+@pytest.mark.parametrize("unit", ALL)
+def test_systemd_understands_every_line(unit: str, units: Path) -> None:
+    verified = analyze("verify", str(units / unit.replace("@.", "@1.")))
+    assert verified.stderr == ""
+    assert verified.returncode == 0
+
+
+def test_a_line_that_systemd_does_not_understand_would_be_seen(units: Path) -> None:
+    service = units / "tmsd.service"
+    service.write_text(service.read_text().replace("ProtectHome=", "ProtectHouse="))
+    assert "ProtectHouse" in analyze("verify", str(service)).stderr
+
+
+@pytest.mark.parametrize("unit", SERVICES)
+def test_little_is_exposed_and_no_more_would_pass(unit: str, tmp_path: Path) -> None:
+    security = ("security", "--offline=true", "--no-pager", f"--threshold={HIGHEST_EXPOSURE}")
+    as_it_is = analyze(*security, str(UNITS / unit))
+    assert as_it_is.returncode == 0, as_it_is.stdout
+    with_network = tmp_path / unit
+    with_network.write_text((UNITS / unit).read_text().replace("\nPrivateNetwork=yes\n", "\n"))
+    assert analyze(*security, str(with_network)).returncode != 0
+
+
+def test_only_the_worker_is_given_the_pin() -> None:
+    assert "LoadCredential" not in (UNITS / "tmsd.service").read_text()
+    worker = (UNITS / "tmsd-worker@.service").read_text()
+    assert "\nLoadCredential=hsm-pin:/etc/credstore/tmsd.hsm-pin\n" in worker
+
+
+def test_front_and_worker_are_different_users() -> None:
+    users = [re.findall(r"(?m)^User=(.*)$", (UNITS / unit).read_text())[0] for unit in SERVICES]
+    made = re.findall(r"(?m)^u (\S+) ", (UNITS / "tmsd.sysusers.conf").read_text())
+    assert users == made == ["tmsd", "tmsd-worker"]
