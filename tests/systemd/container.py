@@ -53,6 +53,14 @@ systemd-nspawn --quiet --directory="$1/root" --machine="$2" --register=no --keep
 """
 
 
+_TRIAL = """
+set -e
+mount -t tmpfs tmpfs /mnt
+mkdir /mnt/upper /mnt/work /mnt/root
+mount -t overlay -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work overlay /mnt/root
+"""
+
+
 def obstacle() -> str | None:
     """Return why no system can be booted here; None where one can."""
     if os.geteuid() != 0:
@@ -60,9 +68,9 @@ def obstacle() -> str | None:
     for program in ("systemd-nspawn", "nsenter", "unshare", "setpriv"):
         if shutil.which(program) is None:
             return f"{program} is not installed"
-    trial = ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
+    trial = ["unshare", "--mount", "sh", "-c", _TRIAL]
     refused = subprocess.run(trial, capture_output=True, text=True, check=False)
-    return f"nothing can be mounted here: {refused.stderr}" if refused.returncode else None
+    return f"no overlay can be mounted here: {refused.stderr}" if refused.returncode else None
 
 
 class Container:

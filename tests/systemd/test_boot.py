@@ -12,6 +12,7 @@ from tests.site.batches import AES128
 from tests.site.channels import OK, RANDOM, open_channel, store_data, wrap
 from tests.site.daemon import wait_until
 from tests.site.identities import UNKNOWN
+from tests.softhsm.tokens import USER_PIN
 from tests.systemd.conftest import Installed
 from tests.systemd.installation import FRONT, PIN_FILE, WORKER
 from tmsd.systemd.journal import Event
@@ -48,9 +49,10 @@ def test_systemd_finds_nothing_to_say_of_the_installed_units(system: Installed) 
 
 
 def test_systemctl_start_returns_when_callers_are_served(system: Installed) -> None:
-    system.container.run("systemctl", "start", FRONT)
+    system.container.run("systemctl", "enable", "--now", FRONT)
     assert answered(system)
     assert system.shown(FRONT, "ActiveState") == "active"
+    assert system.shown("tmsd.socket", "UnitFileState") == "enabled"
     assert system.shown(FRONT, "StatusText") == "serving callers at https://127.0.0.1:8443"
     assert system.shown(WORKER, "ActiveState") == "active"
 
@@ -166,6 +168,28 @@ def test_a_front_that_hangs_is_replaced(running: Installed) -> None:
     hanging = running.shown(FRONT, "MainPID")
     running.container.run("kill", "-STOP", hanging)
     wait_until(lambda: running.shown(FRONT, "MainPID") not in {hanging, "0"}, SOON)
+    assert answered(running)
+
+
+def test_a_refused_pin_is_tried_once_and_told_in_the_journal(running: Installed) -> None:
+    container = running.container
+    container.run("systemctl", "stop", "tmsd.socket", FRONT)
+    container.write(PIN_FILE, "wrong pin")
+    assert container.attempt("systemctl", "start", FRONT).returncode != 0
+    container.run("systemctl", "stop", "tmsd.socket", FRONT)
+    container.run("systemctl", "reset-failed", FRONT)
+    assert "PIN" in entries(running, FRONT, Event.FAILED)[-1]["MESSAGE"]
+
+    container.write(PIN_FILE, USER_PIN.decode())
+    latched = container.attempt("systemctl", "start", FRONT)
+    assert latched.returncode != 0
+    container.run("systemctl", "stop", "tmsd.socket", FRONT)
+    container.run("systemctl", "reset-failed", FRONT)
+    assert "tmsctl hsm unlatch" in entries(running, FRONT, Event.FAILED)[-1]["MESSAGE"]
+
+    unlatch = ["/opt/tmsd/bin/tmsctl", "hsm", "unlatch", "--yes", "--config", "/etc/tmsd/tmsd.toml"]
+    container.run(*unlatch, user="tmsd-worker")
+    container.run("systemctl", "start", FRONT)
     assert answered(running)
 
 

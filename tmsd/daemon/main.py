@@ -56,13 +56,17 @@ _REASONS_TO_END = (
 @click.version_option(package_name="tmsd")
 def main(config_file: Path) -> None:
     """Serve the keys of an HSM to token processing systems over mutual TLS."""
-    log_to_journal_or_stderr("tmsd")
+    in_journal = log_to_journal_or_stderr("tmsd")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         manager = ServiceManager.of_this_process()
         asyncio.run(_run(config_file, manager, inherited_listeners("TCP")))
     except _REASONS_TO_END as error:
-        click.echo(f"tmsd cannot go on: {error}", err=True)
+        reason = f"tmsd cannot go on: {error}"
+        if in_journal:
+            LOG.critical(reason, extra=about(Event.FAILED))
+        else:
+            click.echo(reason, err=True)
         sys.exit(1)
 
 

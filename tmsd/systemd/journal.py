@@ -33,6 +33,7 @@ class Event(Enum):
     WORKER_READY = "2e0449618a1845b1b44e380a61de88bc"
     WORKER_ENDED = "e516ff785bbe4c2ca1fa456d023d97ea"
     WORKER_REFUSED = "0841f86a162b45ddbfea6fb0de3d8963"
+    FAILED = "c433b7a2beb24f17b0ecdd707803a344"
     REQUEST_REFUSED = "b695ffb0b4bd422491f1285d33516e86"
     REQUEST_FAILED = "5ab77481ae324e6393e590ee3abd99f1"
 
@@ -69,8 +70,8 @@ def about(
     return {"MESSAGE_ID": event.value, "TMSD_EVENT": event.word, **fields}
 
 
-def log_to_journal_or_stderr(identifier: str) -> None:
-    """Send what this process logs where it is read.
+def log_to_journal_or_stderr(identifier: str) -> bool:
+    """Send what this process logs where it is read; say whether that is the journal.
 
     Args:
         identifier: the name of the program in the journal (SYSLOG_IDENTIFIER).
@@ -78,7 +79,7 @@ def log_to_journal_or_stderr(identifier: str) -> None:
     journal = imported("systemd.journal") if _stderr_is_the_journal() else None
     if journal is None:
         logging.basicConfig(level=logging.INFO, format=_FORMAT, stream=sys.stderr)
-        return
+        return False
 
     def send(message: str, /, **fields: Any) -> None:  # noqa: ANN401  as journal.send has it
         # The handler adds all that a log record has. The journal takes upper-case names alone,
@@ -90,6 +91,7 @@ def log_to_journal_or_stderr(identifier: str) -> None:
 
     handler = journal.JournalHandler(sender_function=send, SYSLOG_IDENTIFIER=identifier)
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler])
+    return True
 
 
 def _stderr_is_the_journal() -> bool:
