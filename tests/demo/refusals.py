@@ -167,6 +167,17 @@ async def wrong_pin(screen: Screen, findings: Findings, site: Site) -> None:
         findings.require_equal("lines that blame the PIN", 1, len(reasons))
     findings.seen("tmsd with a wrong PIN", "does not start, says why, exit code 1")
 
+    screen.say(
+        "The token remembers it, and nobody logs in with any PIN until somebody who knows why says"
+        " that one try is allowed."
+    )
+    unlatch = ("hsm", "unlatch", "--yes", "--config", f"{site.directory.name}/tmsd.toml")
+    done = site.tmsctl(*unlatch)
+    screen.command(done.command)
+    screen.output(done.output.splitlines())
+    findings.require_equal("exit code", 0, done.exit_code)
+    findings.seen("tmsctl hsm unlatch", "one try is allowed")
+
 
 async def _garbled(
     screen: Screen,

@@ -116,6 +116,7 @@ def test_the_demonstration_runs_to_its_end_and_leaves_nothing(temporary: Path) -
         ("Certificate that the policy does not name", "refused: caller-unknown"),
         ("No certificate", "refused by TLS"),
         ("tmsd with a wrong PIN", "does not start, says why, exit code 1"),
+        ("tmsctl hsm unlatch", "one try is allowed"),
         ("KCVs in the HSM, and the issuer's", "8 are the same"),
     ):
         assert re.search(

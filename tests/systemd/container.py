@@ -55,6 +55,12 @@ systemd-nspawn --quiet --directory="$1/root" --machine="$2" --register=no --keep
 
 _TRIAL = """
 set -e
+for hierarchy in /sys/fs/cgroup/systemd /sys/fs/cgroup/unified /sys/fs/cgroup; do
+    if [ -e "$hierarchy/cgroup.procs" ]; then
+        mkdir "$hierarchy/tmsd-trial-$$"
+        rmdir "$hierarchy/tmsd-trial-$$"
+    fi
+done
 mount -t tmpfs tmpfs /mnt
 mkdir /mnt/upper /mnt/work /mnt/root
 mount -t overlay -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work overlay /mnt/root
@@ -70,7 +76,7 @@ def obstacle() -> str | None:
             return f"{program} is not installed"
     trial = ["unshare", "--mount", "sh", "-c", _TRIAL]
     refused = subprocess.run(trial, capture_output=True, text=True, check=False)
-    return f"no overlay can be mounted here: {refused.stderr}" if refused.returncode else None
+    return f"no container can be set up here: {refused.stderr}" if refused.returncode else None
 
 
 class Container:
