@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
+from tmsd.audit.receipt import Receipt
 from tmsd.audit.record import Decision, Outcome, Record
 from tmsd.audit.verification import VerificationReport, verify
 from tmsd.errors import Code
@@ -79,6 +80,18 @@ decisions = st.builds(
     diversification_data=st.none() | _hex(1, 64),
     request_digest=st.none() | _hex(32, 32),
     answer_digest=st.none() | _hex(32, 32),
+    receipts=st.lists(
+        st.builds(
+            Receipt,
+            worker=_hex(8, 8),
+            generation=st.integers(1, 2**50),
+            sequence=st.integers(1, 2**50),
+            operation=st.from_regex(r"[a-z0-9][a-z0-9._-]{0,63}", fullmatch=True),
+            digest=_hex(32, 32),
+            mac=_hex(16, 16),
+        ),
+        max_size=3,
+    ).map(tuple),
     details=st.dictionaries(
         st.text(string.ascii_lowercase, min_size=1, max_size=64),
         _text(60) | st.integers(-(2**53) + 1, 2**53 - 1) | st.booleans(),

@@ -46,7 +46,7 @@ def test_the_hash_can_be_computed_with_nothing_but_sha256_and_sorted_json() -> N
     content = json.loads(record.encode())
     stated = content.pop("hash")
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
-    assert stated == sha256(b"tmsd-audit-v1" + canonical).hexdigest()
+    assert stated == sha256(b"tmsd-audit-v2" + canonical).hexdigest()
 
 
 def test_the_first_record_follows_zeros_and_the_second_follows_the_first() -> None:

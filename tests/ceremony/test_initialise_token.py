@@ -20,6 +20,7 @@ def config(address: TokenAddress, pin_file: Path) -> HsmConfig:
         token_serial=address.serial,
         pin_file=pin_file,
         environment=dict(address.environment),
+        latch_file=pin_file.with_name("latch"),
     )
 
 

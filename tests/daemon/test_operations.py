@@ -99,10 +99,13 @@ def test_the_state_says_what_is_served_and_which_way(told: Told) -> None:
         "digest": sha256(site.policy.read_bytes()).hexdigest(),
         "signed": False,
     }
-    assert state["worker"] == {
+    (place,) = state["workers"].pop("places")
+    assert state["workers"] == {
         "ready": True,
-        "separation": "embedded: front and worker run as one user",
+        "separation": "embedded: front and workers run as one user",
+        "waiting": 0,
     }
+    assert (place["place"], place["lane"], place["state"]) == (1, "fast", "operational")
     assert state["audit"] == {"fault": None}
     assert state["key_sets"] == {
         "aes128": served(),
@@ -186,7 +189,7 @@ def test_it_is_alive_and_not_ready_while_there_is_no_worker(told: Told) -> None:
     }
     assert ask(path, "/alive")[0] == 200
     state = ask(path, "/state")[1]
-    assert state["worker"]["ready"] is False
+    assert state["workers"]["ready"] is False
     assert state["key_sets"]["des-open"]["put_key"] == IN_WORKER
 
 

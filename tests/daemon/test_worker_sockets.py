@@ -83,7 +83,7 @@ def test_the_daemon_asks_the_worker_behind_the_socket_and_starts_none(
         assert caller.post(RANDOM, {"length": 16}).status == 200
     assert daemon.worker is None
     _, state = ask(operations, "/state")
-    assert state["worker"]["separation"].startswith("separate: ")
+    assert state["workers"]["separation"].startswith("separate: ")
     assert daemon.stop() == 0
     assert worker.wait(SOON) == 0
 

@@ -75,10 +75,15 @@ class Daemon:
         return self._process.pid
 
     @property
+    def workers(self) -> list[int]:
+        """The workers' processes, from the oldest to the newest."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
+        return [int(child) for child in children.split()]
+
+    @property
     def worker(self) -> int | None:
         """The worker's process, where there is one."""
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        return int(children[0]) if children else None
+        return self.workers[0] if self.workers else None
 
     def wait_until_ready(self) -> Self:
         """Wait until it serves."""

@@ -43,7 +43,11 @@ environment = {{ {environment} }}
 file = "audit.jsonl"
 
 [worker]
+count = {workers}
+slow_count = {slow_workers}
 deadline_seconds = {deadline_seconds}
+slow_deadline_seconds = {deadline_seconds}
+{worker_settings}
 
 [limits]
 request_timeout_seconds = 1.0
@@ -58,6 +62,9 @@ class Site:
         softhsm: where the token is made.
         batches: the key sets of the policy.
         deadline_seconds: how long one request to the HSM may take.
+        workers: how many there are for fast requests.
+        slow_workers: how many more there are for slow ones.
+        worker_settings: further lines of the table [worker].
     """
 
     def __init__(
@@ -67,6 +74,9 @@ class Site:
         *,
         batches: Iterable[Batch] = (*BATCHES, *CHANGING),
         deadline_seconds: float = 5.0,
+        workers: int = 1,
+        slow_workers: int = 0,
+        worker_settings: str = "",
     ) -> None:
         batches = tuple(batches)
         self.directory = directory
@@ -78,7 +88,12 @@ class Site:
         self.token = softhsm.make_token()
         self._reserved = _reserved_port()
         self.port: int = self._reserved.getsockname()[1]
-        self._deadline_seconds = deadline_seconds
+        self._workers = {
+            "deadline_seconds": deadline_seconds,
+            "workers": workers,
+            "slow_workers": slow_workers,
+            "worker_settings": worker_settings,
+        }
         callers = write_identities(directory)
         key_sets = "\n".join(batch.table for batch in batches)
         transport_keys = "\n".join(shared.table for shared in SHARED_KEYS)
@@ -114,7 +129,7 @@ class Site:
                 module=json.dumps(str(token.module)),
                 token_label=json.dumps(token.label),
                 environment=environment,
-                deadline_seconds=self._deadline_seconds,
+                **self._workers,
             )
         )
 

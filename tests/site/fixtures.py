@@ -6,7 +6,7 @@ For tests/conftest.py: `"tests.site.fixtures"` in `pytest_plugins`.
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
@@ -48,17 +48,13 @@ class RunningSite:
 class MakeSite(Protocol):
     """Makes a site for these cards."""
 
-    def __call__(
-        self, batches: Sequence[Batch] = (AES128,), deadline_seconds: float = 5.0
-    ) -> Site: ...
+    def __call__(self, batches: Sequence[Batch] = (AES128,), **settings: Any) -> Site: ...  # noqa: ANN401  those of Site
 
 
 class Run(Protocol):
     """Makes a site for these cards and starts it."""
 
-    def __call__(
-        self, batches: Sequence[Batch] = (AES128,), deadline_seconds: float = 5.0
-    ) -> RunningSite: ...
+    def __call__(self, batches: Sequence[Batch] = (AES128,), **settings: Any) -> RunningSite: ...  # noqa: ANN401  as above
 
 
 @pytest.fixture(scope="session")
@@ -78,9 +74,9 @@ def make_site(softhsm: SoftHsm, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """Make further sites, which do not run and whose files a test may spoil."""
     with ExitStack() as made:
 
-        def make(batches: Sequence[Batch] = (AES128,), deadline_seconds: float = 5.0) -> Site:
+        def make(batches: Sequence[Batch] = (AES128,), **settings: Any) -> Site:  # noqa: ANN401  as above
             directory = tmp_path_factory.mktemp("site")
-            site = Site(directory, softhsm, batches=batches, deadline_seconds=deadline_seconds)
+            site = Site(directory, softhsm, batches=batches, **settings)
             made.callback(site.close)
             return site
 
@@ -92,10 +88,8 @@ def run(make_site: MakeSite) -> Iterator[Run]:
     """Run sites that a test may stop, kill and break; with one key set unless told."""
     with ExitStack() as running:
 
-        def start(
-            batches: Sequence[Batch] = (AES128,), deadline_seconds: float = 5.0
-        ) -> RunningSite:
-            site = make_site(batches, deadline_seconds)
+        def start(batches: Sequence[Batch] = (AES128,), **settings: Any) -> RunningSite:  # noqa: ANN401  as above
+            site = make_site(batches, **settings)
             daemon = running.enter_context(Daemon(site))
             return RunningSite(site, daemon.wait_until_ready())
 

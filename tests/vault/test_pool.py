@@ -1,308 +1,301 @@
-"""Asking a worker over its socket: deadlines, queue, broken protocols, lost workers.
-
-The other end of the socket is held by the test, which answers as a worker may, or must not.
-"""
+"""Asking through the vault: lanes, turns, limits, deadlines, and workers that die meanwhile."""
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
+from tests.vault.other_end import ANSWER, PATIENCE, OtherEnd, connected, receipt
 from tmsd.errors import Code, ServiceError
 from tmsd.vault.account import Account
-from tmsd.vault.framing import FrameError, FrameReader, encode
+from tmsd.vault.fair_queue import QueueLimits
+from tmsd.vault.framing import FrameError
 from tmsd.vault.messages import (
-    AnyAnswer,
-    Capabilities,
     CryptogramVerified,
+    DescribeKeySet,
+    KeySetDescribed,
+    Lane,
     MakeRandom,
-    Question,
-    RandomMade,
+    Receipt,
     Refused,
-    Reply,
-    Started,
-    StartFailed,
-    WrapCommands,
+    RefusedCard,
 )
-from tmsd.vault.pool import MAX_WAITING, Vault, WorkerConnection
+from tmsd.vault.pool import WINDOW, Vault
 
-PATIENCE = 5.0
-ASKED = MakeRandom(caller="tps", length=4)
-ANSWER = RandomMade(random=b"four")
+ROOM = QueueLimits(per_caller=64, total=256)
 
 
-class OtherEnd:
-    """The worker's end of a socket, in the hands of a test."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self.writer = writer
-        self._frames = FrameReader(Question)
-        self._arrived: list[Question] = []
-
-    async def question(self) -> Question:
-        """Return the next question."""
-        while not self._arrived:
-            self._arrived += self._frames.feed(await self._reader.read(65536))
-        return self._arrived.pop(0)
-
-    def reply(self, number: int, answer: AnyAnswer) -> None:
-        """Answer a question."""
-        self.writer.write(encode(Reply(number=number, answer=answer)))
+def question_of(caller: str = "tps") -> MakeRandom:
+    return MakeRandom(caller=caller, length=4)
 
 
-@asynccontextmanager
-async def connected() -> AsyncIterator[tuple[WorkerConnection, OtherEnd]]:
-    """Yield both ends of a socket whose answers are being delivered."""
-    here, there = socket.socketpair()
-    worker = await WorkerConnection.over(here)
-    other = OtherEnd(*await asyncio.open_unix_connection(sock=there))
-    delivering = asyncio.create_task(worker.deliver_answers())
-    try:
-        yield worker, other
-    finally:
-        other.writer.close()
-        await asyncio.gather(delivering, return_exceptions=True)
+def made(
+    deadline: float = PATIENCE,
+    limits: QueueLimits = ROOM,
+    unclaimed: list[Receipt] | None = None,
+) -> Vault:
+    late = [] if unclaimed is None else unclaimed
+    return Vault(dict.fromkeys(Lane, deadline), limits, late.append)
 
 
-async def refusal_of(asking: "asyncio.Task[Reply]") -> Code:
-    """Return the code that a question is refused with."""
+def asking(
+    vault: Vault, caller: str = "tps", account: Account | None = None
+) -> "asyncio.Task[Any]":
+    return asyncio.create_task(vault.ask(question_of(caller), account or Account()))
+
+
+async def refusal_of(task: "asyncio.Task[Any]") -> Code:
     with pytest.raises(ServiceError) as refused:
-        await asking
+        await task
     return refused.value.code
 
 
-async def test_an_answer_comes_to_the_question_it_belongs_to() -> None:
+async def callers_in_order(other: OtherEnd, count: int) -> list[str]:
+    """Answer questions one by one; return who asked them."""
+    callers = []
+    for _ in range(count):
+        asked = await other.question()
+        callers.append(asked.request.caller)
+        other.reply(asked.number)
+    return callers
+
+
+async def test_nobody_waits_while_there_is_no_worker() -> None:
+    assert await refusal_of(asking(made())) is Code.HSM_UNAVAILABLE
+
+
+async def test_the_answer_and_the_receipt_come_to_who_asked() -> None:
+    vault, account = made(), Account()
     async with connected() as (worker, other):
-        asking = [asyncio.create_task(worker.ask(ASKED, PATIENCE)) for _ in range(3)]
-        numbers = [(await other.question()).number for _ in range(3)]
-        for number in reversed(numbers):
-            other.reply(number, RandomMade(random=bytes([number])))
+        vault.attach(worker, Lane.FAST)
+        task = asking(vault, account=account)
+        other.reply((await other.question()).number, receipt=receipt(7))
 
-        answers = await asyncio.gather(*asking)
-
-    assert [reply.answer for reply in answers] == [
-        RandomMade(random=bytes([number])) for number in numbers
-    ]
+        assert await task == ANSWER
+    assert account.receipts == [receipt(7)]
 
 
-async def test_an_answer_to_no_question_is_passed_over() -> None:
+async def test_a_refusal_is_raised_and_leaves_its_receipt_and_card() -> None:
+    vault, account = made(), Account()
+    card = RefusedCard("pilot", 1, bytes(10))
+    refusal = Refused(code=Code.KEY_MISSING, detail="why", pointer="/where", card=card)
     async with connected() as (worker, other):
-        asking = asyncio.create_task(worker.ask(ASKED, PATIENCE))
-        question = await other.question()
-        other.reply(question.number + 1000, RandomMade(random=b"astray"))
-        other.reply(question.number, ANSWER)
+        vault.attach(worker, Lane.FAST)
+        task = asking(vault, account=account)
+        other.reply((await other.question()).number, refusal, receipt(1))
 
-        assert (await asking).answer == ANSWER
+        with pytest.raises(ServiceError) as refused:
+            await task
+    raised = refused.value
+    assert (raised.code, raised.detail, raised.pointer) == (Code.KEY_MISSING, "why", "/where")
+    assert (account.receipts, account.refused_card) == ([receipt(1)], card)
 
 
-async def test_a_question_tells_the_worker_when_its_asker_stops_waiting() -> None:
-    loop = asyncio.get_running_loop()
+async def test_an_answer_to_another_kind_of_question_is_none() -> None:
+    vault = made()
     async with connected() as (worker, other):
-        asking = asyncio.create_task(worker.ask(ASKED, PATIENCE))
-        question = await other.question()
-        other.reply(question.number, ANSWER)
-        await asking
+        vault.attach(worker, Lane.FAST)
+        task = asking(vault)
+        other.reply((await other.question()).number, CryptogramVerified(valid=True))
 
-    # The loop's clock is the machine's monotonic clock, which the worker reads as well.
-    assert 0 < question.deadline - loop.time() <= PATIENCE
+        with pytest.raises(FrameError, match="CryptogramVerified does not answer MakeRandom"):
+            await task
 
 
-async def test_no_answer_within_the_deadline_is_hsm_unavailable() -> None:
+async def test_no_answer_in_time_is_hsm_unavailable_and_the_late_receipt_is_not_lost() -> None:
+    unclaimed: list[Receipt] = []
+    vault = made(deadline=0.05, unclaimed=unclaimed)
     async with connected() as (worker, other):
-        asking = asyncio.create_task(worker.ask(ASKED, 0.05))
-        await other.question()
+        vault.attach(worker, Lane.FAST)
+        task = asking(vault)
+        number = (await other.question()).number
+        assert await refusal_of(task) is Code.HSM_UNAVAILABLE
 
-        assert await refusal_of(asking) is Code.HSM_UNAVAILABLE
+        other.reply(number, receipt=receipt(1))
+        again = asking(vault)
+        other.reply((await other.question()).number, receipt=receipt(2))
+        await again
+    assert unclaimed == [receipt(1)]
 
 
-async def test_a_worker_that_says_nothing_until_the_deadline_is_let_go() -> None:
+async def test_the_receipt_of_a_caller_that_left_is_not_lost() -> None:
+    unclaimed: list[Receipt] = []
+    vault = made(unclaimed=unclaimed)
     async with connected() as (worker, other):
-        silent = asyncio.create_task(worker.ask(ASKED, 0.05))
-        waiting = asyncio.create_task(worker.ask(ASKED, PATIENCE))
-        await other.question()
-
-        assert await refusal_of(silent) is Code.HSM_UNAVAILABLE
-        assert await refusal_of(waiting) is Code.HSM_UNAVAILABLE
-
-
-async def test_a_worker_that_does_not_even_read_is_let_go() -> None:
-    here, there = socket.socketpair()
-    with there:
-        worker = await WorkerConnection.over(here)
-        delivering = asyncio.create_task(worker.deliver_answers())
-        largest = WrapCommands(caller="tps", session=bytes(512), apdus=[bytes(261)] * 64)
-        asking = [asyncio.create_task(worker.ask(largest, 0.05)) for _ in range(MAX_WAITING)]
-
-        async with asyncio.timeout(PATIENCE):
-            assert {await refusal_of(task) for task in asking} == {Code.HSM_UNAVAILABLE}
-            await delivering
+        vault.attach(worker, Lane.FAST)
+        left = asking(vault)
+        number = (await other.question()).number
+        left.cancel()
+        other.reply(number, receipt=receipt(1))
+        stays = asking(vault)
+        other.reply((await other.question()).number, receipt=receipt(2))
+        await stays
+    assert unclaimed == [receipt(1)]
 
 
-async def test_a_worker_that_is_only_busy_is_kept() -> None:
+async def test_callers_take_turns_however_many_questions_one_of_them_has() -> None:
+    vault = made()
     async with connected() as (worker, other):
-        first = asyncio.create_task(worker.ask(ASKED, PATIENCE))
-        late = asyncio.create_task(worker.ask(ASKED, 0.05))
-        numbers = [(await other.question()).number for _ in range(2)]
-        other.reply(numbers[0], ANSWER)
+        vault.attach(worker, Lane.FAST)
+        flood = [asking(vault, "flooding") for _ in range(40)]
+        await asyncio.sleep(0)
+        modest = asking(vault, "modest")
 
-        assert (await first).answer == ANSWER
-        assert await refusal_of(late) is Code.HSM_UNAVAILABLE
-        again = asyncio.create_task(worker.ask(ASKED, PATIENCE))
-        other.reply(numbers[1], ANSWER)
-        other.reply((await other.question()).number, ANSWER)
-        assert (await again).answer == ANSWER
+        order = await callers_in_order(other, 41)
+
+        await asyncio.gather(modest, *flood)
+    # The worker has a few of the flood already; then it is the other's turn.
+    assert order.index("modest") <= WINDOW + 2
 
 
-async def test_a_worker_that_goes_away_fails_who_waits_at_once() -> None:
+async def test_one_callers_full_queue_refuses_it_at_once_and_nobody_else() -> None:
+    vault = made(limits=QueueLimits(per_caller=2, total=100))
     async with connected() as (worker, other):
-        asking = [asyncio.create_task(worker.ask(ASKED, PATIENCE)) for _ in range(3)]
-        await other.question()
-        other.writer.close()
+        vault.attach(worker, Lane.FAST)
+        flood = [asking(vault, "flooding") for _ in range(20)]
+        await asyncio.sleep(0)
+        modest = asking(vault, "modest")
+        await asyncio.sleep(0)
 
-        async with asyncio.timeout(1):
-            assert [await refusal_of(task) for task in asking] == [Code.HSM_UNAVAILABLE] * 3
+        refused = [task for task in flood if task.done()]
+        assert len(refused) == 20 - (WINDOW + 1) - 2
+        assert {await refusal_of(task) for task in refused} == {Code.OVERLOADED}
+        await callers_in_order(other, 20 - len(refused) + 1)
+        assert await modest == ANSWER
 
 
-async def test_a_full_queue_refuses_further_questions_at_once() -> None:
+async def test_what_could_not_be_answered_in_time_is_refused_at_once() -> None:
+    vault = made(deadline=0.5)
     async with connected() as (worker, other):
-        waiting = [asyncio.create_task(worker.ask(ASKED, PATIENCE)) for _ in range(MAX_WAITING)]
-        numbers = [(await other.question()).number for _ in waiting]
-        one_too_many = asyncio.create_task(worker.ask(ASKED, PATIENCE))
+        vault.attach(worker, Lane.FAST)
+        for _ in range(12):  # the worker takes a fifth of the deadline for each
+            task = asking(vault)
+            number = (await other.question()).number
+            await asyncio.sleep(0.1)
+            other.reply(number)
+            await task
+        waiting = [asking(vault) for _ in range(30)]
+        await asyncio.sleep(0)
 
-        assert await refusal_of(one_too_many) is Code.OVERLOADED
-
-        for number in numbers:
-            other.reply(number, ANSWER)
-        replies = await asyncio.gather(*waiting)
-        assert [reply.answer for reply in replies] == [ANSWER] * MAX_WAITING
-
-
-async def test_a_question_whose_asker_left_makes_room_again() -> None:
-    async with connected() as (worker, other):
-        waiting = [asyncio.create_task(worker.ask(ASKED, PATIENCE)) for _ in range(MAX_WAITING)]
-        for _ in waiting:
-            await other.question()
-        waiting[0].cancel()
-        await asyncio.gather(waiting[0], return_exceptions=True)
-        asking = asyncio.create_task(worker.ask(ASKED, PATIENCE))
-        other.reply((await other.question()).number, ANSWER)
-
-        assert (await asking).answer == ANSWER
+        refused = [task for task in waiting if task.done()]
+        assert {await refusal_of(task) for task in refused} == {Code.OVERLOADED}
         for task in waiting:
             task.cancel()
 
 
-@pytest.mark.parametrize(
-    "written",
-    [
-        b"\xff\xff\xff\xff",
-        b"\x00\x00\x00\x01\xc1",
-        b"\x00\x00\x00\x00",
-        encode(Question(1, 0.0, ASKED)),
-    ],
-    ids=["too long", "no message", "empty", "a question"],
-)
-async def test_a_worker_that_breaks_the_protocol_is_let_go(written: bytes) -> None:
-    here, there = socket.socketpair()
-    with there:
-        worker = await WorkerConnection.over(here)
-        asking = asyncio.create_task(worker.ask(ASKED, PATIENCE))
-        await asyncio.sleep(0)
-        there.sendall(written)
+async def test_a_question_whose_worker_died_is_asked_of_another() -> None:
+    vault = made()
+    async with connected() as (first, dying), connected() as (second, living):
+        vault.attach(first, Lane.FAST)
+        task = asking(vault)
+        await dying.question()
+        vault.attach(second, Lane.FAST)
+        dying.die()
+        living.reply((await living.question()).number)
 
-        with pytest.raises(FrameError):
-            await worker.deliver_answers()
-        assert await refusal_of(asking) is Code.HSM_UNAVAILABLE
+        assert await task == ANSWER
 
 
-class TestTheAnnouncement:
-    async def test_is_the_first_thing_that_a_worker_says(self) -> None:
-        found = Capabilities(*[True] * len(Capabilities.__struct_fields__))
-        started = Started(
-            worker=bytes(8),
-            generation=1,
-            token="label",
-            policy_digest="0" * 64,
-            capabilities=found,
-        )
-        here, there = socket.socketpair()
-        with there:
-            worker = await WorkerConnection.over(here)
-            there.sendall(encode(Reply(number=0, answer=started)))
+async def test_a_question_that_kills_its_workers_kills_two() -> None:
+    vault = made()
+    async with connected() as (a, one), connected() as (b, two), connected() as (c, _):
+        vault.attach(a, Lane.FAST)
+        task = asking(vault)
+        await one.question()
+        vault.attach(b, Lane.FAST)
+        one.die()
+        await two.question()
+        vault.detach(a)
+        vault.attach(c, Lane.FAST)
+        two.die()
 
-            assert await worker.announcement() == started
-            worker.close()
-
-    async def test_may_be_why_it_cannot_start(self) -> None:
-        failed = StartFailed(reason="the token is not there")
-        here, there = socket.socketpair()
-        with there:
-            worker = await WorkerConnection.over(here)
-            there.sendall(encode(Reply(number=0, answer=failed)))
-
-            assert await worker.announcement() == failed
-            worker.close()
-
-    async def test_is_missed_where_the_worker_ends_before_it(self) -> None:
-        here, there = socket.socketpair()
-        worker = await WorkerConnection.over(here)
-        there.close()
-
-        with pytest.raises(FrameError, match="ended before it was ready"):
-            await worker.announcement()
-
-    async def test_is_no_other_message(self) -> None:
-        here, there = socket.socketpair()
-        with there:
-            worker = await WorkerConnection.over(here)
-            there.sendall(encode(Reply(number=0, answer=ANSWER)))
-
-            with pytest.raises(FrameError, match="did not announce itself"):
-                await worker.announcement()
+        assert await refusal_of(task) is Code.HSM_UNAVAILABLE
+        assert c.outstanding == 0
 
 
-class TestTheVault:
-    async def test_refuses_at_once_while_there_is_no_worker(self) -> None:
-        with pytest.raises(ServiceError) as refused:
-            await Vault(deadline_seconds=PATIENCE).ask(ASKED, Account())
-
-        assert refused.value.code is Code.HSM_UNAVAILABLE
-
-    async def test_asks_the_worker_that_is_attached_until_it_is_detached(self) -> None:
-        vault = Vault(deadline_seconds=PATIENCE)
+async def test_nobody_is_left_waiting_when_the_last_worker_dies_or_loses_its_token() -> None:
+    for end in ("die", "lose"):
+        vault = made()
         async with connected() as (worker, other):
-            vault.attach(worker)
-            asking = asyncio.create_task(vault.ask(ASKED, Account()))
-            other.reply((await other.question()).number, ANSWER)
-            assert await asking == ANSWER
+            vault.attach(worker, Lane.FAST)
+            tasks = [asking(vault) for _ in range(20)]
+            number = (await other.question()).number
+            if end == "die":
+                other.die()
+            else:
+                other.tell("lost")
+                other.reply(number, Refused(code=Code.HSM_UNAVAILABLE, detail="lost"))
+                await asyncio.sleep(0.05)
+                vault.reconsider()
+                other.die()
 
-            vault.detach()
-            with pytest.raises(ServiceError):
-                await vault.ask(ASKED, Account())
+            assert {await refusal_of(task) for task in tasks} == {Code.HSM_UNAVAILABLE}
 
-    async def test_raises_what_the_worker_refuses(self) -> None:
-        vault = Vault(deadline_seconds=PATIENCE)
-        refusal = Refused(code=Code.KEY_MISSING, detail="why", pointer="/where")
-        async with connected() as (worker, other):
-            vault.attach(worker)
-            asking = asyncio.create_task(vault.ask(ASKED, Account()))
-            other.reply((await other.question()).number, refusal)
 
-            with pytest.raises(ServiceError) as refused:
-                await asking
+async def test_a_worker_without_its_token_is_asked_nothing_until_it_has_it_again() -> None:
+    vault = made()
+    async with connected() as (a, lost), connected() as (b, well):
+        vault.attach(a, Lane.FAST)
+        vault.attach(b, Lane.FAST)
+        lost.tell("lost")
+        await asyncio.sleep(0.05)
+        tasks = [asking(vault) for _ in range(WINDOW)]
+        await callers_in_order(well, WINDOW)
+        await asyncio.gather(*tasks)
 
-        raised = refused.value
-        assert (raised.code, raised.detail, raised.pointer) == (Code.KEY_MISSING, "why", "/where")
+        lost.tell("operational")
+        await asyncio.sleep(0.05)
+        tasks = [asking(vault) for _ in range(2)]
+        for other in (lost, well):
+            await callers_in_order(other, 1)
+        await asyncio.gather(*tasks)
 
-    async def test_takes_no_answer_to_another_kind_of_question(self) -> None:
-        vault = Vault(deadline_seconds=PATIENCE)
-        async with connected() as (worker, other):
-            vault.attach(worker)
-            asking = asyncio.create_task(vault.ask(ASKED, Account()))
-            other.reply((await other.question()).number, CryptogramVerified(valid=True))
 
-            with pytest.raises(FrameError, match="CryptogramVerified does not answer MakeRandom"):
-                await asking
+async def test_slow_questions_have_workers_of_their_own() -> None:
+    vault = made()
+    slow = DescribeKeySet(caller="tps", key_set="pilot")
+    async with connected() as (a, fast_end), connected() as (b, slow_end):
+        vault.attach(a, Lane.FAST)
+        vault.attach(b, Lane.SLOW)
+        describing = [asyncio.create_task(vault.ask(slow, Account())) for _ in range(2 * WINDOW)]
+        number = (await slow_end.question()).number
+        fast = [asking(vault) for _ in range(10)]
+
+        # None of the slow ones is answered yet.
+        await callers_in_order(fast_end, 10)
+        await asyncio.gather(*fast)
+        assert not any(task.done() for task in describing)
+        slow_end.reply(number, KeySetDescribed(versions=[]))
+        await _answer_the_rest(slow_end, describing)
+
+
+async def test_slow_questions_go_to_the_others_where_there_are_none_for_them() -> None:
+    vault = made()
+    async with connected() as (worker, other):
+        vault.attach(worker, Lane.FAST)
+        slow = vault.ask(DescribeKeySet(caller="tps", key_set="pilot"), Account())
+        task = asyncio.create_task(slow)
+        other.reply((await other.question()).number, KeySetDescribed(versions=[]))
+
+        assert await task == KeySetDescribed(versions=[])
+
+
+async def test_a_successor_takes_over_without_a_moment_with_nobody() -> None:
+    vault = made()
+    async with connected() as (old, worn_out), connected() as (new, fresh):
+        vault.attach(old, Lane.FAST)
+        before = asking(vault)
+        number = (await worn_out.question()).number
+        vault.replace(old, new)
+        after = asking(vault)
+
+        fresh.reply((await fresh.question()).number)
+        assert await after == ANSWER
+        worn_out.reply(number)
+        assert await before == ANSWER
+
+
+async def _answer_the_rest(other: OtherEnd, tasks: "list[asyncio.Task[Any]]") -> None:
+    for _ in tasks[1:]:
+        other.reply((await other.question()).number, KeySetDescribed(versions=[]))
+    await asyncio.gather(*tasks)

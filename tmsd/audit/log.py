@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Self
 
 from tmsd.audit.chain_file import AuditFileError, ChainFile
+from tmsd.audit.receipt import Receipt
 from tmsd.audit.record import Decision, Outcome, Record
 from tmsd.errors import Code, ServiceError
 
 RECORDS_DISCARDED = "records-discarded"
+ANSWER_UNCLAIMED = "worker.answer-unclaimed"
 
 _logger = logging.getLogger(__name__)
 
@@ -103,6 +105,19 @@ class AuditLog:
         self._waiting.append(waiting)
         self._wake.set()
         return await waiting.recorded
+
+    def note(self, receipt: Receipt) -> None:
+        """Record an operation whose asker had given up: the worker has done it all the same."""
+        unclaimed = Decision(
+            operation=ANSWER_UNCLAIMED, outcome=Outcome.FAILED, receipts=(receipt,)
+        )
+        if self._closed or len(self._waiting) >= self._queue_limit:
+            self._discarded += 1
+            return
+        recorded = asyncio.get_running_loop().create_future()
+        recorded.add_done_callback(lambda done: done.exception())  # nobody waits for it
+        self._waiting.append(_Waiting(unclaimed, recorded))
+        self._wake.set()
 
     async def _write_batches(self) -> None:
         """Write all that waits, again and again, until closed and nothing waits."""

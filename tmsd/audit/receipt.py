@@ -1,11 +1,18 @@
 """A worker's receipt as the record has it: what was done, by which worker, as which in turn."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import astuple, dataclass
+from typing import Self
+
+_FORM = re.compile(
+    r"([0-9a-f]{16}):([1-9][0-9]{0,15}):([1-9][0-9]{0,15}):([a-z0-9][a-z0-9._-]{0,63})"
+    r":([0-9a-f]{64}):([0-9a-f]{32})"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One answer of one worker.
+    """One answer of one worker; `str` spells it as it stands in a record.
 
     Attributes:
         worker: the worker's process, 8 bytes in hex.
@@ -22,3 +29,20 @@ class Receipt:
     operation: str
     digest: str
     mac: str
+
+    def __str__(self) -> str:
+        """Return the fields with colons between them."""
+        return ":".join(map(str, astuple(self)))
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what `str` wrote.
+
+        Raises:
+            ValueError: it is no receipt.
+        """
+        fields = _FORM.fullmatch(text)
+        if fields is None:
+            raise ValueError("no receipt of a worker")
+        worker, generation, sequence, operation, digest, mac = fields.groups()
+        return cls(worker, int(generation), int(sequence), operation, digest, mac)

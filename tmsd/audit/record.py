@@ -1,7 +1,7 @@
 """One audit record: a decision, its place in the chain, and the one form it is written in.
 
 A record is a line of JSON in canonical form: sorted keys, no white space, ASCII, every
-field present. Its hash is SHA-256 over "tmsd-audit-v1" followed by the same JSON without
+field present. Its hash is SHA-256 over "tmsd-audit-v2" followed by the same JSON without
 the field `hash`. docs/audit.md describes the fields.
 """
 
@@ -15,7 +15,9 @@ from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, NoReturn, Self
 
-DOMAIN_TAG = b"tmsd-audit-v1"
+from tmsd.audit.receipt import Receipt
+
+DOMAIN_TAG = b"tmsd-audit-v2"
 GENESIS = "00" * 32
 """The previous hash of the first record of a chain."""
 
@@ -24,6 +26,7 @@ MAX_LINE = 16 * 1024
 
 _MAX_DECISION = MAX_LINE - 1024  # leaves room for place, time and both hashes (under 300 bytes)
 _MAX_DETAILS = 32
+MAX_RECEIPTS = 32
 _MAX_INTEGER = 2**53 - 1  # what every JSON reader keeps exactly (RFC 7493, 2.2)
 
 _NAME = re.compile(r"[a-z][a-z0-9._/-]{0,63}")
@@ -67,6 +70,7 @@ class Decision:
         answer_digest: SHA-256 of the answer, likewise.
         details: up to 32 further facts: text of at most 512 characters, integers within
             ±(2^53 - 1), or true and false. The whole decision encodes to at most 15 KiB.
+        receipts: of the workers that were asked for it, up to 32.
 
     Raises:
         RecordError: a field breaks its limit.
@@ -83,6 +87,7 @@ class Decision:
     request_digest: str | None = None
     answer_digest: str | None = None
     details: Mapping[str, str | int | bool] = field(default_factory=dict)
+    receipts: tuple[Receipt, ...] = ()
 
     def __post_init__(self) -> None:
         _expect_match("operation", self.operation, _NAME, "a name of a-z, 0-9 and ._/-")
@@ -93,24 +98,30 @@ class Decision:
         for name, limit in (("request_id", 128), ("caller", 256), ("key_set", 64)):
             if (text := getattr(self, name)) is not None:
                 _expect_text(name, text, limit)
+        self._check_card()
+        for name in ("request_digest", "answer_digest"):
+            if (digest := getattr(self, name)) is not None:
+                _expect_match(name, digest, _HASH, "32 bytes of hex or null")
+        if len(self.receipts) > MAX_RECEIPTS:
+            _refuse("receipts", f"at most {MAX_RECEIPTS}")
+        # A copy, so that what was checked is what will be written.
+        object.__setattr__(self, "details", MappingProxyType(_checked_details(self.details)))
+        if len(_canonical(self.as_fields())) > _MAX_DECISION:
+            _refuse("details", f"short enough for a decision of {_MAX_DECISION} bytes")
+
+    def _check_card(self) -> None:
         if self.key_version is not None:
             _expect_integer("key_version", self.key_version, 0, 255)
         if self.diversification_data is not None:
             _expect_match(
                 "diversification_data", self.diversification_data, _HEX, "1 to 64 bytes of hex"
             )
-        for name in ("request_digest", "answer_digest"):
-            if (digest := getattr(self, name)) is not None:
-                _expect_match(name, digest, _HASH, "32 bytes of hex or null")
-        # A copy, so that what was checked is what will be written.
-        object.__setattr__(self, "details", MappingProxyType(_checked_details(self.details)))
-        if len(_canonical(self.as_fields())) > _MAX_DECISION:
-            _refuse("details", f"short enough for a decision of {_MAX_DECISION} bytes")
 
     def as_fields(self) -> dict[str, Any]:
         """Return the decision's part of the record's JSON object."""
         return {name: getattr(self, name) for name in _DECISION_FIELDS} | {
-            "details": dict(self.details)
+            "details": dict(self.details),
+            "receipts": [str(receipt) for receipt in self.receipts],
         }
 
 
@@ -173,6 +184,7 @@ class Record:
         for name in ("previous_hash", "hash"):
             _expect_match(name, parsed[name], _HASH, "32 bytes of hex")
         decision = {name: parsed[name] for name in _DECISION_FIELDS}
+        decision["receipts"] = _parsed_receipts(decision["receipts"])
         if decision["outcome"] not in list(Outcome):
             _refuse("outcome", "one of " + ", ".join(Outcome))
         return cls(
@@ -211,6 +223,18 @@ def _parsed_time(text: object) -> datetime:
         return datetime.fromisoformat(text)
     except ValueError:
         _refuse("time", expected)
+
+
+def _parsed_receipts(receipts: object) -> tuple[Receipt, ...]:
+    expected = (
+        f"at most {MAX_RECEIPTS} receipts, as worker:generation:sequence:operation:digest:mac"
+    )
+    if not isinstance(receipts, list):
+        _refuse("receipts", expected)
+    try:
+        return tuple(Receipt.parse(receipt) for receipt in receipts)
+    except (TypeError, ValueError):
+        _refuse("receipts", expected)
 
 
 def _checked_details(details: object) -> dict[str, str | int | bool]:

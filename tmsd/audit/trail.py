@@ -1,12 +1,12 @@
 """Recording one decision around the code that makes it: nothing is answered unrecorded."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from tmsd.audit.log import AuditLog
 from tmsd.audit.receipt import Receipt
-from tmsd.audit.record import Decision, Outcome
+from tmsd.audit.record import MAX_RECEIPTS, Decision, Outcome
 from tmsd.errors import Code, ServiceError
 
 _FAILURES = frozenset(
@@ -54,11 +54,23 @@ class Trail:
             request_digest=self.request_digest,
             answer_digest=self.answer_digest,
             details=self.details,
+            receipts=tuple(self.receipts[:MAX_RECEIPTS]),
         )
+
+    def further_receipts(self) -> Iterator[Decision]:
+        """Yield records for the receipts that one record cannot hold."""
+        for start in range(MAX_RECEIPTS, len(self.receipts), MAX_RECEIPTS):
+            yield Decision(
+                operation=f"{self.operation}.receipts",
+                outcome=Outcome.ALLOWED,
+                request_id=self.request_id,
+                caller=self.caller,
+                receipts=tuple(self.receipts[start : start + MAX_RECEIPTS]),
+            )
 
     def intent(self, details: dict[str, str | int | bool]) -> Decision:
         """Return the record of what is about to be tried: the outcome's follows it."""
-        tried = replace(self, operation=f"{self.operation}.intent", details=details)
+        tried = replace(self, operation=f"{self.operation}.intent", details=details, receipts=[])
         return tried.decision(Outcome.ALLOWED, None)
 
 
@@ -71,7 +83,11 @@ async def recorded(log: AuditLog, trail: Trail) -> AsyncIterator[Trail]:
             record could not be made, and then the body's result must be discarded.
     """
     try:
-        yield trail
+        try:
+            yield trail
+        finally:
+            for further in trail.further_receipts():
+                await log.record(further)
     except ServiceError as refusal:
         outcome = Outcome.FAILED if refusal.code in _FAILURES else Outcome.REFUSED
         await log.record(trail.decision(outcome, refusal.code))

@@ -1,36 +1,47 @@
 """tmsd.toml as a whole: places, ports and limits."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from tmsd.config.api import ApiConfig
 from tmsd.config.hsm import HsmConfig
 from tmsd.config.operations import OperationsConfig
 from tmsd.config.table import BY_LOADER, TOML, Loaded, Origin, Table
-from tmsd.config.toml import ConfigError, read
-from tmsd.config.values import Place, SocketPlace
+from tmsd.config.toml import Complaint, ConfigError, read
+from tmsd.config.values import DISTINCT, Place, SocketPlace
 from tmsd.config.wording import explain
 
 
-def _check_number(sockets: tuple[Path, ...]) -> tuple[Path, ...]:
-    if len(sockets) > 1:
-        raise ValueError(f"must be one socket or none, as one worker is asked, not {len(sockets)}")
-    return sockets
-
-
 class WorkerConfig(Table):
-    """[worker]: the process that holds the HSM login. Times are in seconds.
+    """[worker]: the processes that hold the HSM login. Times are in seconds.
 
     Attributes:
-        sockets: where a worker is reached that somebody else starts; without one, the daemon
+        count: how many the daemon starts for what is fast.
+        slow_count: how many more for what is slow.
+        sockets: where workers are reached that somebody else starts; without one, the daemon
             starts its own.
+        slow_sockets: the same for what is slow.
     """
 
+    count: Annotated[int, Field(ge=1, le=64)] = 2
+    slow_count: Annotated[int, Field(ge=0, le=16)] = 1
+    sockets: Annotated[tuple[SocketPlace, ...], TOML, DISTINCT] = ()
+    slow_sockets: Annotated[tuple[SocketPlace, ...], TOML, DISTINCT] = ()
     deadline_seconds: Annotated[float, Field(ge=0.1, le=60)] = 5.0
+    slow_deadline_seconds: Annotated[float, Field(ge=0.1, le=600)] = 30.0
     start_seconds: Annotated[float, Field(ge=0.1, le=300)] = 15.0
-    sockets: Annotated[tuple[SocketPlace, ...], TOML, AfterValidator(_check_number)] = ()
+    queue: Annotated[int, Field(ge=1, le=10_000)] = 256
+    queue_per_caller: Annotated[int, Field(ge=1, le=10_000)] = 64
+    recycle_derivations: Annotated[int, Field(ge=100, le=10**9)] = 500_000
+    recycle_megabytes: Annotated[int, Field(ge=64, le=65_536)] = 512
+
+    def complaints(self) -> Iterator[Complaint]:
+        """Yield what sockets and slow sockets have against each other."""
+        if self.slow_sockets and not self.sockets:
+            yield Complaint(("slow_sockets",), "needs sockets: workers of both kinds are services")
 
 
 class AuditConfig(Table):

@@ -7,7 +7,6 @@ import signal
 import socket
 import sys
 from collections.abc import Coroutine
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +22,14 @@ from tmsd.config.toml import ConfigError
 from tmsd.daemon.listener import Listener
 from tmsd.daemon.notifying import kept_informed, tell_changes
 from tmsd.daemon.operations import Operations, listening
-from tmsd.daemon.worker_sockets import connect
-from tmsd.daemon.workers import Start, WorkerKeeper, WorkerStartError, spawn
+from tmsd.daemon.places import deadline_seconds, endurance, places, queue_limits
+from tmsd.daemon.worker_process import WorkerStartError
+from tmsd.daemon.workers import Workers
 from tmsd.systemd.activation import UnusableSocket, inherited_listeners
 from tmsd.systemd.journal import Event, about, log_to_journal_or_stderr
 from tmsd.systemd.library import SystemdLibraryMissing
 from tmsd.systemd.notifying import ServiceManager
-from tmsd.tks.service import Tks
+from tmsd.tks.service import Tks, recorded_receipt
 from tmsd.tks.used_challenges import UsedChallenges
 from tmsd.vault.pool import Vault
 
@@ -76,9 +76,13 @@ async def _run(config_file: Path, manager: ServiceManager, inherited: list[socke
     LOG.warning("unsigned policy %s, version %d", policy.source, policy.version)
     tls = server_context(config.api)
     async with kept_informed(manager), AuditLog.open(config.audit.file) as audit:
-        vault = Vault(config.worker.deadline_seconds)
-        keeper = WorkerKeeper(vault, _worker_start(config, policy))
-        operations = Operations(policy, keeper, audit, is_embedded=not config.worker.sockets)
+        vault = Vault(
+            deadline_seconds(config.worker),
+            queue_limits(config.worker),
+            lambda told: audit.note(recorded_receipt(told)),
+        )
+        workers = Workers(vault, places(config), endurance(config.worker), policy.digest)
+        operations = Operations(policy, workers, audit, is_embedded=not config.worker.sockets)
         app = application(_edge(config, policy, vault, audit))
         listener = Listener(config.api, tls, app, tuple(inherited))
         # The audit log is locked: no other daemon of this configuration uses the socket.
@@ -91,7 +95,7 @@ async def _serve(listener: Listener, operations: Operations, manager: ServiceMan
     """Serve callers from the first worker's readiness until a signal."""
     ready = asyncio.Event()
     manager.starting("the HSM")
-    keeping = asyncio.create_task(operations.keeper.keep(ready))
+    keeping = asyncio.create_task(operations.workers.keep(ready))
     try:
         await _first_of(keeping, ready.wait())
         async with listener.open() as addresses:
@@ -108,15 +112,6 @@ async def _serve(listener: Listener, operations: Operations, manager: ServiceMan
     finally:
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)
-
-
-def _worker_start(config: DaemonConfig, policy: Policy) -> Start:
-    """Return how a worker is come by: another's process behind a socket, or one of our own."""
-    seconds = config.worker.start_seconds
-    if config.worker.sockets:
-        (path,) = config.worker.sockets
-        return partial(connect, path, policy.digest, seconds)
-    return partial(spawn, config.source, policy.digest, seconds)
 
 
 def _edge(config: DaemonConfig, policy: Policy, vault: Vault, audit: AuditLog) -> Edge:

@@ -20,11 +20,12 @@ from tmsd.config.key_sets import KeySet
 from tmsd.config.policy import Policy
 from tmsd.config.unsafe import warnings
 from tmsd.config.ways import KeySetWays, Way, Ways, capabilities_of, ways
-from tmsd.daemon.workers import WorkerKeeper
+from tmsd.daemon.worker_process import Worker
+from tmsd.daemon.workers import Place, Workers
 
-# A worker that the daemon starts itself inherits its user.
-_EMBEDDED = "embedded: front and worker run as one user"
-_SEPARATE = "separate: the worker is started by somebody else, and reached by a socket"
+# The daemon spawns its workers itself, and they inherit its user.
+_EMBEDDED = "embedded: front and workers run as one user"
+_SEPARATE = "separate: workers are started by somebody else, and reached by sockets"
 _UNKNOWN = "unknown: no worker has started yet"
 _NO_WORKER = "no worker: the HSM cannot be asked"
 
@@ -36,17 +37,13 @@ class Operations:
     """What the socket tells about."""
 
     policy: Policy
-    keeper: WorkerKeeper
+    workers: Workers
     audit: AuditLog
     is_embedded: bool
 
-    @property
-    def _separation(self) -> str:
-        return _EMBEDDED if self.is_embedded else _SEPARATE
-
     def obstacles(self) -> list[str]:
         """Return why callers cannot be served now; empty where they can."""
-        obstacles = [] if self.keeper.is_serving else [_NO_WORKER]
+        obstacles = [] if self.workers.is_serving else [_without_worker(self.workers)]
         if self.audit.fault is not None:
             obstacles.append(f"the audit log cannot be written: {self.audit.fault}")
         return obstacles
@@ -54,7 +51,7 @@ class Operations:
     def state(self) -> Mapping[str, object]:
         """Return what is served, and which way; docs/operations.md explains each field."""
         policy = self.policy
-        told = self.keeper.announced
+        told = self.workers.announced
         found = ways(policy, capabilities_of(told.capabilities)) if told else None
         return {
             "version": version("tmsd"),
@@ -64,7 +61,12 @@ class Operations:
                 "digest": policy.digest,
                 "signed": False,
             },
-            "worker": {"ready": self.keeper.is_serving, "separation": self._separation},
+            "workers": {
+                "ready": self.workers.is_serving,
+                "separation": _EMBEDDED if self.is_embedded else _SEPARATE,
+                "waiting": self.workers.waiting,
+                "places": [_place(place, worker) for place, worker in self.workers.by_place()],
+            },
             "audit": {"fault": self.audit.fault},
             "key_sets": {
                 name: _key_set(key_set, found.key_sets[name] if found else None)
@@ -138,6 +140,34 @@ def _application(operations: Operations) -> web.Application:
     app.router.add_get("/ready", ready)
     app.router.add_get("/state", state)
     return app
+
+
+def _without_worker(workers: Workers) -> str:
+    """Say why no worker can be asked, as far as they have told."""
+    conditions = [worker.connection.condition for _, worker in workers.by_place() if worker]
+    reasons = {condition.reason for condition in conditions if condition and condition.reason}
+    return f"{_NO_WORKER}: {'; '.join(sorted(reasons))}" if reasons else _NO_WORKER
+
+
+def _place(place: Place, worker: Worker | None) -> Mapping[str, object]:
+    told: dict[str, object] = {"place": place.number, "lane": place.lane.value}
+    if worker is None:
+        return told | {"state": "none"}
+    condition = worker.connection.condition
+    told |= {
+        "worker": worker.announced.worker.hex(),
+        "name": worker.name,
+        "state": condition.state if condition else "operational",
+        "outstanding": worker.connection.outstanding,
+    }
+    if condition is None:
+        return told
+    return told | {
+        "generation": condition.generation,
+        "derivations": condition.derivations,
+        "resident_bytes": condition.resident_bytes,
+        "reason": condition.reason,
+    }
 
 
 def _key_set(key_set: KeySet, found: KeySetWays | None) -> Mapping[str, object]:

@@ -1,157 +1,96 @@
-"""Keeping a worker at hand: a process of our own, or one behind a socket; another when it ends."""
+"""Keeping workers running: started one after another, renewed before they wear out, replaced.
+
+Each place has one worker at a time, or two while one renews the other.
+"""
 
 import asyncio
 import logging
 import random
-import socket
-import sys
-from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
 
+from tmsd.daemon.worker_process import Source, Worker, WorkerStartError
 from tmsd.systemd.journal import Event, about
 from tmsd.vault.framing import FrameError
-from tmsd.vault.messages import Condition, Started, StartFailed
-from tmsd.vault.pool import Vault, WorkerConnection
+from tmsd.vault.messages import Lane, Started
+from tmsd.vault.pool import Vault
 
 LOG = logging.getLogger(__name__)
 
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 5.0
-_STOP_SECONDS = 5.0
+# How often a worker's condition is compared with what wears it out.
+_LOOKING_SECONDS = 0.5
+# A worker that is silent for so long beyond its lane's deadline hangs: it tells its condition
+# twice a second, but for the time of one operation.
+_GRACE_SECONDS = 1.0
 
 
-class WorkerStartError(Exception):
-    """A worker did not start; the text says why.
-
-    Starting another is always harmless: what a PIN that was refused needs is a latch, which
-    stands before the token (hsm/pin_latch.py).
-    """
-
-
-class Worker(Protocol):
-    """A worker that is connected.
+@dataclass(frozen=True, slots=True)
+class Endurance:
+    """When a worker is worn out and replaced by a new one.
 
     Attributes:
-        name: for the log.
-        connection: where it is asked.
+        derivations: keys and other session objects made since it began.
+        resident_bytes: the memory that it holds.
+        silence_seconds: how long it may need to reach a token anew without a word.
     """
 
-    name: str
-    connection: WorkerConnection
-
-    async def stop(self) -> None:
-        """Take leave of it."""
+    derivations: int
+    resident_bytes: int
+    silence_seconds: float
 
 
-Start = Callable[[], Awaitable[tuple[Worker, Started]]]
-"""Starts or reaches a worker; returns it and what it announced, or raises WorkerStartError."""
-
-
-class WorkerProcess:
-    """A worker and the only socket to it; closing the socket ends the worker."""
-
-    def __init__(self, process: asyncio.subprocess.Process, connection: WorkerConnection) -> None:
-        self._process = process
-        self.name = str(process.pid)
-        self.connection = connection
-
-    async def stop(self) -> None:
-        """Close the socket; kill the process if it does not end by itself."""
-        self.connection.close()
-        try:
-            async with asyncio.timeout(_STOP_SECONDS):
-                await self._process.wait()
-        except TimeoutError:
-            LOG.warning("worker %d does not end and is killed", self._process.pid)
-            self._process.kill()
-            await self._process.wait()
-
-
-async def spawn(
-    config_file: Path, policy_digest: str, seconds: float
-) -> tuple[WorkerProcess, Started]:
-    """Start a worker, wait until it has logged in, and return what it said then.
-
-    Args:
-        config_file: tmsd.toml, which the worker reads by itself.
-        policy_digest: of the policy that the front goes by.
-        seconds: how long it may take.
-
-    Raises:
-        WorkerStartError: with the worker's own reason.
-    """
-    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-    with there:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "tmsd.worker",
-            "--config",
-            str(config_file),
-            "--descriptor",
-            str(there.fileno()),
-            pass_fds=[there.fileno()],
-            stdin=asyncio.subprocess.DEVNULL,
-        )
-    worker = WorkerProcess(process, await WorkerConnection.over(here))
-    return worker, await announcement_of(worker, policy_digest, seconds)
-
-
-async def announcement_of(worker: Worker, policy_digest: str, seconds: float) -> Started:
-    """Wait until a worker has logged in, and return what it says then; stop it otherwise.
-
-    Raises:
-        WorkerStartError: with the worker's own reason, or what it did instead of answering.
-    """
-    try:
-        async with asyncio.timeout(seconds):
-            announced = _ready(await worker.connection.announcement(), policy_digest)
-    except TimeoutError:
-        await worker.stop()
-        raise WorkerStartError(f"not ready after {seconds:g} s") from None
-    except FrameError as error:
-        await worker.stop()
-        raise WorkerStartError(str(error)) from error
-    except BaseException:
-        await worker.stop()
-        raise
-    LOG.info(
-        "worker %s is logged in", worker.name, extra=about(Event.WORKER_READY, worker=worker.name)
-    )
-    return announced
-
-
-def _ready(announced: Started | StartFailed, policy_digest: str) -> Started:
-    if isinstance(announced, StartFailed):
-        raise WorkerStartError(announced.reason)
-    if announced.policy_digest != policy_digest:
-        raise WorkerStartError("policy.toml changed while tmsd was starting")
-    return announced
-
-
-class WorkerKeeper:
-    """Holds one worker for the vault and replaces it, with growing pauses, when it ends.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a worker works.
 
     Attributes:
+        number: tells places apart, from 1.
+        lane: whose questions it answers.
+        deadline_seconds: how long one of them may take.
+        source: where the worker comes from.
+    """
+
+    number: int
+    lane: Lane
+    deadline_seconds: float
+    source: Source
+
+
+class Workers:
+    """All places and who works there; the vault asks them.
+
+    Attributes:
+        policy_digest: of the policy that workers must go by.
         announced: what the latest worker said of itself; None before the first.
+        serving: the workers that are asked, by place.
     """
 
-    def __init__(self, vault: Vault, start: Start) -> None:
+    def __init__(
+        self, vault: Vault, places: Sequence[Place], endurance: Endurance, policy_digest: str
+    ) -> None:
         self._vault = vault
-        self._start = start
+        self._places = tuple(places)
+        self._endurance = endurance
+        self._starting = asyncio.Lock()
+        self.policy_digest = policy_digest
         self.announced: Started | None = None
-        self._worker: Worker | None = None
+        self.serving: dict[Place, Worker] = {}
 
     @property
     def is_serving(self) -> bool:
         """Whether there is a worker that has its token."""
-        return self._worker is not None and self._worker.connection.is_operational
+        return any(worker.connection.is_operational for worker in self.serving.values())
 
     @property
-    def condition(self) -> Condition | None:
-        """What the worker last said of itself; None where there is none."""
-        return self._worker.connection.condition if self._worker else None
+    def waiting(self) -> int:
+        """How many questions wait for a worker."""
+        return self._vault.waiting()
+
+    def by_place(self) -> list[tuple[Place, Worker | None]]:
+        """Return who works where."""
+        return [(place, self.serving.get(place)) for place in self._places]
 
     async def keep(self, ready: asyncio.Event) -> None:
         """Serve until cancelled; `ready` is set when the first worker is.
@@ -159,36 +98,117 @@ class WorkerKeeper:
         Raises:
             WorkerStartError: the first worker did not start.
         """
-        pause = _FIRST_PAUSE
-        reason = None
+        first, *others = self._places
+        worker = await self._start(first)
+        self._vault.attach(worker.connection, first.lane)
+        self.serving[first] = worker
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keep_place(first, worker, tasks))
+            ready.set()
+            for place in others:
+                tasks.create_task(self._keep_place(place, None, tasks))
+
+    async def _start(self, place: Place) -> Worker:
+        # Modules that start at the same moment can break each other.
+        async with self._starting:
+            worker = await place.source.start(self.policy_digest)
+        self.announced = worker.announced
+        return worker
+
+    async def _keep_place(
+        self, place: Place, worker: Worker | None, tasks: asyncio.TaskGroup
+    ) -> None:
         while True:
+            if worker is None:
+                worker = await self._start_sometime(place)
+                self._vault.attach(worker.connection, place.lane)
+            self.serving[place] = worker
+            delivering = tasks.create_task(self._deliver(place, worker))
+            successor = await self._until_worn_out(place, worker, delivering)
+            if successor is None:
+                self._vault.detach(worker.connection)
+                del self.serving[place]
+            else:
+                self._vault.replace(worker.connection, successor.connection)
+            tasks.create_task(self._retire(place, worker, delivering))
+            worker = successor
+
+    async def _start_sometime(self, place: Place) -> Worker:
+        """Start a worker, with growing pauses until one does."""
+        pause = _FIRST_PAUSE
+        told = None
+        while True:
+            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  jitter, no secret
             try:
-                worker, self.announced = await self._start()
+                return await self._start(place)
             except WorkerStartError as error:
-                if not ready.is_set():
-                    raise
-                if str(error) != reason:
+                if str(error) != told:
                     refused = about(Event.WORKER_REFUSED)
                     LOG.error("the worker did not start: %s", error, extra=refused)  # noqa: TRY400  the reason says it all
-                reason = str(error)
-            else:
-                pause = _FIRST_PAUSE
-                reason = None
-                await self._serve(worker, ready)
-                ended = about(Event.WORKER_ENDED, worker=worker.name)
-                LOG.error("the worker ended; starting another", extra=ended)
-            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  jitter, no secret
+                told = str(error)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
-    async def _serve(self, worker: Worker, ready: asyncio.Event) -> None:
-        self._vault.attach(worker.connection)
-        self._worker = worker
-        ready.set()
+    async def _until_worn_out(
+        self, place: Place, worker: Worker, delivering: asyncio.Task[None]
+    ) -> Worker | None:
+        """Return the successor of a worker that is worn out; None when it ended by itself."""
+        renewing = asyncio.create_task(self._successor(place, worker))
         try:
-            await worker.connection.deliver_answers()
-        except FrameError:
-            LOG.exception("the worker broke the protocol")
+            await asyncio.wait({delivering, renewing}, return_when=asyncio.FIRST_COMPLETED)
+            if renewing.done():
+                LOG.info("worker %s is worn out, and another goes on", worker.name)
+                return renewing.result()
         finally:
-            self._worker = None
-            self._vault.detach()
-            await worker.stop()
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
+        ended = about(Event.WORKER_ENDED, worker=worker.name)
+        LOG.error("worker %s ended; starting another", worker.name, extra=ended)
+        return None
+
+    async def _retire(self, place: Place, worker: Worker, delivering: asyncio.Task[None]) -> None:
+        """Wait for a worker's last answers, and end it."""
+        try:
+            async with asyncio.timeout(place.deadline_seconds):
+                await worker.connection.drained()
+        except TimeoutError:
+            LOG.warning("worker %s did not give its last answers in time", worker.name)
+        finally:
+            delivering.cancel()
+            await worker.running.stop()
+
+    async def _deliver(self, place: Place, worker: Worker) -> None:
+        patient = place.deadline_seconds + _GRACE_SECONDS
+
+        def silence_seconds() -> float:
+            reaching = self._endurance.silence_seconds
+            return patient if worker.connection.is_operational else max(patient, reaching)
+
+        try:
+            await worker.connection.deliver_answers(silence_seconds, self._vault.reconsider)
+        except FrameError:
+            LOG.exception("worker %s broke the protocol", worker.name)
+
+    async def _successor(self, place: Place, worker: Worker) -> Worker:
+        """Return a worker to go on with, once this one is worn out and another has started."""
+        while True:
+            await asyncio.sleep(_LOOKING_SECONDS)
+            if not self._is_worn_out(worker):
+                continue
+            try:
+                return await self._start(place)
+            except WorkerStartError as error:
+                LOG.warning(
+                    "worker %s is worn out and stays, as no other starts: %s", worker.name, error
+                )
+                await asyncio.sleep(_LONGEST_PAUSE)
+
+    def _is_worn_out(self, worker: Worker) -> bool:
+        condition = worker.connection.condition
+        return (
+            condition is not None
+            and condition.state == "operational"
+            and (
+                condition.derivations >= self._endurance.derivations
+                or condition.resident_bytes >= self._endurance.resident_bytes
+            )
+        )

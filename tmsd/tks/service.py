@@ -33,14 +33,15 @@ class Tks:
         try:
             return await self.vault.ask(request, account)
         finally:
-            trail.receipts += map(_recorded, account.receipts)
+            trail.receipts += map(recorded_receipt, account.receipts)
             if (card := account.refused_card) is not None:
                 trail.key_set = card.key_set
                 trail.key_version = card.key_version
                 trail.diversification_data = card.diversification_data
 
 
-def _recorded(told: messages.Receipt) -> Receipt:
+def recorded_receipt(told: messages.Receipt) -> Receipt:
+    """Return a worker's receipt as the record has it."""
     return Receipt(
         worker=told.worker.hex(),
         generation=told.generation,

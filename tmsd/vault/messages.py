@@ -433,6 +433,17 @@ class Receipt(Struct, frozen=True, forbid_unknown_fields=True):
     digest: Annotated[bytes, Meta(min_length=32, max_length=32)]
     mac: Annotated[bytes, Meta(min_length=16, max_length=16)]
 
+    def mac_input(self) -> bytes:
+        """Return what `mac` is over; docs/audit.md has the layout."""
+        return (
+            b"tmsd-receipt-v1"
+            + self.worker
+            + self.generation.to_bytes(8)
+            + self.sequence.to_bytes(8)
+            + self.digest
+            + self.operation.encode()
+        )
+
 
 class Reply(Struct, frozen=True, forbid_unknown_fields=True):
     """An answer on its way back; number 0 is what the worker says unasked, without a receipt."""

@@ -1,146 +1,112 @@
-"""Asking the workers: one hop per request, with a deadline, and 503 at once without one."""
+"""Asking the workers: one hop per request, callers in turns, and 503 at once without a worker."""
 
 import asyncio
-import logging
-import socket
 import time
-from typing import Self, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from tmsd.errors import Code, ServiceError
 from tmsd.vault.account import Account
-from tmsd.vault.framing import FrameError, FrameReader, encode
+from tmsd.vault.connection import WorkerConnection
+from tmsd.vault.fair_queue import FairQueue, QueueFull, QueueLimits
+from tmsd.vault.framing import FrameError
 from tmsd.vault.messages import (
     Answer,
     AnyRequest,
-    Condition,
-    Question,
+    Lane,
+    Receipt,
     Refused,
     Reply,
     Request,
-    Started,
-    StartFailed,
 )
-
-LOG = logging.getLogger(__name__)
 
 A = TypeVar("A", bound=Answer)
 
-# A queue longer than this could not be answered within any sensible deadline.
-MAX_WAITING = 256
+# Questions that a worker has beside the one it works on: enough that it never waits for the
+# front, and few enough that the queue, which is fair, decides who is next.
+WINDOW = 4
+# A question whose worker died is asked of one more; one that kills workers kills two.
+ATTEMPTS = 2
+# How fast the measured time of service follows a change.
+_SMOOTHING = 0.1
 
-_RECEIVE = 64 * 1024
 _UNAVAILABLE = "the HSM is not available; try again later"
+_OVERLOADED = "too many requests are waiting for the HSM"
 
 
-class WorkerConnection:
-    """The front's end of a worker's socket."""
+@dataclass(eq=False, slots=True)
+class _Asked:
+    """A question on its way: waiting for a worker, or for the worker's answer."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._frames = FrameReader(Reply)
-        self._arrived: list[Reply] = []
-        self._waiting: dict[int, asyncio.Future[Reply]] = {}
-        self._last_number = 0
-        self.condition: Condition | None = None
-        self._last_heard = time.monotonic()
+    request: AnyRequest
+    deadline: float
+    answered: "asyncio.Future[Reply]"
+    attempts: int = 0
 
-    @classmethod
-    async def over(cls, connected: socket.socket) -> Self:
-        """Take over a connected socket."""
-        return cls(*await asyncio.open_unix_connection(sock=connected))
 
-    async def announcement(self) -> Started | StartFailed:
-        """Wait for the worker to say whether it is ready.
+@dataclass(slots=True)
+class _Serving:
+    """The workers of one lane, those who wait for them, and how long a question takes."""
 
-        Raises:
-            FrameError: it said something else, or nothing before it went away.
-        """
-        while not self._arrived:
-            if not (received := await self._reader.read(_RECEIVE)):
-                raise FrameError("the worker ended before it was ready")
-            self._arrived += self._frames.feed(received)
-        answer = self._arrived.pop(0).answer
-        if not isinstance(answer, Started | StartFailed):
-            raise FrameError("the worker did not announce itself")
-        return answer
-
-    async def ask(self, request: AnyRequest, seconds: float) -> Reply:
-        """Send a request and wait for its answer, with the worker's receipt for it.
-
-        Raises:
-            ServiceError: `overloaded`, when too many are waiting already;
-                `hsm-unavailable`, when no answer comes in time or the worker goes away. A
-                worker that answered nothing at all in that time hangs, and is given up.
-        """
-        if len(self._waiting) >= MAX_WAITING:
-            raise ServiceError(Code.OVERLOADED, "too many requests are waiting for the HSM")
-        self._last_number += 1
-        number = self._last_number
-        asked_at = time.monotonic()
-        answered: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self._waiting[number] = answered
-        try:
-            question = Question(number, asked_at + seconds, request)
-            self._writer.write(encode(question))
-            async with asyncio.timeout(seconds):
-                return await answered
-        except TimeoutError:
-            if self._last_heard < asked_at:
-                LOG.error("no answer from the worker for %g s; it is given up", seconds)  # noqa: TRY400  a timeout has no traceback worth reading
-                # close() would first wait for the worker to take in what was written.
-                self._writer.transport.abort()
-            raise ServiceError(Code.HSM_UNAVAILABLE, _UNAVAILABLE) from None
-        finally:
-            self._waiting.pop(number, None)
-
-    async def deliver_answers(self) -> None:
-        """Hand answers to those who wait, until the worker goes away.
-
-        Raises:
-            FrameError: the worker does not keep to the protocol.
-        """
-        try:
-            while received := await self._reader.read(_RECEIVE):
-                self._last_heard = time.monotonic()
-                for reply in self._frames.feed(received):
-                    if isinstance(reply.answer, Condition):
-                        self.condition = reply.answer
-                    answered = self._waiting.get(reply.number)
-                    if answered is not None and not answered.done():
-                        answered.set_result(reply)
-        except ConnectionError as error:
-            LOG.warning("the connection to the worker broke: %s", error)
-        finally:
-            self._writer.close()
-            for answered in self._waiting.values():
-                if not answered.done():
-                    answered.set_exception(ServiceError(Code.HSM_UNAVAILABLE, _UNAVAILABLE))
+    deadline_seconds: float
+    queue: FairQueue[_Asked]
+    workers: list[WorkerConnection] = field(default_factory=list)
+    mean_seconds: float = 0.0
 
     @property
-    def is_operational(self) -> bool:
-        """Whether the worker has its token, as far as it has told."""
-        return self.condition is None or self.condition.state == "operational"
+    def operational(self) -> list[WorkerConnection]:
+        """The workers that can be asked."""
+        return [worker for worker in self.workers if worker.is_operational]
 
-    def close(self) -> None:
-        """Close the socket, which ends the worker."""
-        self._writer.close()
+    def measure(self, seconds: float) -> None:
+        """Learn how long a question took."""
+        self.mean_seconds += (seconds - self.mean_seconds) * _SMOOTHING
 
 
 class Vault:
-    """What services ask; workers come and go behind it."""
+    """What services ask; workers come and go behind it.
 
-    def __init__(self, deadline_seconds: float) -> None:
-        self._deadline_seconds = deadline_seconds
-        self._worker: WorkerConnection | None = None
+    Args:
+        deadline_seconds: by lane, how long an asker waits.
+        limits: how many may wait in each lane.
+        unclaimed: told of the receipt of an answer that came too late for its asker.
+    """
 
-    def attach(self, worker: WorkerConnection) -> None:
-        """Send requests to this worker from now on."""
-        self._worker = worker
+    def __init__(
+        self,
+        deadline_seconds: Mapping[Lane, float],
+        limits: QueueLimits,
+        unclaimed: Callable[[Receipt], None],
+    ) -> None:
+        self._unclaimed = unclaimed
+        self._lanes = {lane: _Serving(deadline_seconds[lane], FairQueue(limits)) for lane in Lane}
 
-    def detach(self) -> None:
-        """Refuse requests at once, until a worker is attached again."""
-        self._worker = None
+    def attach(self, worker: WorkerConnection, lane: Lane) -> None:
+        """Send a lane's questions to this worker as well from now on."""
+        self._lanes[lane].workers.append(worker)
+        self._dispatch()
+
+    def replace(self, worker: WorkerConnection, successor: WorkerConnection) -> None:
+        """Send the questions of one worker's lane to another from now on, without a gap."""
+        for serving in self._lanes.values():
+            serving.workers = [successor if each is worker else each for each in serving.workers]
+        self._dispatch()
+
+    def detach(self, worker: WorkerConnection) -> None:
+        """Send no more questions to this worker; those that it has, it may still answer."""
+        for serving in self._lanes.values():
+            if worker in serving.workers:
+                serving.workers.remove(worker)
+        self._dispatch()
+
+    def waiting(self) -> int:
+        """Return how many questions wait for a worker."""
+        return sum(len(serving.queue) for serving in self._lanes.values())
+
+    def reconsider(self) -> None:
+        """Look again at who can be asked: a worker told of a new condition."""
+        self._dispatch()
 
     async def ask(self, request: Request[A], account: Account) -> A:
         """Ask, and return the answer that belongs to the request.
@@ -150,12 +116,11 @@ class Vault:
             account: takes in the worker's receipt, also that of a refusal.
 
         Raises:
-            ServiceError: the worker's refusal; `hsm-unavailable` or `overloaded` where it
-                could not be asked.
+            ServiceError: the worker's refusal; `hsm-unavailable`, when there is no worker with
+                a token or no answer in time; `overloaded`, when too many wait, or so many that
+                the answer would come too late.
         """
-        if self._worker is None or not self._worker.is_operational:
-            raise ServiceError(Code.HSM_UNAVAILABLE, _UNAVAILABLE)
-        reply = await self._worker.ask(request, self._deadline_seconds)  # type: ignore[arg-type]  # AnyRequest lists every subclass
+        reply = await self._ask(request)  # type: ignore[arg-type]  # AnyRequest lists every subclass
         if reply.receipt is not None:
             account.receipts.append(reply.receipt)
         answer = reply.answer
@@ -165,3 +130,92 @@ class Vault:
         if not isinstance(answer, request.ANSWER):
             raise FrameError(f"{type(answer).__name__} does not answer {type(request).__name__}")
         return answer  # type: ignore[return-value]  # checked against the request's own ANSWER
+
+    async def _ask(self, request: AnyRequest) -> Reply:
+        serving = self._serving(request)
+        if not serving.operational:
+            raise ServiceError(Code.HSM_UNAVAILABLE, _UNAVAILABLE)
+        self._require_prospect(serving)
+        loop = asyncio.get_running_loop()
+        deadline = time.monotonic() + serving.deadline_seconds
+        asked = _Asked(request, deadline, loop.create_future())
+        try:
+            serving.queue.put(request.caller, asked)
+        except QueueFull:
+            raise ServiceError(Code.OVERLOADED, _OVERLOADED) from None
+        self._dispatch_lane(serving)
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await asked.answered
+        except TimeoutError:
+            raise ServiceError(Code.HSM_UNAVAILABLE, _UNAVAILABLE) from None
+        finally:
+            serving.queue.remove(request.caller, asked)
+
+    def _serving(self, request: AnyRequest) -> _Serving:
+        """Return the request's lane; the fast one where there are no workers for slow ones."""
+        serving = self._lanes[type(request).LANE]
+        return serving if serving.workers else self._lanes[Lane.FAST]
+
+    def _require_prospect(self, serving: _Serving) -> None:
+        """Refuse what could not be answered in time, instead of letting it wait for nothing."""
+        expected = len(serving.queue) * serving.mean_seconds / len(serving.operational)
+        if expected > serving.deadline_seconds:
+            raise ServiceError(Code.OVERLOADED, _OVERLOADED)
+
+    def _dispatch(self) -> None:
+        for serving in self._lanes.values():
+            self._dispatch_lane(serving)
+
+    def _dispatch_lane(self, serving: _Serving) -> None:
+        operational = serving.operational
+        if not operational:
+            _refuse(serving.queue.drain())
+            return
+        while len(serving.queue):
+            worker = min(operational, key=lambda each: each.outstanding)
+            if worker.outstanding > WINDOW:
+                return
+            asked = serving.queue.take()
+            if not asked.answered.done():
+                self._send(serving, worker, asked)
+
+    def _send(self, serving: _Serving, worker: WorkerConnection, asked: _Asked) -> None:
+        asked.attempts += 1
+        begun = time.monotonic()
+        answered = worker.send(asked.request, asked.deadline)
+        share = worker.outstanding
+
+        def finished(done: "asyncio.Future[Reply]") -> None:
+            if done.cancelled():
+                return
+            if done.exception() is None:
+                serving.measure((time.monotonic() - begun) / max(share, 1))
+                self._hand_over(asked, done.result())
+            else:
+                self._ask_another(serving, asked)
+            self._dispatch_lane(serving)
+
+        answered.add_done_callback(finished)
+
+    def _hand_over(self, asked: _Asked, reply: Reply) -> None:
+        if not asked.answered.done():
+            asked.answered.set_result(reply)
+        elif reply.receipt is not None:
+            # Too late for the asker, and not for the record.
+            self._unclaimed(reply.receipt)
+
+    def _ask_another(self, serving: _Serving, asked: _Asked) -> None:
+        """Ask once more what a worker died over, as nothing outside has changed."""
+        if asked.answered.done():
+            return
+        if asked.request.REPEATABLE and asked.attempts < ATTEMPTS and serving.operational:
+            serving.queue.put_back(asked.request.caller, asked)
+        else:
+            _refuse([asked])
+
+
+def _refuse(waiting: Iterable[_Asked]) -> None:
+    for asked in waiting:
+        if not asked.answered.done():
+            asked.answered.set_exception(ServiceError(Code.HSM_UNAVAILABLE, _UNAVAILABLE))

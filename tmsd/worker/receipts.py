@@ -3,11 +3,13 @@
 from hashlib import sha256
 
 import msgspec
+from msgspec import structs
 
 from tmsd.config.reserved_keys import RECEIPT_KEY
 from tmsd.vault.messages import AnyAnswer, AnyRequest, Receipt
 from tmsd.worker.context import Context
 
+_MAC_LENGTH = 16
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -30,30 +32,17 @@ class Receipts:
         Raises:
             HsmError: the token made no MAC; the number is not used up.
         """
-        operation = request.__struct_config__.tag
-        digest = sha256(_encoder.encode(request) + _encoder.encode(answer)).digest()
-        fields = mac_input(self._worker, generation, self._last + 1, str(operation), digest)
-        mac = context.keyring.service_mac(RECEIPT_KEY, context.receipt_key_version, fields)
-        self._last += 1
-        return Receipt(
+        encoded = _encoder.encode(request) + _encoder.encode(answer)
+        receipt = Receipt(
             worker=self._worker,
             generation=generation,
-            sequence=self._last,
-            operation=str(operation),
-            digest=digest,
-            mac=mac,
+            sequence=self._last + 1,
+            operation=str(request.__struct_config__.tag),
+            digest=sha256(encoded).digest(),
+            mac=bytes(_MAC_LENGTH),
         )
-
-
-def mac_input(
-    worker: bytes, generation: int, sequence: int, operation: str, digest: bytes
-) -> bytes:
-    """Return what a receipt's MAC is over; docs/audit.md has the layout."""
-    return (
-        b"tmsd-receipt-v1"
-        + worker
-        + generation.to_bytes(8)
-        + sequence.to_bytes(8)
-        + digest
-        + operation.encode()
-    )
+        mac = context.keyring.service_mac(
+            RECEIPT_KEY, context.receipt_key_version, receipt.mac_input()
+        )
+        self._last += 1
+        return structs.replace(receipt, mac=mac)

@@ -3,6 +3,7 @@
 import logging
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -41,30 +42,54 @@ def run(config_file: Path, connection: socket.socket) -> int:
         The exit status: 0 when the front closed the socket, 1 when the worker could not start.
     """
     try:
-        config = load_daemon_config(config_file)
-        policy = load_policy(config.policy.file)
-        _warn_of_exceptions(policy)
-        opening = _Opening(config, policy)
-        context = opening.log_in({}, restart=False)
-        announcement = Started(
-            worker=context.token.random(_WORKER_ID_LENGTH),
-            generation=1,
-            token=config.hsm.token_label,
-            policy_digest=policy.digest,
-            capabilities=Capabilities(**asdict(probe(context.token))),
-        )
+        begun = _begin(config_file)
     except (HsmError, ConfigError) as error:
-        failure = StartFailed(reason=str(error)[:LONGEST_TEXT])
-        connection.sendall(encode(Reply(number=0, answer=failure)))
+        _send(connection, StartFailed(reason=str(error)[:LONGEST_TEXT]))
         return 1
-    connection.sendall(encode(Reply(number=0, answer=announcement)))
-    generations = Generations(context, partial(opening.log_in, restart=True))
-    try:
-        serve(connection, generations, Receipts(announcement.worker))
-    finally:
-        if generations.context is not None:
-            close(generations.context.token)
+    with begun.ending():
+        _send(connection, begun.announcement)
+        serve(connection, begun.generations, begun.receipts)
     return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A worker that is logged in and tested."""
+
+    announcement: Started
+    generations: Generations
+    receipts: Receipts
+
+    @contextmanager
+    def ending(self) -> Iterator[None]:
+        """Log out at the end."""
+        try:
+            yield
+        finally:
+            if self.generations.context is not None:
+                close(self.generations.context.token)
+
+
+def _begin(config_file: Path) -> _Begun:
+    config = load_daemon_config(config_file)
+    policy = load_policy(config.policy.file)
+    _warn_of_exceptions(policy)
+    opening = _Opening(config, policy)
+    context = opening.log_in({}, restart=False)
+    worker = context.token.random(_WORKER_ID_LENGTH)
+    announcement = Started(
+        worker=worker,
+        generation=1,
+        token=config.hsm.token_label,
+        policy_digest=policy.digest,
+        capabilities=Capabilities(**asdict(probe(context.token))),
+    )
+    generations = Generations(context, partial(opening.log_in, restart=True))
+    return _Begun(announcement, generations, Receipts(worker))
+
+
+def _send(connection: socket.socket, announcement: Started | StartFailed) -> None:
+    connection.sendall(encode(Reply(number=0, answer=announcement)))
 
 
 @dataclass(frozen=True, slots=True)
