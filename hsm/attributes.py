@@ -48,6 +48,8 @@ TRANSPORT_KEY = _granting(Attribute.TOKEN, Attribute.WRAP, Attribute.ENCRYPT)
 
 # Keys that serve the daemon's own messages: MACs and nothing else.
 SERVICE_MAC_KEY = _granting(Attribute.TOKEN, Attribute.SIGN)
+# The same in a token that refuses CKM_AES_CMAC: MACs are made in steps (cmac.py).
+SERVICE_MAC_KEY_IN_STEPS = _granting(Attribute.TOKEN, Attribute.ENCRYPT)
 
 # A component is only shown by its check value.
 COMPONENT = _granting(Attribute.ENCRYPT)

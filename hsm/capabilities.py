@@ -59,12 +59,17 @@ def probe(token: Token) -> Capabilities:
         derives_aes_ecb=_does(token, _derives_aes_ecb),
         derives_des3_ecb=_does(token, _derives_des3_ecb),
         derives_des3_cbc=_does(token, _derives_des3_cbc),
-        signs_aes_cmac=_does(token, _signs_aes_cmac),
+        signs_aes_cmac=signs_aes_cmac(token),
         signs_hmac_sha256=_does(token, _signs_hmac_sha256),
         wraps_aes_cbc=_does(token, _wraps_aes_cbc),
         wraps_des3_ecb=_does(token, _wraps_des3_ecb),
         wraps_aes_key_wrap=_does(token, _wraps_aes_key_wrap),
     )
+
+
+def signs_aes_cmac(token: Token) -> bool:
+    """Try that alone: it decides which attributes a key needs to make MACs (cmac.py)."""
+    return _does(token, _signs_aes_cmac)
 
 
 def _does(token: Token, trial: Callable[[Operation], bool]) -> bool:

@@ -1,8 +1,9 @@
 """CMAC (NIST SP 800-38B), over AES and triple DES: whole, and its pieces for key derivation."""
 
 from pkcs11 import Mechanism
+from pkcs11.exceptions import MechanismInvalid
 
-from hsm.ciphers import encrypt_cbc, encrypt_ecb
+from hsm.ciphers import encrypt_ecb
 from hsm.errors import hsm_errors
 from hsm.keys import TokenKey
 
@@ -12,16 +13,31 @@ _REDUCTIONS = {8: 0x1B, 16: 0x87}
 
 @hsm_errors
 def cmac(key: TokenKey, data: bytes) -> bytes:
-    """Return the 16-byte AES-CMAC of `data`, by the token's mechanism; the key needs CKA_SIGN."""
-    return bytes(key.method("sign")(data, mechanism=Mechanism.AES_CMAC))
+    """Return the 16-byte AES-CMAC of `data`.
+
+    By the token's mechanism with CKA_SIGN. A key that has CKA_ENCRYPT makes it in steps
+    where the token refuses the mechanism, or the key may not sign.
+
+    Raises:
+        MechanismUnavailable: the token refuses, and the key may only sign.
+    """
+    if key.may("sign"):
+        try:
+            return bytes(key.method("sign")(data, mechanism=Mechanism.AES_CMAC))
+        except MechanismInvalid:
+            if not key.may("encrypt"):
+                raise
+    return cmac_by_encryption(key, data)
 
 
 def cmac_by_encryption(key: TokenKey, data: bytes) -> bytes:
-    """Return the CMAC of `data`, one block, in CBC steps; the key needs CKA_ENCRYPT."""
+    """Return the CMAC of `data`, one block, in ECB steps; the key needs CKA_ENCRYPT."""
     block = key.shape.block
-    last = masked_last_block(data, encrypt_ecb(key, bytes(block)))
-    before = data[: leading_blocks(data, block) * block]
-    return encrypt_cbc(key, before + last, bytes(block))[-block:]
+    chain = bytes(block)
+    last = masked_last_block(data, encrypt_ecb(key, chain))
+    for at in range(0, leading_blocks(data, block) * block, block):
+        chain = encrypt_ecb(key, exclusive_or(chain, data[at : at + block]))
+    return encrypt_ecb(key, exclusive_or(chain, last))
 
 
 def subkeys(encrypted_zeros: bytes) -> tuple[bytes, bytes]:

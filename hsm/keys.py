@@ -72,6 +72,10 @@ class TokenKey:
     handle: Any
     shape: KeyShape
 
+    def may(self, name: str) -> bool:
+        """Whether the key has the attribute that comes with this method."""
+        return hasattr(self.handle, name)
+
     def method(self, name: str) -> Any:  # noqa: ANN401  see above
         """Return the handle's method of this name: `encrypt`, `sign`, `derive_key`, ….
 

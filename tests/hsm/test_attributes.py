@@ -44,6 +44,7 @@ PERSISTENT = {
     "HMAC master key": attributes.HMAC_MASTER_KEY,
     "transport key": attributes.TRANSPORT_KEY,
     "service MAC key": attributes.SERVICE_MAC_KEY,
+    "service MAC key in steps": attributes.SERVICE_MAC_KEY_IN_STEPS,
 }
 # What python-pkcs11 shows of a key's powers, by the attribute that grants them.
 METHODS = {

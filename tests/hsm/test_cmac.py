@@ -1,21 +1,29 @@
 """CMAC and its pieces, put together, against `cryptography` and the token's mechanism."""
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.cmac import CMAC
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hsm.attributes import AES_SESSION_MAC_KEY, SESSION_ENC_KEY
+from hsm.attributes import AES_SESSION_MAC_KEY, SERVICE_MAC_KEY_IN_STEPS, SESSION_ENC_KEY
 from hsm.cmac import cmac, cmac_by_encryption, exclusive_or, masked_last_block, subkeys
+from hsm.module import TokenAddress
 from hsm.token import Token
 from tests.hsm.session_keys import session_key
+from tests.softhsm.tokens import without_mechanisms
 from tests.vectors import Vector, each
 from tmsd.globalplatform.keys import Algorithm
 from tmsd.globalplatform.plain_key import PlainKey
 
 KEYS = st.sampled_from([16, 24, 32]).flatmap(lambda n: st.binary(min_size=n, max_size=n))
 BLOCK = 16
+ROOT = Path(__file__).parents[2]
 BY_LENGTH = {16: Algorithm.AES_128, 24: Algorithm.AES_192, 32: Algorithm.AES_256}
 
 
@@ -50,6 +58,37 @@ def test_the_token_computes_the_same_in_steps(
         key = session_key(hsm_token, operation, value, SESSION_ENC_KEY)
 
         assert cmac_by_encryption(key, message) == _reference(value, message)
+
+
+def test_a_key_that_may_encrypt_and_not_sign_makes_the_same_cmac(hsm_token: Token) -> None:
+    with hsm_token.operation() as operation:
+        key = session_key(hsm_token, operation, bytes(32), SERVICE_MAC_KEY_IN_STEPS)
+
+        assert cmac(key, b"in three steps: one, two and three") == _reference(
+            bytes(32), b"in three steps: one, two and three"
+        )
+
+
+def test_a_token_without_the_mechanism_makes_the_same_with_its_services_keys(
+    fresh_token: TokenAddress, tmp_path: Path
+) -> None:
+    configuration = without_mechanisms(fresh_token, tmp_path, "CKM_AES_CMAC")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.hsm.making_macs", fresh_token.module, fresh_token.label],
+        cwd=ROOT,
+        env={"SOFTHSM2_CONF": str(configuration), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert json.loads(done.stdout) == {
+        "signs": False,
+        "service key": True,
+        "may sign and encrypt": _reference(bytes(16), b"message").hex(),
+        "may only sign": "MechanismUnavailable",
+    }
 
 
 def test_subkeys_are_those_that_the_standard_prints() -> None:

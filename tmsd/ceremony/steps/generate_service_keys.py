@@ -1,7 +1,8 @@
 """Step: generate a key that serves the daemon itself, under the next version number."""
 
 from hsm import importing
-from hsm.attributes import SERVICE_MAC_KEY
+from hsm.attributes import SERVICE_MAC_KEY, SERVICE_MAC_KEY_IN_STEPS
+from hsm.capabilities import signs_aes_cmac
 from hsm.keys import AES_256, KeyReference
 from hsm.token import Token
 from tmsd.ceremony.described_key import DescribedKey, describe
@@ -29,7 +30,8 @@ def generate_service_key(token: Token, label: str) -> DescribedKey:
     if version > _LAST_VERSION:
         raise Refused(f"{KeyReference(label, _LAST_VERSION)} is the last that can be")
     reference = KeyReference(label, version)
-    return describe(reference, importing.generate_key(token, reference, AES_256, SERVICE_MAC_KEY))
+    template = SERVICE_MAC_KEY if signs_aes_cmac(token) else SERVICE_MAC_KEY_IN_STEPS
+    return describe(reference, importing.generate_key(token, reference, AES_256, template))
 
 
 def generate_service_keys(token: Token) -> tuple[DescribedKey, ...]:
