@@ -48,6 +48,13 @@ class Installed:
         """Return somebody's way to it."""
         return CallerWithin(self.container, self.site, name)
 
+    def start(self) -> None:
+        """Start tmsd; if it does not, fail with what the journal says."""
+        started = self.container.attempt("systemctl", "enable", "--now", "tmsd.service")
+        if started.returncode != 0:
+            said = self.container.run("journalctl", "--unit=tmsd*", "--output=cat", "--lines=40")
+            pytest.fail(f"{started.stderr}{said}")
+
     def shown(self, unit: str, name: str) -> str:
         """Return a property of a unit, as `systemctl show` has it."""
         return self.container.run("systemctl", "show", "--value", "-p", name, unit).strip()
@@ -58,10 +65,12 @@ def system(softhsm: SoftHsm, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """Boot once, install, start tmsd; power off in the end."""
     if reason := obstacle():
         pytest.skip(reason)
+    others = set(softhsm.token_directory.iterdir())
     site = Site(tmp_path_factory.mktemp("site"), softhsm, batches=(AES128,))
+    (token,) = set(softhsm.token_directory.iterdir()) - others
     try:
         with booted(tmp_path_factory.mktemp("system")) as container:
-            install(container, site, tmp_path_factory.mktemp("staging"))
+            install(container, site, token, tmp_path_factory.mktemp("staging"))
             yield Installed(container, site)
     finally:
         site.close()
@@ -70,5 +79,5 @@ def system(softhsm: SoftHsm, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.fixture
 def running(system: Installed) -> Installed:
     """The system, and tmsd at work in it."""
-    system.container.run("systemctl", "start", "tmsd.service")
+    system.start()
     return system

@@ -57,21 +57,22 @@ systemctl daemon-reload
 """
 
 
-def install(container: Container, site: Site, staging: Path) -> None:
+def install(container: Container, site: Site, token: Path, staging: Path) -> None:
     """Install tmsd with a site's certificates, policy and token; nothing is started.
 
     Args:
         container: where to.
         site: is not changed.
+        token: the folder of its token alone, among those of other tests.
         staging: an empty directory.
     """
     libraries = staging / "libraries"
     libraries.mkdir()
     copy_libraries(libraries)
     build_wheel(staging)
-    container.run("mkdir", "/opt/staged", "/opt/staged/tokens")
+    container.run("mkdir", "-p", "/opt/staged", f"/opt/staged/tokens/{token.name}")
     container.put(staging, "/opt/staged")
-    container.put(site.token_directory, "/opt/staged/tokens")
+    container.put(token, f"/opt/staged/tokens/{token.name}")
     for unit in (*UNITS.glob("*.service"), *UNITS.glob("*.socket")):
         container.write(f"/etc/systemd/system/{unit.name}", unit.read_text())
     container.write("/etc/sysusers.d/tmsd.conf", (UNITS / "tmsd.sysusers.conf").read_text())

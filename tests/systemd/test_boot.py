@@ -49,7 +49,7 @@ def test_systemd_finds_nothing_to_say_of_the_installed_units(system: Installed) 
 
 
 def test_systemctl_start_returns_when_callers_are_served(system: Installed) -> None:
-    system.container.run("systemctl", "enable", "--now", FRONT)
+    system.start()
     assert answered(system)
     assert system.shown(FRONT, "ActiveState") == "active"
     assert system.shown("tmsd.socket", "UnitFileState") == "enabled"

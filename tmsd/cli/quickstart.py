@@ -33,6 +33,8 @@ from tmsd.quickstart.directory import PRIVATE, NewDirectory, filled
 from tmsd.quickstart.softhsm import softhsm_module
 
 _FIRST_VERSION = 1
+# The latch is written by whoever logs in.
+_LATCH_MODE = 0o600
 
 
 @click.command()
@@ -93,6 +95,8 @@ def _make_token(site: NewDirectory, config: DaemonConfig) -> DescribedKey:
     site.folder("softhsm")
     site.folder("softhsm/tokens")
     site.folder("credentials")
+    # The first login would make it; made here, it is taken back with all else.
+    site.file(config.hsm.latch_file.name, b"", _LATCH_MODE)
     with (so_pin := random_pin()) as so_value, (user_pin := random_pin()) as user_value:
         site.file("credentials/hsm-so-pin", so_value, PRIVATE)
         site.file("credentials/hsm-pin", user_value, PRIVATE)
