@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.site.batches import AES128
-from tests.site.channels import OK, RANDOM, open_channel, store_data, wrap
+from tests.site.channels import KEY_SETS, OK, RANDOM, open_channel, store_data, wrap
 from tests.site.daemon import wait_until
 from tests.site.identities import UNKNOWN
 from tests.softhsm.tokens import USER_PIN
@@ -62,7 +62,9 @@ def test_a_card_gets_its_channel_and_a_command_through_it(running: Installed) ->
     with running.caller() as caller:
         session = open_channel(caller, AES128, card)
         _, (command,) = wrap(caller, session, [store_data(0xDF20, b"stored under systemd")])
+        key_sets = caller.get(KEY_SETS)
     assert card.transmit(command) == OK
+    assert key_sets.status == 200, key_sets.document
 
 
 def test_the_journal_has_events_with_their_fields(running: Installed) -> None:
