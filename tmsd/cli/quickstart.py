@@ -102,6 +102,7 @@ def _make_token(site: NewDirectory, config: DaemonConfig) -> DescribedKey:
         site.file("credentials/hsm-pin", user_value, PRIVATE)
         initialise_token(token_address(config.hsm), so_pin, user_pin)
     key = master_key(load_policy(config.policy.file), KEY_SET, _FIRST_VERSION)
+    site.expect(config.hsm.latch_file)
     with configured_token(config.hsm, writable=True) as token:
         generate_service_keys(token)
         return generate_key(token, key)

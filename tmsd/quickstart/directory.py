@@ -62,6 +62,10 @@ class NewDirectory:
             raise
         return path
 
+    def expect(self, path: Path) -> None:
+        """Remember a file that others will make, so that it is removed with the rest."""
+        self._made.append(path)
+
     def remove(self) -> None:
         """Remove what was made, with everything that others put into its folders."""
         while self._made:
