@@ -59,6 +59,8 @@ class Code(StrEnum):
     OVERLOADED = "overloaded"
     HSM_UNAVAILABLE = "hsm-unavailable"
     AUDIT_UNAVAILABLE = "audit-unavailable"
+    STORE_UNAVAILABLE = "store-unavailable"
+    CLOCK_UNRELIABLE = "clock-unreliable"
     INTERNAL_ERROR = "internal-error"
 
 
@@ -70,10 +72,19 @@ class ServiceError(Exception):
         detail: what was wrong, where, and what would be right; never a secret, and
             never a word of an internal error.
         pointer: the JSON pointer (RFC 6901) of the field at fault, where one is.
+        retry_after: in how many seconds asking again can help, where that is known.
     """
 
-    def __init__(self, code: Code, detail: str, *, pointer: str | None = None) -> None:
+    def __init__(
+        self,
+        code: Code,
+        detail: str,
+        *,
+        pointer: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(f"{code}: {detail}")
+        self.retry_after = retry_after
         self.code = code
         self.detail = detail
         self.pointer = pointer

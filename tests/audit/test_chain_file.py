@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.audit.samples import chain, decision, lines, records_in
-from tmsd.audit.chain_file import AuditFileError, ChainFile
-from tmsd.audit.record import MAX_LINE
+from tmsd.audit.chain_file import CLOCK_TOLERANCE, AuditFileError, ChainFile, ClockUnreliable
+from tmsd.audit.record import MAX_LINE, Record
 from tmsd.audit.verification import verify
 
 ROOT = Path(__file__).parents[2]
@@ -180,4 +182,40 @@ def test_a_file_that_grew_or_shrank_by_another_hand_is_not_written_to(tmp_path: 
             assert path.read_bytes() == tampered
         path.write_bytes(intact)
         file.append([decision()])
+    assert verify(path).clean
+
+
+def at(path: Path, time: datetime) -> None:
+    """Write one more record to a file, with a time of its own."""
+    previous = records_in(path)[-1]
+    with path.open("ab") as file:
+        file.write(Record.following(previous, time, decision()).encode())
+
+
+def test_while_the_clock_is_behind_the_last_record_nothing_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    ChainFile.open(path).close()
+    ahead = datetime.now(UTC) + timedelta(seconds=2)
+    at(path, ahead)
+    before = path.read_bytes()
+
+    with pytest.raises(ClockUnreliable, match="before the last record"):
+        ChainFile.open(path)
+    assert path.read_bytes() == before
+
+    while datetime.now(UTC) < ahead - CLOCK_TOLERANCE:
+        time.sleep(0.05)
+    with ChainFile.open(path) as file:
+        file.append([decision()])
+    assert verify(path).clean
+
+
+def test_a_small_step_back_leaves_no_time_that_runs_backwards(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    ChainFile.open(path).close()
+    at(path, datetime.now(UTC) + CLOCK_TOLERANCE / 2)
+
+    with ChainFile.open(path) as file:
+        file.append([decision()])
+
     assert verify(path).clean

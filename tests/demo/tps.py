@@ -15,12 +15,14 @@ The card is asked in the event loop's own thread: a program with many readers gi
 thread (`asyncio.to_thread`).
 """
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
 from smartcard.System import readers
 
+from tmsd.client.problem import Problem
 from tmsd.client.tks import C_MAC_AND_C_ENC, TokenKeyService
 from tmsd.client.values import (
     KeyChange,
@@ -29,6 +31,9 @@ from tmsd.client.values import (
     Session,
     UnwrappedResponse,
 )
+
+# After its first failure a card waits for so long.
+_BACK_OFF_SECONDS = 1.0
 
 # Without an AID the card selects its issuer security domain.
 SELECT = bytes.fromhex("00A4040000")
@@ -220,6 +225,17 @@ async def open_channel(
         CardRefused: the card does not believe the service.
         ServiceUnreachable: the service is not there.
     """
-    session = await service.open_session(presented, security_level)
+    session = await _opened(service, presented, security_level)
     card.command("EXTERNAL AUTHENTICATE", session.external_authenticate)
     return SecureChannel(service, card, session)
+
+
+async def _opened(service: TokenKeyService, presented: PresentedCard, security_level: int) -> Any:  # noqa: ANN401  as the client has it
+    """Open a session; a card that failed shortly before is presented again, with its challenge."""
+    while True:
+        try:
+            return await service.open_session(presented, security_level)
+        except Problem as problem:
+            if problem.code != "backing-off":
+                raise
+            await asyncio.sleep(_BACK_OFF_SECONDS)

@@ -111,7 +111,7 @@ def challenge(data: bytes) -> None:
     """A ticket is refused, or a challenge of a length that there is comes out of it."""
     ticket = _message(data, CHALLENGE_KEY)
     try:
-        host_challenge = tickets.verify(_keyring(), ticket, _CALLER, _NOW, _ISSUED)
+        host_challenge = tickets.verify(_keyring(), ticket, _CALLER, _NOW)
     except ServiceError as refusal:
         refusals.require(refusal, Code.CHALLENGE_NOT_ISSUED)
         return

@@ -34,7 +34,7 @@ from tests.softhsm.tokens import USER_PIN, SoftHsm
 from tmsd.config.callers import Caller, EncryptPurpose, Role
 from tmsd.config.policy import Policy
 from tmsd.config.reserved_keys import SERVICE_KEYS
-from tmsd.worker.context import Context, now_ms
+from tmsd.worker.context import Context
 from tmsd.worker.keyring import Keyring
 
 ALL_ISSUERS = (*ISSUERS, *CHANGEOVER_ISSUERS)
@@ -58,7 +58,6 @@ def worker(softhsm: SoftHsm) -> Iterator[Context]:
             receipt_key_version=1,
             session_seconds=300,
             challenge_seconds=60,
-            started=now_ms(),
         )
 
 

@@ -2,7 +2,7 @@
 
 import json
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -42,6 +42,9 @@ environment = {{ {environment} }}
 [audit]
 file = "audit.jsonl"
 
+[store]
+file = "store.db"
+
 [worker]
 count = {workers}
 slow_count = {slow_workers}
@@ -65,6 +68,7 @@ class Site:
         workers: how many there are for fast requests.
         slow_workers: how many more there are for slow ones.
         worker_settings: further lines of the table [worker].
+        of_callers: by name, lines about a caller in place of those that leave it unlimited.
     """
 
     def __init__(
@@ -77,6 +81,7 @@ class Site:
         workers: int = 1,
         slow_workers: int = 0,
         worker_settings: str = "",
+        of_callers: Mapping[str, str] | None = None,
     ) -> None:
         batches = tuple(batches)
         self.directory = directory
@@ -94,7 +99,7 @@ class Site:
             "slow_workers": slow_workers,
             "worker_settings": worker_settings,
         }
-        callers = write_identities(directory)
+        callers = write_identities(directory, of_callers or {})
         key_sets = "\n".join(batch.table for batch in batches)
         transport_keys = "\n".join(shared.table for shared in SHARED_KEYS)
         self.policy.write_text(f"{callers}{key_sets}\n{transport_keys}")

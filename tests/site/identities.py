@@ -1,5 +1,6 @@
 """Who takes part: the daemon, its callers, and some who only look like callers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +46,8 @@ STRANGER = "stranger"
 SERVER = "server"
 """The daemon itself."""
 
+# Tests ask faster than any front-end does.
+_UNLIMITED = "requests_per_second = 1e6\nburst = 1_000_000\nfailures_per_minute = 1_000_000"
 _POLICY = {
     TPS: (
         'roles = ["tps"]\nkey_sets = ["*"]\n'
@@ -82,8 +85,13 @@ def credentials(directory: Path, name: str) -> Credentials:
     return Credentials(directory / f"{name}.pem", directory / f"{name}.key")
 
 
-def write_identities(directory: Path) -> str:
-    """Make everybody's certificates in a directory; return the callers of policy.toml."""
+def write_identities(directory: Path, of_callers: Mapping[str, str]) -> str:
+    """Make everybody's certificates in a directory; return the callers of policy.toml.
+
+    Args:
+        directory: where they go.
+        of_callers: by name, lines about a caller in place of those that leave it unlimited.
+    """
     authority = certificate_authority("callers of a test site")
     elsewhere = certificate_authority("callers of another site")
     callers = {name: client_identity(authority, name) for name in _POLICY}
@@ -97,7 +105,8 @@ def write_identities(directory: Path) -> str:
     for name, identity in everybody.items():
         _write(credentials(directory, name), identity)
     return "".join(
-        f'[callers.{name}]\npublic_key_sha256 = "{callers[name].public_key_sha256}"\n{table}\n\n'
+        f'[callers.{name}]\npublic_key_sha256 = "{callers[name].public_key_sha256}"\n'
+        f"{of_callers.get(name, _UNLIMITED)}\n{table}\n\n"
         for name, table in _POLICY.items()
     )
 

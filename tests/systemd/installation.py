@@ -32,6 +32,9 @@ sockets = ["/run/tmsd-worker/1.sock"]
 [audit]
 file = "/var/lib/tmsd/audit.jsonl"
 
+[store]
+file = "/var/lib/tmsd/tmsd.db"
+
 [operations]
 socket = "/run/tmsd/operations.sock"
 """

@@ -48,7 +48,7 @@ from tmsd.globalplatform.plain_key import PlainKey
 from tmsd.globalplatform.protocols import PROTOCOLS
 from tmsd.vault import messages
 from tmsd.worker import opening
-from tmsd.worker.context import Context, now_ms
+from tmsd.worker.context import Context
 from tmsd.worker.keyring import Keyring
 
 BATCHES = (AES128, AES192, AES256, AES_S16, DES_EMV, DES_R_MAC, SCP01, SCP01_HMAC, DES_SHARED)
@@ -125,7 +125,7 @@ def context(hsm_token: Token, keyring: Keyring) -> Iterator[Context]:
             reference = KeyReference(name, 1)
             import_key(hsm_token, reference, Secret(SHARED[name]), shape, TRANSPORT_KEY)
             stack.callback(destroy_key, hsm_token, reference)
-        yield Context(hsm_token, keyring, policy, 1, 1, 1, 300, 60, now_ms())
+        yield Context(hsm_token, keyring, policy, 1, 1, 1, 300, 60)
 
 
 def _import_master(token: Token, batch: Batch, reference: KeyReference) -> None:

@@ -56,7 +56,7 @@ from tmsd.vault.messages import (
     VerifyCryptogram,
     WrapCommands,
 )
-from tmsd.worker.context import Context, now_ms
+from tmsd.worker.context import Context
 from tmsd.worker.generations import Generations
 from tmsd.worker.keyring import Identities, Keyring
 from tmsd.worker.receipts import Receipts
@@ -127,7 +127,6 @@ def _context(hsm_token: Token, keyring: Keyring) -> Context:
         receipt_key_version=2,
         session_seconds=300,
         challenge_seconds=60,
-        started=now_ms(),
     )
 
 
@@ -349,15 +348,6 @@ class TestTheClock:
 
         assert isinstance(refused, Refused)
         assert (refused.code, refused.pointer) == (Code.CHALLENGE_NOT_ISSUED, "/card/challenge")
-
-    def test_of_the_start_ends_every_earlier_ticket(self, context: Context) -> None:
-        card = presented(context)
-        started_later = replace(context, started=now_ms() + 1)
-
-        refused = open_channel(started_later, card)
-
-        assert isinstance(refused, Refused)
-        assert refused.code is Code.CHALLENGE_NOT_ISSUED
 
 
 class TestTheFrontIsNotTrusted:

@@ -1,6 +1,7 @@
 """Problem documents (RFC 9457): how each refusal looks on the wire, and what to do next."""
 
 import json
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -74,6 +75,8 @@ KINDS: dict[Code, Kind] = {
     Code.OVERLOADED: Kind(503, "Too much is asked at once", Next.RETRY),
     Code.HSM_UNAVAILABLE: Kind(503, "The HSM is not available", Next.RETRY),
     Code.AUDIT_UNAVAILABLE: Kind(503, "The audit log cannot be written", Next.RETRY),
+    Code.STORE_UNAVAILABLE: Kind(503, "The database cannot be used", Next.RETRY),
+    Code.CLOCK_UNRELIABLE: Kind(503, "The clock has been set back", Next.RETRY),
     Code.INTERNAL_ERROR: Kind(500, "Something went wrong here", Next.CALL_OFFICER),
 }
 
@@ -91,7 +94,8 @@ def problem_response(refusal: ServiceError, request_id: str) -> web.Response:
     }
     if refusal.pointer is not None:
         document["pointer"] = refusal.pointer
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if kind.status in (429, 503) else {}
+    seconds = max(1, math.ceil(refusal.retry_after or RETRY_AFTER_SECONDS))
+    headers = {"Retry-After": str(seconds)} if kind.status in (429, 503) else {}
     # As bytes: text would get a charset, which JSON has not (RFC 8259, section 11).
     content = json.dumps(document).encode()
     return web.Response(

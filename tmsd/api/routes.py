@@ -19,6 +19,8 @@ COMMON_REFUSALS = (
     Code.OVERLOADED,
     Code.HSM_UNAVAILABLE,
     Code.AUDIT_UNAVAILABLE,
+    Code.CLOCK_UNRELIABLE,
+    Code.RATE_LIMITED,
     Code.INTERNAL_ERROR,
 )
 # What every call needs to be answered, and what it is refused with while that is lacking: a

@@ -69,6 +69,7 @@ def _handler(edge: Edge, route: Route) -> _Handler:
 async def _serve(edge: Edge, route: Route, request: web.Request, trail: Trail) -> bytes:
     caller = identify(request, edge.tks.policy)
     trail.caller = request["caller"] = caller.name
+    edge.tks.budgets.spend_request(caller)
     require_role(caller, route.role)
     asked = None
     if route.request is not None:

@@ -9,7 +9,7 @@ import os
 import stat
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,10 +20,15 @@ AUDIT_OPENED = "audit-opened"
 LOG_REPAIRED = "log-repaired"
 
 _BLOCK = 64 * 1024
+CLOCK_TOLERANCE = timedelta(seconds=1)
 
 
 class AuditFileError(Exception):
     """The file cannot be trusted or used as it is: says which, why, and what would be right."""
+
+
+class ClockUnreliable(AuditFileError):
+    """The clock is behind the last record: what expires by it would live again."""
 
 
 class ChainFile:
@@ -88,6 +93,7 @@ class ChainFile:
 
         Raises:
             AuditFileError: the file was removed, replaced, or written to by another hand.
+            ClockUnreliable: the clock is behind the last record.
             OSError: the system refused: disk full, input/output error.
         """
         self._check_place()
@@ -96,8 +102,9 @@ class ChainFile:
         self._check_length()
         records: list[Record] = []
         last = self._last
+        time = _time_after(last)
         for decision in decisions:
-            last = Record.following(last, datetime.now(UTC), decision)
+            last = Record.following(last, time, decision)
             records.append(last)
         self._write_durably(b"".join(record.encode() for record in records))
         self._last = last
@@ -221,6 +228,23 @@ class ChainFile:
             block = os.pread(self._descriptor, min(_BLOCK, self._length - start), start)
             lines += block.count(b"\n")
         return lines
+
+
+def _time_after(last: Record | None) -> datetime:
+    """Return the time for the records after `last`, which is never before it.
+
+    Raises:
+        ClockUnreliable: the clock is behind by more than the small steps of time services.
+    """
+    now = datetime.now(UTC)
+    if last is None or now >= last.time:
+        return now
+    if last.time - now <= CLOCK_TOLERANCE:
+        return last.time
+    raise ClockUnreliable(
+        f"the clock says {now:%Y-%m-%d %H:%M:%S} UTC, before the last record of "
+        f"{last.time:%Y-%m-%d %H:%M:%S}: set it right"
+    )
 
 
 def _intact_record(line: bytes) -> Record:

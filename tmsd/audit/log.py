@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from tmsd.audit.chain_file import AuditFileError, ChainFile
+from tmsd.audit.chain_file import AuditFileError, ChainFile, ClockUnreliable
 from tmsd.audit.receipt import Receipt
 from tmsd.audit.record import Decision, Outcome, Record
 from tmsd.errors import Code, ServiceError
@@ -94,7 +94,8 @@ class AuditLog:
         operation did take place.
 
         Raises:
-            ServiceError: AUDIT_UNAVAILABLE; the decision is not recorded.
+            ServiceError: AUDIT_UNAVAILABLE, or CLOCK_UNRELIABLE while the clock is behind the
+                last record; the decision is not recorded.
         """
         if self._closed:
             raise _unavailable(None)
@@ -176,7 +177,7 @@ def _account_of(discarded: int) -> Decision:
 
 def _unavailable(cause: BaseException | None) -> ServiceError:
     refusal = ServiceError(
-        Code.AUDIT_UNAVAILABLE,
+        Code.CLOCK_UNRELIABLE if isinstance(cause, ClockUnreliable) else Code.AUDIT_UNAVAILABLE,
         "the decision could not be recorded, so its result was discarded; ask again later",
     )
     refusal.__cause__ = cause

@@ -14,6 +14,8 @@ _FAILURES = frozenset(
         Code.OVERLOADED,
         Code.HSM_UNAVAILABLE,
         Code.AUDIT_UNAVAILABLE,
+        Code.STORE_UNAVAILABLE,
+        Code.CLOCK_UNRELIABLE,
         Code.MECHANISM_UNAVAILABLE,
         Code.KEY_MISSING,
         Code.INTERNAL_ERROR,

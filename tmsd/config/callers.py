@@ -94,6 +94,9 @@ class Caller(Table):
         transport_key: the name of the key that wraps session keys for it.
         deliver_static_dek: a delivery may hold the card's DEK, which is static but in SCP02.
         encrypt_purposes: what it may have encrypted under a card's data encryption key.
+        requests_per_second: how often it may ask, on the whole.
+        burst: how many times it may ask at once after a pause.
+        failures_per_minute: how many of the cards that it presents may fail.
         card_commands: INS bytes of the commands it may have wrapped, or `*` alone for any.
     """
 
@@ -117,6 +120,9 @@ class Caller(Table):
         DISTINCT,
         AfterValidator(_check_commands),
     ] = (ANY_COMMAND,)
+    requests_per_second: Annotated[float, Field(ge=0.1, le=1_000_000)] = 200.0
+    burst: Annotated[int, Field(ge=1, le=1_000_000)] = 400
+    failures_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 60
 
     def may_use(self, key_set_name: str) -> bool:
         """Say whether the caller may use the key set of this name."""

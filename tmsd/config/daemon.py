@@ -50,6 +50,12 @@ class AuditConfig(Table):
     file: Place = Field(description="the audit log, which the daemon appends to")
 
 
+class StoreConfig(Table):
+    """[store]: the database of what is remembered over a restart."""
+
+    file: Place = Field(default=Path("tmsd.db"), validate_default=True)
+
+
 class LimitsConfig(Table):
     """[limits]: how long things last and how much is served at once. Times are in seconds."""
 
@@ -65,7 +71,7 @@ class PolicyFile(Table):
 
 
 # Tables whose keys all have defaults.
-_MAY_BE_LEFT_OUT = ("worker", "limits", "policy", "operations")
+_MAY_BE_LEFT_OUT = ("store", "worker", "limits", "policy", "operations")
 
 
 class DaemonConfig(Table):
@@ -79,6 +85,7 @@ class DaemonConfig(Table):
     api: ApiConfig = Field(description="the table [api], with certificate, private_key, …")
     hsm: HsmConfig = Field(description="the table [hsm], with module, token_label, …")
     audit: AuditConfig = Field(description="the table [audit], with file")
+    store: StoreConfig
     worker: WorkerConfig
     limits: LimitsConfig
     policy: PolicyFile

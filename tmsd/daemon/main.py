@@ -16,8 +16,8 @@ from tmsd.api.server import Edge, application
 from tmsd.api.tls import server_context
 from tmsd.audit.chain_file import AuditFileError
 from tmsd.audit.log import AuditLog
-from tmsd.config.daemon import DaemonConfig, load_daemon_config
-from tmsd.config.policy import Policy, load_policy
+from tmsd.config.daemon import load_daemon_config
+from tmsd.config.policy import load_policy
 from tmsd.config.toml import ConfigError
 from tmsd.daemon.listener import Listener
 from tmsd.daemon.notifying import kept_informed, tell_changes
@@ -25,10 +25,14 @@ from tmsd.daemon.operations import Operations, listening
 from tmsd.daemon.places import deadline_seconds, endurance, places, queue_limits
 from tmsd.daemon.worker_process import WorkerStartError
 from tmsd.daemon.workers import Workers
+from tmsd.store.database import StoreError
+from tmsd.store.store import Store
 from tmsd.systemd.activation import UnusableSocket, inherited_listeners
 from tmsd.systemd.journal import Event, about, log_to_journal_or_stderr
 from tmsd.systemd.library import SystemdLibraryMissing
 from tmsd.systemd.notifying import ServiceManager
+from tmsd.tks.budgets import Budgets
+from tmsd.tks.card_failures import CardFailures
 from tmsd.tks.service import Tks, recorded_receipt
 from tmsd.tks.used_challenges import UsedChallenges
 from tmsd.vault.pool import Vault
@@ -38,6 +42,7 @@ LOG = logging.getLogger(__name__)
 _REASONS_TO_END = (
     ConfigError,
     AuditFileError,
+    StoreError,
     WorkerStartError,
     SystemdLibraryMissing,
     UnusableSocket,
@@ -75,15 +80,31 @@ async def _run(config_file: Path, manager: ServiceManager, inherited: list[socke
     policy = load_policy(config.policy.file)
     LOG.warning("unsigned policy %s, version %d", policy.source, policy.version)
     tls = server_context(config.api)
-    async with kept_informed(manager), AuditLog.open(config.audit.file) as audit:
+    async with (
+        kept_informed(manager),
+        AuditLog.open(config.audit.file) as audit,
+        Store.open(config.store.file) as store,
+    ):
         vault = Vault(
             deadline_seconds(config.worker),
             queue_limits(config.worker),
             lambda told: audit.note(recorded_receipt(told)),
         )
         workers = Workers(vault, places(config), endurance(config.worker), policy.digest)
-        operations = Operations(policy, workers, audit, is_embedded=not config.worker.sockets)
-        app = application(_edge(config, policy, vault, audit))
+        operations = Operations(
+            policy, workers, audit, store, is_embedded=not config.worker.sockets
+        )
+        card_failures = CardFailures(store)
+        await card_failures.load()
+        tks = Tks(
+            vault=vault,
+            policy=policy,
+            used_challenges=UsedChallenges(store, config.limits.challenge_seconds),
+            card_failures=card_failures,
+            budgets=Budgets(),
+        )
+        edge = Edge(tks=tks, audit=audit, body_seconds=config.limits.request_timeout_seconds)
+        app = application(edge)
         listener = Listener(config.api, tls, app, tuple(inherited))
         # The audit log is locked: no other daemon of this configuration uses the socket.
         async with listening(config.operations.socket, operations):
@@ -112,12 +133,6 @@ async def _serve(listener: Listener, operations: Operations, manager: ServiceMan
     finally:
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)
-
-
-def _edge(config: DaemonConfig, policy: Policy, vault: Vault, audit: AuditLog) -> Edge:
-    used_challenges = UsedChallenges(config.limits.challenge_seconds)
-    tks = Tks(vault=vault, policy=policy, used_challenges=used_challenges)
-    return Edge(tks=tks, audit=audit, body_seconds=config.limits.request_timeout_seconds)
 
 
 async def _first_of(keeping: asyncio.Task[None], awaited: Coroutine[Any, Any, object]) -> None:

@@ -22,6 +22,7 @@ from tmsd.config.unsafe import warnings
 from tmsd.config.ways import KeySetWays, Way, Ways, capabilities_of, ways
 from tmsd.daemon.worker_process import Worker
 from tmsd.daemon.workers import Place, Workers
+from tmsd.store.store import Store
 
 # The daemon spawns its workers itself, and they inherit its user.
 _EMBEDDED = "embedded: front and workers run as one user"
@@ -39,6 +40,7 @@ class Operations:
     policy: Policy
     workers: Workers
     audit: AuditLog
+    store: Store
     is_embedded: bool
 
     def obstacles(self) -> list[str]:
@@ -46,6 +48,8 @@ class Operations:
         obstacles = [] if self.workers.is_serving else [_without_worker(self.workers)]
         if self.audit.fault is not None:
             obstacles.append(f"the audit log cannot be written: {self.audit.fault}")
+        if self.store.fault is not None:
+            obstacles.append(f"the database cannot be used: {self.store.fault}")
         return obstacles
 
     def state(self) -> Mapping[str, object]:
@@ -68,6 +72,7 @@ class Operations:
                 "places": [_place(place, worker) for place, worker in self.workers.by_place()],
             },
             "audit": {"fault": self.audit.fault},
+            "store": {"fault": self.store.fault},
             "key_sets": {
                 name: _key_set(key_set, found.key_sets[name] if found else None)
                 for name, key_set in policy.key_sets.items()

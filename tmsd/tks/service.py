@@ -6,6 +6,8 @@ from typing import TypeVar
 from tmsd.audit.receipt import Receipt
 from tmsd.audit.trail import Trail
 from tmsd.config.policy import Policy
+from tmsd.tks.budgets import Budgets
+from tmsd.tks.card_failures import CardFailures
 from tmsd.tks.used_challenges import UsedChallenges
 from tmsd.vault import messages
 from tmsd.vault.account import Account
@@ -17,11 +19,13 @@ A = TypeVar("A", bound=Answer)
 
 @dataclass(frozen=True, slots=True)
 class Tks:
-    """The service: whom it asks, what is allowed, and which challenges were used."""
+    """The service: whom it asks, what is allowed, and what is remembered of callers and cards."""
 
     vault: Vault
     policy: Policy
     used_challenges: UsedChallenges
+    card_failures: CardFailures
+    budgets: Budgets
 
     async def ask(self, request: Request[A], trail: Trail) -> A:
         """Ask the HSM's workers, and put on record what they tell of it.

@@ -9,6 +9,7 @@ from tmsd.config.callers import Caller, Delivery, EncryptPurpose
 from tmsd.config.key_sets import DiversificationData
 from tmsd.errors import Code, ServiceError, faults_at
 from tmsd.globalplatform import initialize_update
+from tmsd.store.card_failures import CardOfCaller
 from tmsd.tks import key_sets
 from tmsd.tks.service import Tks
 from tmsd.vault.messages import (
@@ -85,10 +86,10 @@ async def open_session(
     opened: ChannelOpened | KeysDelivered
     if wanted.delivery is Delivery.SEALED:
         sealed = OpenChannel(caller.name, key_set, card, wanted.security_level)
-        opened = await _with_challenge_used(tks, sealed, card, trail)
+        opened = await _judged(tks, caller, sealed, card, trail)
     else:
         delivered = DeliverKeys(caller.name, key_set, card, wanted.security_level)
-        opened = await _with_challenge_used(tks, delivered, card, trail)
+        opened = await _judged(tks, caller, delivered, card, trail)
     note_key_material(trail, opened.key_material_in_worker)
     return opened
 
@@ -103,7 +104,7 @@ async def verify(
     """
     key_set = _key_set_for(tks, caller, presented, trail)
     request = VerifyCryptogram(caller.name, key_set, presented.card)
-    verified = await _with_challenge_used(tks, request, presented.card, trail)
+    verified = await _judged(tks, caller, request, presented.card, trail)
     trail.details["valid"] = verified.valid
     note_key_material(trail, verified.key_material_in_worker)
     return verified
@@ -181,6 +182,32 @@ def _key_set_for(tks: Tks, caller: Caller, presented: PresentedCard, trail: Trai
     return key_set.name
 
 
+async def _judged(tks: Tks, caller: Caller, request: Request[A], card: Card, trail: Trail) -> A:
+    """Ask about a card, unless it or its caller failed too often; count what comes of it.
+
+    The caller's own budget is charged first, so that it cannot fill the table of cards.
+    """
+    presented = CardOfCaller(caller.name, trail.key_set or "", trail.diversification_data or b"")
+    tks.budgets.require_failures_left(caller)
+    tks.card_failures.require_calm(presented)
+    try:
+        answer = await _with_challenge_used(tks, request, card, trail)
+    except ServiceError as refusal:
+        if refusal.code is Code.CARD_CRYPTOGRAM_MISMATCH:
+            await _count_failure(tks, caller, presented)
+        raise
+    if isinstance(answer, CryptogramVerified) and not answer.valid:
+        await _count_failure(tks, caller, presented)
+    else:
+        await tks.card_failures.succeeded(presented)
+    return answer
+
+
+async def _count_failure(tks: Tks, caller: Caller, card: CardOfCaller) -> None:
+    tks.budgets.spend_failure(caller)
+    await tks.card_failures.failed(card)
+
+
 async def _with_challenge_used(tks: Tks, request: Request[A], card: Card, trail: Trail) -> A:
     """Ask the worker, and use the challenge up before anybody learns what it said.
 
@@ -190,8 +217,8 @@ async def _with_challenge_used(tks: Tks, request: Request[A], card: Card, trail:
         answer = await tks.ask(request, trail)
     except ServiceError as refusal:
         if card.ticket is not None and refusal.code not in _CHALLENGE_NOT_SEEN:
-            tks.used_challenges.use(card.ticket)
+            await tks.used_challenges.use(card.ticket)
         raise
     if card.ticket is not None:
-        tks.used_challenges.use(card.ticket)
+        await tks.used_challenges.use(card.ticket)
     return answer

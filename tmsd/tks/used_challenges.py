@@ -1,41 +1,62 @@
-"""Host challenges are used once: which ones were."""
+"""Host challenges are used once: which ones were, over every restart."""
 
 import time
-from collections import OrderedDict
+from functools import partial
 from hashlib import sha256
 
+from sqlalchemy import Connection
+
 from tmsd.errors import Code, ServiceError
+from tmsd.store import used_challenges as table
+from tmsd.store.store import Store
 
 # At 60 seconds a ticket, this is 4,000 channels a second; the table then takes some 40 MB.
 MAX_REMEMBERED = 250_000
+_SWEEPING_SECONDS = 1.0
 
 
 class UsedChallenges:
-    """Tickets that were used, for as long as they could be used again."""
+    """Tickets that were used, for as long as they could be used again.
 
-    def __init__(self, remember_seconds: float) -> None:
-        self._remember_seconds = remember_seconds
-        self._used: OrderedDict[bytes, float] = OrderedDict()
+    Args:
+        store: remembers them.
+        remember_seconds: how long a ticket can be used.
+    """
 
-    def use(self, ticket: bytes) -> None:
+    def __init__(self, store: Store, remember_seconds: float) -> None:
+        self._store = store
+        self._remember_ms = int(remember_seconds * 1000)
+        self._sweep_at = 0.0
+        self._remembered = 0
+
+    async def use(self, ticket: bytes) -> None:
         """Use a genuine ticket up.
 
+        Of several at one moment, over one front or many, one succeeds.
+
         Raises:
-            ServiceError: `challenge-used`; `overloaded`, when no more can be remembered.
+            ServiceError: `challenge-used`; `overloaded`, when no more can be remembered;
+                `store-unavailable`.
         """
-        now = time.monotonic()
-        self._forget(now)
         digest = sha256(ticket).digest()
-        if digest in self._used:
+        if not await self._store.run(partial(self._used, digest)):
             raise ServiceError(
                 Code.CHALLENGE_USED,
                 "every channel takes a challenge of its own; ask for a new one",
                 pointer="/card/challenge",
             )
-        if len(self._used) >= MAX_REMEMBERED:
-            raise ServiceError(Code.OVERLOADED, "too many challenges were used within a minute")
-        self._used[digest] = now + self._remember_seconds
 
-    def _forget(self, now: float) -> None:
-        while self._used and next(iter(self._used.values())) <= now:
-            self._used.popitem(last=False)
+    def _used(self, digest: bytes, connection: Connection) -> bool:
+        now_ms = time.time_ns() // 1_000_000
+        self._sweep(connection, now_ms)
+        is_new = table.use(connection, digest, now_ms + self._remember_ms)
+        if is_new and self._remembered >= MAX_REMEMBERED:
+            raise ServiceError(Code.OVERLOADED, "too many challenges were used within a minute")
+        self._remembered += is_new
+        return is_new
+
+    def _sweep(self, connection: Connection, now_ms: int) -> None:
+        """Forget what has expired, every now and then."""
+        if time.monotonic() >= self._sweep_at:
+            self._remembered = table.forget_expired(connection, now_ms)
+            self._sweep_at = time.monotonic() + _SWEEPING_SECONDS

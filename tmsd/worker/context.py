@@ -21,7 +21,6 @@ class Context:
         receipt_key_version: the version that MACs receipts.
         session_seconds: how long a channel may live.
         challenge_seconds: how long a ticket may be used.
-        started: milliseconds of Unix time.
     """
 
     token: Token
@@ -32,7 +31,6 @@ class Context:
     receipt_key_version: int
     session_seconds: int
     challenge_seconds: int
-    started: int
 
 
 def now_ms() -> int:

@@ -186,7 +186,7 @@ def _issued_challenge(context: Context, request: _CardRequest) -> bytes | None:
     ticket = request.card.ticket
     if ticket is None:
         return None
-    return tickets.verify(context.keyring, ticket, request.caller, now_ms(), context.started)
+    return tickets.verify(context.keyring, ticket, request.caller, now_ms())
 
 
 def _host_challenge(key_set: KeySet, issued: bytes | None, own: bytes | None, length: int) -> bytes:

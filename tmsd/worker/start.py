@@ -23,7 +23,7 @@ from tmsd.config.reserved_keys import CHALLENGE_KEY, CHANNEL_KEY, RECEIPT_KEY
 from tmsd.config.toml import ConfigError
 from tmsd.vault.framing import encode
 from tmsd.vault.messages import LONGEST_TEXT, Capabilities, Reply, Started, StartFailed
-from tmsd.worker.context import Context, now_ms
+from tmsd.worker.context import Context
 from tmsd.worker.generations import Generations
 from tmsd.worker.keyring import Identities, Keyring
 from tmsd.worker.receipts import Receipts
@@ -137,7 +137,6 @@ class _Opening:
             receipt_key_version=keyring.latest_version(RECEIPT_KEY),
             session_seconds=limits.session_seconds,
             challenge_seconds=limits.challenge_seconds,
-            started=now_ms(),
         )
 
 

@@ -13,6 +13,8 @@ from tmsd.errors import Code, ServiceError
 from tmsd.worker.keyring import Keyring
 
 FORMAT = 1
+# Workers of one machine share a clock; those of two may differ by so much.
+MAX_SKEW_MS = 1_000
 _MAC_LENGTH = 16
 _FIXED_LENGTH = 19
 _CHALLENGE_LENGTHS = (8, 16)
@@ -42,7 +44,7 @@ def make(keyring: Keyring, version: int, challenge: IssuedChallenge) -> bytes:
     return body + keyring.service_mac(CHALLENGE_KEY, version, body)
 
 
-def verify(keyring: Keyring, ticket: bytes, caller: str, now: int, not_before: int) -> bytes:
+def verify(keyring: Keyring, ticket: bytes, caller: str, now: int) -> bytes:
     """Return the host challenge of a ticket that is genuine, the caller's, and in time.
 
     Args:
@@ -50,7 +52,6 @@ def verify(keyring: Keyring, ticket: bytes, caller: str, now: int, not_before: i
         ticket: as the caller sent it.
         caller: who sent it.
         now: the present, in milliseconds of Unix time.
-        not_before: tickets issued before this are refused; what was used then is forgotten.
 
     Raises:
         ServiceError: `challenge-not-issued`.
@@ -60,8 +61,8 @@ def verify(keyring: Keyring, ticket: bytes, caller: str, now: int, not_before: i
         raise _not_issued("the ticket was not made here, or it was altered")
     if challenge.caller != caller:
         raise _not_issued("the ticket was made for another caller")
-    if not not_before <= challenge.issued <= now < challenge.expires:
-        raise _not_issued("the ticket has expired, or was made before the last start")
+    if not challenge.issued - MAX_SKEW_MS <= now < challenge.expires:
+        raise _not_issued("the ticket has expired, or the clock was set back since it was made")
     return challenge.host_challenge
 
 

@@ -1,0 +1,111 @@
+"""Jobs on the database: each whole or not at all, durable when it has answered, and never stuck."""
+
+import asyncio
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, text
+
+from tmsd.errors import Code, ServiceError
+from tmsd.store.store import Store
+
+PUT = text("INSERT INTO used_challenges (digest, expires_ms) VALUES (:digest, 0)")
+
+
+def put(digest: bytes) -> Callable[[Connection], bytes]:
+    def job(connection: Connection) -> bytes:
+        connection.execute(PUT, {"digest": digest})
+        return digest
+
+    return job
+
+
+def rows(path: Path) -> set[bytes]:
+    with sqlite3.connect(path) as connection:
+        return {digest for (digest,) in connection.execute("SELECT digest FROM used_challenges")}
+
+
+async def test_what_a_job_did_is_there_for_others_when_it_has_answered(tmp_path: Path) -> None:
+    async with Store.open(tmp_path / "store.db") as store:
+        assert await store.run(put(b"one")) == b"one"
+        assert rows(tmp_path / "store.db") == {b"one"}
+
+
+async def test_a_job_that_refuses_leaves_nothing_and_harms_no_other(tmp_path: Path) -> None:
+    def refusing(connection: Connection) -> None:
+        connection.execute(PUT, {"digest": b"half"})
+        raise ServiceError(Code.OVERLOADED, "no")
+
+    async with Store.open(tmp_path / "store.db") as store:
+        outcomes = await asyncio.gather(
+            store.run(put(b"one")),
+            store.run(refusing),
+            store.run(put(b"two")),
+            return_exceptions=True,
+        )
+        assert isinstance(outcomes[1], ServiceError)
+        assert rows(tmp_path / "store.db") == {b"one", b"two"}
+
+
+async def test_a_locked_database_is_a_refusal_and_heals_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tmsd.store.database._BUSY_SECONDS", 0.05)
+    path = tmp_path / "store.db"
+    async with Store.open(path) as store:
+        holder = sqlite3.connect(path, isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        with pytest.raises(ServiceError) as refused:
+            await store.run(put(b"one"))
+        assert refused.value.code is Code.STORE_UNAVAILABLE
+        assert store.fault == "database is locked"
+        holder.execute("ROLLBACK")
+
+        await store.run(put(b"two"))
+        assert store.fault is None
+        assert rows(path) == {b"two"}
+
+
+async def test_after_the_end_nothing_is_taken_in(tmp_path: Path) -> None:
+    async with Store.open(tmp_path / "store.db") as store:
+        pass
+    with pytest.raises(ServiceError) as refused:
+        await store.run(put(b"late"))
+    assert refused.value.code is Code.STORE_UNAVAILABLE
+
+
+KILLED = """
+import asyncio, sys
+from collections.abc import Callable
+from pathlib import Path
+from tests.store.test_store import put
+from tmsd.store.store import Store
+
+async def main():
+    async with Store.open(Path(sys.argv[1])) as store:
+        for number in range(1_000_000):
+            await store.run(put(number.to_bytes(4)))
+            print(number, flush=True)
+
+asyncio.run(main())
+"""
+
+
+def test_what_was_answered_outlives_kill_9(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED, path], stdout=subprocess.PIPE, cwd=root
+    ) as process:
+        assert process.stdout
+        answered = [process.stdout.readline() for _ in range(50)]
+        process.send_signal(signal.SIGKILL)
+        answered += process.stdout.readlines()
+
+    numbers = {int(line) for line in answered if line.endswith(b"\n")}
+    assert {number.to_bytes(4) for number in numbers} <= rows(path)

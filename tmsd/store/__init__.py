@@ -1,0 +1,1 @@
+"""What the daemon remembers in a database: records that outlive it."""
