@@ -90,11 +90,12 @@ def _at_every_level() -> Iterator[Combination]:
 def _with_every_diversification() -> Iterator[Combination]:
     for issuer in ISSUERS:
         for i, levels in LEVELS[issuer.scp].items():
-            yield Combination(issuer, i, max(levels))
+            for level in levels:
+                yield Combination(issuer, i, level)
 
 
 AT_EVERY_LEVEL = tuple(_at_every_level())
 """Every level of every i of every protocol, for every algorithm; diversifications take turns."""
 
 WITH_EVERY_DIVERSIFICATION = tuple(_with_every_diversification())
-"""Every issuer for every i of its protocol, at the highest level of it."""
+"""Every issuer for every i of its protocol, at every level of it: the whole product."""

@@ -91,11 +91,16 @@ def test_every_level_of_every_i_comes_up_for_every_algorithm() -> None:
     assert len(there) == 164
 
 
-def test_every_issuer_meets_every_i_of_its_protocol() -> None:
-    expected = {(issuer, i) for issuer in ISSUERS for i in PROTOCOLS[issuer.scp].IMPLEMENTATIONS}
+def test_every_issuer_meets_every_level_of_every_i_of_its_protocol() -> None:
+    expected = {
+        (issuer, i, int(level))
+        for issuer in ISSUERS
+        for i in PROTOCOLS[issuer.scp].IMPLEMENTATIONS
+        for level in PROTOCOLS[issuer.scp].levels(i)
+    }
 
-    assert {(c.issuer, c.i) for c in WITH_EVERY_DIVERSIFICATION} == expected
-    assert len(WITH_EVERY_DIVERSIFICATION) == len(expected) == 912
+    assert {(c.issuer, c.i, c.level) for c in WITH_EVERY_DIVERSIFICATION} == expected
+    assert len(WITH_EVERY_DIVERSIFICATION) == len(expected) == 3104
 
 
 def test_keys_are_changed_at_every_level_in_both_modes() -> None:

@@ -15,10 +15,9 @@ from typing import Self
 
 from tmsd.audit.chain_file import AuditFileError, ChainFile, ClockUnreliable
 from tmsd.audit.receipt import Receipt
-from tmsd.audit.record import Decision, Outcome, Record
+from tmsd.audit.record import RECORDS_DISCARDED, Decision, Outcome, Record
 from tmsd.errors import Code, ServiceError
 
-RECORDS_DISCARDED = "records-discarded"
 ANSWER_UNCLAIMED = "worker.answer-unclaimed"
 
 _logger = logging.getLogger(__name__)

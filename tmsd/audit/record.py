@@ -21,6 +21,9 @@ DOMAIN_TAG = b"tmsd-audit-v2"
 GENESIS = "00" * 32
 """The previous hash of the first record of a chain."""
 
+RECORDS_DISCARDED = "records-discarded"
+"""The operation by which the log accounts for decisions that went unrecorded."""
+
 MAX_LINE = 16 * 1024
 """Length of the longest line, in bytes, with its newline."""
 

@@ -1,7 +1,8 @@
 """Verifying a chain file from its first line to its last: every faulty place, in bounded memory.
 
 The chain carries no signature. It shows that what is there belongs together; it cannot
-show that nothing was cut off its end, nor that nobody wrote the whole of it anew.
+show that nothing was cut off its end, nor that nobody wrote the whole of it anew. Workers'
+receipts show what a front did and did not record, but for the last of each worker.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,7 +12,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO
 
-from tmsd.audit.record import GENESIS, MAX_LINE, Record, RecordError
+from tmsd.audit.receipt_ledger import ReceiptLedger
+from tmsd.audit.record import GENESIS, MAX_LINE, RECORDS_DISCARDED, Record, RecordError
 
 KEPT_FAULTS = 1000
 """How many faults a report keeps; all are counted, and all are told to `on_fault`."""
@@ -28,6 +30,8 @@ class Reason(StrEnum):
     TIME_BACKWARDS = "time running backwards"
     TORN_TAIL = "torn tail"
     EMPTY = "empty"
+    RECEIPT_DOUBLED = "receipt doubled"
+    RECEIPTS_MISSING = "receipts missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class VerificationReport:
             of them that was taken earlier and kept elsewhere.
         fault_count: how many faults there are.
         faults: the first `KEPT_FAULTS` of them, in the order of the file.
+        discarded: how many decisions the log says went unrecorded; their receipts are missing.
     """
 
     records: int
@@ -60,6 +65,7 @@ class VerificationReport:
     last: Record | None
     fault_count: int
     faults: tuple[Fault, ...]
+    discarded: int = 0
 
     @property
     def clean(self) -> bool:
@@ -87,7 +93,9 @@ def verify(path: Path, on_fault: Callable[[Fault], None] | None = None) -> Verif
                 kept.append(fault)
             if on_fault:
                 on_fault(fault)
-    return VerificationReport(chain.records, chain.first_time, chain.last, count, tuple(kept))
+    return VerificationReport(
+        chain.records, chain.first_time, chain.last, count, tuple(kept), chain.discarded
+    )
 
 
 class _Chain:
@@ -97,15 +105,17 @@ class _Chain:
         self.records = 0
         self.first_time: datetime | None = None
         self.last: Record | None = None
+        self.discarded = 0
         self._sequence = 1
         self._previous_hash: str | None = GENESIS
+        self._ledger = ReceiptLedger()
 
     def skip(self) -> None:
         """Pass over a line that cannot be read: it held one record, of unknown hash."""
         self._sequence += 1
         self._previous_hash = None
 
-    def take(self, record: Record) -> Iterator[tuple[Reason, str]]:
+    def take(self, record: Record, line: int) -> Iterator[tuple[Reason, str]]:
         """Yield what is wrong with `record` in this place, and go on from it."""
         if record.hash != record.computed_hash():
             yield Reason.HASH_MISMATCH, "the content is not what was hashed"
@@ -121,11 +131,35 @@ class _Chain:
                 Reason.TIME_BACKWARDS,
                 f"{record.time:%Y-%m-%d %H:%M:%S.%f} follows {self.last.time:%Y-%m-%d %H:%M:%S.%f}",
             )
+        for receipt in record.decision.receipts:
+            if not self._ledger.take(receipt, line):
+                yield (
+                    Reason.RECEIPT_DOUBLED,
+                    f"answer {receipt.sequence} of worker {receipt.worker} is on record twice",
+                )
+        if record.decision.operation == RECORDS_DISCARDED:
+            self.discarded += int(record.decision.details.get("count", 0))
         self.records += 1
         self.first_time = self.first_time or record.time
         self.last = record
         self._sequence = record.sequence + 1
         self._previous_hash = record.hash
+
+    def missing(self) -> Iterator[Fault]:
+        """Yield the answers of workers that no record tells of, and that the log did not lose.
+
+        What the log says that it discarded accounts for as many.
+        """
+        accounted = self.discarded
+        for gap in self._ledger.gaps():
+            if gap.count <= accounted:
+                accounted -= gap.count
+                continue
+            yield Fault(
+                gap.line,
+                Reason.RECEIPTS_MISSING,
+                f"answers {gap.first} to {gap.last} of worker {gap.worker} are not on record",
+            )
 
 
 def _faults(file: BinaryIO, chain: _Chain) -> Iterator[Fault]:
@@ -139,7 +173,7 @@ def _faults(file: BinaryIO, chain: _Chain) -> Iterator[Fault]:
                 chain.skip()
                 yield Fault(number, Reason.NO_RECORD, str(error))
             else:
-                for reason, detail in chain.take(record):
+                for reason, detail in chain.take(record, number):
                     yield Fault(number, reason, detail)
         elif len(line) < MAX_LINE:
             yield Fault(number, Reason.TORN_TAIL, f"{len(line)} bytes without a newline")
@@ -149,6 +183,7 @@ def _faults(file: BinaryIO, chain: _Chain) -> Iterator[Fault]:
             yield Fault(number, Reason.LINE_TOO_LONG, f"no newline within {MAX_LINE} bytes")
     if number == 0:
         yield Fault(1, Reason.EMPTY, "a log begins with a record, and there is none")
+    yield from chain.missing()
 
 
 def _pass_line(file: BinaryIO) -> None:

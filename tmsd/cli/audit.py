@@ -10,7 +10,9 @@ from tmsd.audit.verification import verify as verify_chain
 
 _LIMITS = (
     "Not shown by this: whether records after the last were cut off, or the whole chain was\n"
-    "written anew. Compare the last number and hash with a note of them kept elsewhere."
+    "written anew. Compare the last number and hash with a note of them kept elsewhere.\n"
+    "Nor what a worker answered after the last receipt of it, nor whether the receipts are\n"
+    "the workers' own: that takes the key of their MACs, which is in the HSM."
 )
 
 
@@ -46,4 +48,6 @@ def _print_report(file: Path, report: VerificationReport) -> None:
         click.echo(f"first    {report.first_time:%Y-%m-%d %H:%M:%S.%f} UTC")
         click.echo(f"last     {last.time:%Y-%m-%d %H:%M:%S.%f} UTC, number {last.sequence}")
         click.echo(f"its hash {last.hash}")
+    if report.discarded:
+        click.echo(f"discarded {report.discarded}: decisions that could not be recorded")
     click.echo(_LIMITS)
