@@ -91,6 +91,24 @@ def test_the_journal_has_events_with_their_fields(running: Installed) -> None:
     assert of_worker["SYSLOG_IDENTIFIER"] == "tmsd-worker"
 
 
+def test_reload_takes_a_new_policy_and_keeps_the_old_for_a_bad_one(running: Installed) -> None:
+    container = running.container
+    policy = container.run("cat", "/etc/tmsd/policy.toml")
+    front = running.shown(FRONT, "MainPID")
+    told = len(entries(running, FRONT, Event.RELOADED))
+    container.write("/etc/tmsd/policy.toml", f"# anew\n{policy}")
+    container.run("systemctl", "reload", FRONT)
+    wait_until(lambda: len(entries(running, FRONT, Event.RELOADED)) == told + 1, SOON)
+    assert answered(running)
+
+    container.write("/etc/tmsd/policy.toml", "[callers")
+    container.run("systemctl", "reload", FRONT)
+    wait_until(lambda: bool(entries(running, FRONT, Event.RELOAD_REFUSED)), SOON)
+    assert answered(running)
+    container.write("/etc/tmsd/policy.toml", f"# anew\n{policy}")
+    assert running.shown(FRONT, "MainPID") == front
+
+
 def test_the_fronts_user_cannot_read_the_pin(running: Installed) -> None:
     worker = running.shown(WORKER, "MainPID")
     container = running.container

@@ -29,9 +29,9 @@ OPENAPI_PATH = "/v1/openapi.json"
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Edge:
-    """What the edge works with."""
+    """What the edge works with; a reload puts another service in the place of `tks`."""
 
     tks: Tks
     audit: AuditLog

@@ -1,7 +1,7 @@
 """The listener for callers: sockets that systemd made, or else one of our own at `[api] listen`."""
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ssl import SSLContext
@@ -31,8 +31,8 @@ class Listener:
     inherited: tuple[socket.socket, ...] = ()
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[str]:
-        """Serve callers until left; yield the addresses, for the log.
+    async def open(self) -> AsyncIterator["Listening"]:
+        """Serve callers until left.
 
         At the end requests at work have some seconds to end. Who connects to an inherited
         socket from then on waits for the next process, as systemd keeps the socket open.
@@ -48,22 +48,51 @@ class Listener:
             auto_decompress=False,
         )
         await runner.setup()
+        own = () if self.inherited else (_bound(self.api),)
+        listening = Listening(self._addresses(), runner, self.inherited or own)
         try:
-            if self.inherited:
-                for inherited in self.inherited:
-                    await web.SockSite(runner, inherited, ssl_context=self.tls).start()
-            else:
-                await web.TCPSite(
-                    runner, self.api.host, self.api.port, ssl_context=self.tls
-                ).start()
-            yield ", ".join(f"https://{address}" for address in self._addresses())
+            await listening.serve(self.tls)
+            yield listening
         finally:
             await runner.cleanup()
+            for bound in own:
+                bound.close()
 
-    def _addresses(self) -> list[str]:
-        if not self.inherited:
-            return [self.api.listen]
-        return [_address(inherited) for inherited in self.inherited]
+    def _addresses(self) -> str:
+        listened = map(_address, self.inherited) if self.inherited else [self.api.listen]
+        return ", ".join(f"https://{address}" for address in listened)
+
+
+class Listening:
+    """Callers are served.
+
+    Attributes:
+        addresses: where, for the log.
+    """
+
+    def __init__(
+        self, addresses: str, runner: web.AppRunner, sockets: Sequence[socket.socket]
+    ) -> None:
+        self.addresses = addresses
+        self._runner = runner
+        self._sockets = sockets
+
+    async def serve(self, tls: SSLContext) -> None:
+        """Serve whoever connects from now on with these TLS settings.
+
+        Connections that are open stay as they are; nobody who connects meanwhile is refused.
+        """
+        before = list(self._runner.sites)
+        for bound in self._sockets:
+            # What a site closes at its end is a descriptor of its own.
+            await web.SockSite(self._runner, bound.dup(), ssl_context=tls).start()
+        for site in before:
+            await site.stop()
+
+
+def _bound(api: ApiConfig) -> socket.socket:
+    family = socket.AF_INET6 if ":" in api.host else socket.AF_INET
+    return socket.create_server((api.host, api.port), family=family)
 
 
 def _address(listener: socket.socket) -> str:

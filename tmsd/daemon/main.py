@@ -21,8 +21,10 @@ from tmsd.config.policy import load_policy
 from tmsd.config.toml import ConfigError
 from tmsd.daemon.listener import Listener
 from tmsd.daemon.notifying import kept_informed, tell_changes
-from tmsd.daemon.operations import Operations, listening
+from tmsd.daemon.operations import Operations
+from tmsd.daemon.operations import listening as operations_listening
 from tmsd.daemon.places import deadline_seconds, endurance, places, queue_limits
+from tmsd.daemon.reload import Reloading
 from tmsd.daemon.worker_process import WorkerStartError
 from tmsd.daemon.workers import Workers
 from tmsd.store.database import StoreError
@@ -107,27 +109,39 @@ async def _run(config_file: Path, manager: ServiceManager, inherited: list[socke
         app = application(edge)
         listener = Listener(config.api, tls, app, tuple(inherited))
         # The audit log is locked: no other daemon of this configuration uses the socket.
-        async with listening(config.operations.socket, operations):
-            await _serve(listener, operations, manager)
+        async with operations_listening(config.operations.socket, operations):
+            await _serve(config_file, listener, edge, operations, manager)
     LOG.info("stopped")
 
 
-async def _serve(listener: Listener, operations: Operations, manager: ServiceManager) -> None:
+async def _serve(
+    config_file: Path,
+    listener: Listener,
+    edge: Edge,
+    operations: Operations,
+    manager: ServiceManager,
+) -> None:
     """Serve callers from the first worker's readiness until a signal."""
+    wanted = asyncio.Event()
+    # From here on SIGHUP is no longer the end of the process.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, wanted.set)
     ready = asyncio.Event()
     manager.starting("the HSM")
     keeping = asyncio.create_task(operations.workers.keep(ready))
     try:
         await _first_of(keeping, ready.wait())
-        async with listener.open() as addresses:
-            serving = f"serving callers at {addresses}"
-            LOG.info("ready: %s", addresses, extra=about(Event.READY))
+        async with listener.open() as listening:
+            serving = f"serving callers at {listening.addresses}"
+            LOG.info("ready: %s", listening.addresses, extra=about(Event.READY))
             manager.ready(serving)
             telling = asyncio.create_task(tell_changes(manager, operations, serving))
+            reloading = Reloading(config_file, edge, operations, listening, edge.audit, manager)
+            renewing = asyncio.create_task(reloading.whenever(wanted, serving))
             try:
                 await _first_of(keeping, _stop_signal())
             finally:
                 telling.cancel()
+                renewing.cancel()
                 LOG.info("stopping", extra=about(Event.STOPPING))
                 manager.stopping()
     finally:

@@ -33,9 +33,9 @@ _NO_WORKER = "no worker: the HSM cannot be asked"
 _OWNER_ALONE = 0o177
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Operations:
-    """What the socket tells about."""
+    """What the socket tells about; a reload puts another policy in the place of `policy`."""
 
     policy: Policy
     workers: Workers

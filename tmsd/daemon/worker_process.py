@@ -8,7 +8,7 @@ import struct
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from tmsd.systemd.journal import Event, about
 from tmsd.vault.connection import WorkerConnection
@@ -88,6 +88,10 @@ class _Connected:
 class Source(Protocol):
     """Where a worker comes from."""
 
+    @property
+    def exclusive(self) -> bool:
+        """Whether one can only be had when the one before has ended."""
+
     async def start(self, policy_digest: str) -> Worker:
         """Return a worker that goes by this policy.
 
@@ -107,6 +111,7 @@ class Spawning:
 
     config_file: Path
     seconds: float
+    exclusive: ClassVar[bool] = False
 
     async def start(self, policy_digest: str) -> Worker:
         """Start a process, and wait until it has logged in."""
@@ -143,6 +148,7 @@ class Connecting:
 
     path: Path
     seconds: float
+    exclusive: ClassVar[bool] = True
 
     async def start(self, policy_digest: str) -> Worker:
         """Connect, make sure who listens, and wait until the worker is ready."""

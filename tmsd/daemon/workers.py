@@ -78,6 +78,25 @@ class Workers:
         self.announced: Started | None = None
         self.serving: dict[Place, Worker] = {}
 
+    async def renew(self, policy_digest: str, seconds: float) -> None:
+        """Replace every worker by one that goes by another policy.
+
+        Raises:
+            WorkerStartError: not all could be in time. Those that serve go on, by the policy
+                that they have read.
+        """
+        before, self.policy_digest = self.policy_digest, policy_digest
+        try:
+            async with asyncio.timeout(seconds * len(self._places)):
+                while not all(  # noqa: ASYNC110  places change one by one, each by itself
+                    worker is not None and worker.announced.policy_digest == policy_digest
+                    for _, worker in self.by_place()
+                ):
+                    await asyncio.sleep(_LOOKING_SECONDS)
+        except TimeoutError:
+            self.policy_digest = before
+            raise WorkerStartError("not every worker could be replaced in time") from None
+
     @property
     def is_serving(self) -> bool:
         """Whether there is a worker that has its token."""
@@ -188,12 +207,17 @@ class Workers:
         except FrameError:
             LOG.exception("worker %s broke the protocol", worker.name)
 
-    async def _successor(self, place: Place, worker: Worker) -> Worker:
-        """Return a worker to go on with, once this one is worn out and another has started."""
+    async def _successor(self, place: Place, worker: Worker) -> Worker | None:
+        """Return a worker to go on with, once this one is worn out and another has started.
+
+        None where the other can only start when this one has ended.
+        """
         while True:
             await asyncio.sleep(_LOOKING_SECONDS)
             if not self._is_worn_out(worker):
                 continue
+            if place.source.exclusive:
+                return None  # there is no room for another beside it
             try:
                 return await self._start(place)
             except WorkerStartError as error:
@@ -203,6 +227,8 @@ class Workers:
                 await asyncio.sleep(_LONGEST_PAUSE)
 
     def _is_worn_out(self, worker: Worker) -> bool:
+        if worker.announced.policy_digest != self.policy_digest:
+            return True
         condition = worker.connection.condition
         return (
             condition is not None
