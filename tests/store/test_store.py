@@ -71,6 +71,57 @@ async def test_a_locked_database_is_a_refusal_and_heals_by_itself(
         assert rows(path) == {b"two"}
 
 
+async def test_a_job_that_fails_in_its_own_way_fails_for_its_asker_alone(tmp_path: Path) -> None:
+    def failing(_connection: Connection) -> None:
+        raise ZeroDivisionError
+
+    async with Store.open(tmp_path / "store.db") as store:
+        outcomes = await asyncio.gather(
+            store.run(failing), store.run(put(b"one")), return_exceptions=True
+        )
+        assert isinstance(outcomes[0], ZeroDivisionError)
+        assert await store.run(put(b"two")) == b"two"
+        assert rows(tmp_path / "store.db") == {b"one", b"two"}
+
+
+async def test_a_file_that_was_removed_is_a_refusal_until_it_is_back(tmp_path: Path) -> None:
+    path, away = tmp_path / "store.db", tmp_path / "away.db"
+    async with Store.open(path) as store:
+        path.rename(away)
+        with pytest.raises(ServiceError) as refused:
+            await store.run(put(b"one"))
+        assert refused.value.code is Code.STORE_UNAVAILABLE
+        assert "store.db" in (store.fault or "")
+        away.rename(path)
+
+        await store.run(put(b"two"))
+        assert rows(path) == {b"two"}
+
+
+async def test_a_full_database_is_a_refusal_that_says_so_and_heals(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+
+    def limit(pages: int) -> Callable[[Connection], None]:
+        def job(connection: Connection) -> None:
+            connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+
+        return job
+
+    async with Store.open(path) as store:
+        await store.run(limit(1))  # no page more than there are
+        outcomes = await asyncio.gather(
+            *(store.run(put(number.to_bytes(4))) for number in range(2000)),
+            return_exceptions=True,
+        )
+        refused = [outcome for outcome in outcomes if isinstance(outcome, ServiceError)]
+        assert {refusal.code for refusal in refused} == {Code.STORE_UNAVAILABLE}
+        assert store.fault == "database or disk is full"
+        await store.run(limit(1_000_000))
+
+        await store.run(put(b"afterwards"))
+        assert store.fault is None
+
+
 async def test_after_the_end_nothing_is_taken_in(tmp_path: Path) -> None:
     async with Store.open(tmp_path / "store.db") as store:
         pass

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tmsd.errors import Code, ServiceError
-from tmsd.store.card_failures import CardOfCaller
+from tmsd.store.card_failures import CardOfCaller, all_failures
 from tmsd.store.store import Store
 from tmsd.tks import card_failures
 from tmsd.tks.card_failures import CardFailures, delay_ms
@@ -128,3 +128,17 @@ async def test_a_clock_that_is_set_back_makes_no_wait_longer_than_it_was_meant(
     clock.now -= 10_000_000
 
     assert wait_of(failures, CARD) == 1
+
+
+async def test_what_is_long_past_is_swept_and_alarms_nobody(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Clock()
+    failures = CardFailures(store, clock)
+    await failures.failed(CARD)
+    clock.now += card_failures.FORGOTTEN_MS + 2_000
+    await failures.failed(SAME_CARD_OF_ANOTHER)
+
+    assert not caplog.records
+    remembered = await store.run(all_failures)
+    assert list(remembered) == [SAME_CARD_OF_ANOTHER]

@@ -59,12 +59,25 @@ async def test_a_ticket_that_has_expired_by_itself_is_forgotten(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(used_challenges, "_SWEEPING_SECONDS", 0.0)
+    monkeypatch.setattr(used_challenges, "_GRACE_SECONDS", 0.0)
     used = UsedChallenges(store, remember_seconds=0.05)
     await used.use(b"ticket")
 
     await asyncio.sleep(0.06)
 
     await used.use(b"ticket")
+
+
+async def test_a_small_step_of_the_clock_makes_no_used_ticket_young_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(used_challenges, "_SWEEPING_SECONDS", 0.0)
+    used = UsedChallenges(store, remember_seconds=0.05)
+    await used.use(b"ticket")
+
+    await asyncio.sleep(0.06)
+
+    assert await refusal(used, b"ticket") is Code.CHALLENGE_USED
 
 
 async def test_when_no_more_can_be_remembered_none_is_used(
@@ -82,6 +95,7 @@ async def test_when_no_more_can_be_remembered_none_is_used(
 async def test_room_comes_back_with_time(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(used_challenges, "MAX_REMEMBERED", 1)
     monkeypatch.setattr(used_challenges, "_SWEEPING_SECONDS", 0.0)
+    monkeypatch.setattr(used_challenges, "_GRACE_SECONDS", 0.0)
     used = UsedChallenges(store, remember_seconds=0.05)
     await used.use(b"one")
 

@@ -269,6 +269,20 @@ async def test_slow_questions_have_workers_of_their_own() -> None:
         await _answer_the_rest(slow_end, describing)
 
 
+async def test_a_slow_question_whose_worker_died_is_asked_of_a_fast_one() -> None:
+    vault = made()
+    slow = vault.ask(DescribeKeySet(caller="tps", key_set="pilot"), Account())
+    async with connected() as (a, fast_end), connected() as (b, slow_end):
+        vault.attach(a, Lane.FAST)
+        vault.attach(b, Lane.SLOW)
+        task = asyncio.create_task(slow)
+        await slow_end.question()
+        slow_end.die()
+        fast_end.reply((await fast_end.question()).number, KeySetDescribed(versions=[]))
+
+        assert await task == KeySetDescribed(versions=[])
+
+
 async def test_slow_questions_go_to_the_others_where_there_are_none_for_them() -> None:
     vault = made()
     async with connected() as (worker, other):

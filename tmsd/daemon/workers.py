@@ -74,6 +74,7 @@ class Workers:
         self._places = tuple(places)
         self._endurance = endurance
         self._starting = asyncio.Lock()
+        self._yielding: Place | None = None
         self.policy_digest = policy_digest
         self.announced: Started | None = None
         self.serving: dict[Place, Worker] = {}
@@ -141,6 +142,8 @@ class Workers:
             if worker is None:
                 worker = await self._start_sometime(place)
                 self._vault.attach(worker.connection, place.lane)
+                if self._yielding is place:
+                    self._yielding = None
             self.serving[place] = worker
             delivering = tasks.create_task(self._deliver(place, worker))
             successor = await self._until_worn_out(place, worker, delivering)
@@ -217,6 +220,9 @@ class Workers:
             if not self._is_worn_out(worker):
                 continue
             if place.source.exclusive:
+                if self._yielding is not None:
+                    continue  # one place at a time, so that the others serve meanwhile
+                self._yielding = place
                 return None  # there is no room for another beside it
             try:
                 return await self._start(place)

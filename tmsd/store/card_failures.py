@@ -49,6 +49,11 @@ def put(connection: Connection, card: CardOfCaller, failures: Failures) -> None:
     )
 
 
+def forget_before(connection: Connection, ms: int) -> None:
+    """Forget the cards whose wait was over before a time, in milliseconds of Unix time."""
+    connection.execute(delete(CARD_FAILURES).where(ms > CARD_FAILURES.c.until_ms))
+
+
 def forget(connection: Connection, card: CardOfCaller) -> None:
     """Forget the failures of a card."""
     columns = CARD_FAILURES.c

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -37,7 +38,9 @@ class Store:
     in a savepoint of its own, so that one that fails takes nothing from the others.
     """
 
-    def __init__(self, engine: Engine, thread: Executor) -> None:
+    def __init__(self, path: Path, engine: Engine, thread: Executor) -> None:
+        self._path = path
+        self._opened = path.stat()
         self._engine = engine
         self._thread = thread
         self._waiting: list[_Waiting] = []
@@ -56,7 +59,7 @@ class Store:
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="store") as thread:
             loop = asyncio.get_running_loop()
             engine = await loop.run_in_executor(thread, open_database, path)
-            store = cls(engine, thread)
+            store = cls(path, engine, thread)
             working = asyncio.create_task(store._work(), name="store")
             try:
                 yield store
@@ -98,8 +101,8 @@ class Store:
         loop = asyncio.get_running_loop()
         try:
             outcomes = await loop.run_in_executor(self._thread, self._run_all, batch)
-        except SQLAlchemyError as error:
-            self._note_fault(reason_of(error))
+        except (SQLAlchemyError, OSError) as error:
+            self._note_fault(reason_of(error) if isinstance(error, SQLAlchemyError) else str(error))
             outcomes = [_unavailable() for _ in batch]
         else:
             self._note_fault(None)
@@ -112,15 +115,31 @@ class Store:
                 waiting.done.set_result(outcome)
 
     def _run_all(self, batch: Sequence[_Waiting]) -> list[object]:
+        self._require_place()
+        first: SQLAlchemyError | None = None
         outcomes: list[object] = []
-        with self._engine.begin() as connection:
-            for waiting in batch:
-                try:
-                    with connection.begin_nested():
-                        outcomes.append(waiting.job(connection))
-                except ServiceError as refusal:
-                    outcomes.append(refusal)
+        try:
+            with self._engine.begin() as connection:
+                for waiting in batch:
+                    try:
+                        outcomes.append(_run(waiting.job, connection))
+                    except SQLAlchemyError as error:
+                        first = error
+                        raise
+                    except Exception as error:  # noqa: BLE001  it is its asker's, who gets it
+                        outcomes.append(error)
+        except SQLAlchemyError as error:
+            raise (first or error) from None
         return outcomes
+
+    def _require_place(self) -> None:
+        """Make sure that what is written is there at the next start.
+
+        Raises:
+            OSError: the file was removed or replaced.
+        """
+        if not os.path.samestat(self._path.stat(), self._opened):
+            raise OSError(f"{self._path} was replaced; put it back or restart")
 
     def _note_fault(self, fault: str | None) -> None:
         if fault == self._fault:
@@ -130,6 +149,23 @@ class Store:
             LOG.warning("the database can be used again")
         else:
             LOG.error("the database cannot be used: %s", fault)
+
+
+def _run(job: Job, connection: Connection) -> object:
+    """Run a job in a savepoint; of several errors of the database, raise the first.
+
+    A transaction that the database gave up makes the way back fail as well.
+    """
+    first: SQLAlchemyError | None = None
+    try:
+        with connection.begin_nested():
+            try:
+                return job(connection)
+            except SQLAlchemyError as error:
+                first = error
+                raise
+    except SQLAlchemyError as error:
+        raise (first or error) from None
 
 
 def _unavailable() -> ServiceError:

@@ -51,7 +51,8 @@ class CardFailures:
         Raises:
             ServiceError: `store-unavailable`.
         """
-        for card, failures in (await self._store.run(table.all_failures)).items():
+        oldest = self._now() - FORGOTTEN_MS
+        for card, failures in (await self._store.run(partial(_remembered, oldest))).items():
             self._by_caller[card.caller][card] = failures
 
     def require_calm(self, card: CardOfCaller) -> None:
@@ -86,7 +87,9 @@ class CardFailures:
         failures = of_caller[card] = Failures(count, self._now() + delay_ms(count))
         evicted = of_caller.popitem(last=False)[0] if len(of_caller) > MAX_OF_CALLER else None
         self._tell_of_several_callers(card)
-        await self._store.run(partial(_write, card, failures, evicted))
+        oldest = self._now() - FORGOTTEN_MS
+        self._sweep(of_caller, oldest)
+        await self._store.run(partial(_write, card, failures, evicted, oldest))
 
     async def succeeded(self, card: CardOfCaller) -> None:
         """Forget a card's failures, now that it proved its keys.
@@ -97,11 +100,19 @@ class CardFailures:
         if self._by_caller[card.caller].pop(card, None) is not None:
             await self._store.run(partial(_forget, card))
 
+    def _sweep(self, of_caller: OrderedDict[CardOfCaller, Failures], oldest: int) -> None:
+        """Forget a caller's cards that have been left alone; the oldest stand first."""
+        while of_caller and next(iter(of_caller.values())).until_ms < oldest:
+            of_caller.popitem(last=False)
+
     def _tell_of_several_callers(self, card: CardOfCaller) -> None:
-        callers = sorted(
-            name
+        oldest = self._now() - FORGOTTEN_MS
+        same = {
+            name: cards.get(CardOfCaller(name, card.key_set, card.diversification_data))
             for name, cards in self._by_caller.items()
-            if CardOfCaller(name, card.key_set, card.diversification_data) in cards
+        }
+        callers = sorted(
+            name for name, failures in same.items() if failures and failures.until_ms >= oldest
         )
         if len(callers) > 1:
             LOG.warning(
@@ -117,10 +128,20 @@ def delay_ms(count: int) -> int:
     return min(FIRST_MS << min(count - 1, 20), LONGEST_MS)
 
 
+def _remembered(oldest: int, connection: Connection) -> dict[CardOfCaller, Failures]:
+    table.forget_before(connection, oldest)
+    return table.all_failures(connection)
+
+
 def _write(
-    card: CardOfCaller, failures: Failures, evicted: CardOfCaller | None, connection: Connection
+    card: CardOfCaller,
+    failures: Failures,
+    evicted: CardOfCaller | None,
+    oldest: int,
+    connection: Connection,
 ) -> None:
     table.put(connection, card, failures)
+    table.forget_before(connection, oldest)
     if evicted is not None:
         table.forget(connection, evicted)
 

@@ -13,6 +13,8 @@ from tmsd.store.store import Store
 # At 60 seconds a ticket, this is 4,000 channels a second; the table then takes some 40 MB.
 MAX_REMEMBERED = 250_000
 _SWEEPING_SECONDS = 1.0
+# Longer than a clock may run back, or two clocks may differ, without anybody noticing.
+_GRACE_SECONDS = 10.0
 
 
 class UsedChallenges:
@@ -25,7 +27,7 @@ class UsedChallenges:
 
     def __init__(self, store: Store, remember_seconds: float) -> None:
         self._store = store
-        self._remember_ms = int(remember_seconds * 1000)
+        self._remember_ms = int((remember_seconds + _GRACE_SECONDS) * 1000)
         self._sweep_at = 0.0
         self._remembered = 0
 

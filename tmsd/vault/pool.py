@@ -150,7 +150,8 @@ class Vault:
         except TimeoutError:
             raise ServiceError(Code.HSM_UNAVAILABLE, _UNAVAILABLE) from None
         finally:
-            serving.queue.remove(request.caller, asked)
+            for lane in self._lanes.values():
+                lane.queue.remove(request.caller, asked)
 
     def _serving(self, request: AnyRequest) -> _Serving:
         """Return the request's lane; the fast one where there are no workers for slow ones."""
@@ -209,8 +210,11 @@ class Vault:
         """Ask once more what a worker died over, as nothing outside has changed."""
         if asked.answered.done():
             return
-        if asked.request.REPEATABLE and asked.attempts < ATTEMPTS and serving.operational:
-            serving.queue.put_back(asked.request.caller, asked)
+        lanes = (serving, self._lanes[Lane.FAST])
+        another = next((lane for lane in lanes if lane.operational), None)
+        if asked.request.REPEATABLE and asked.attempts < ATTEMPTS and another is not None:
+            another.queue.put_back(asked.request.caller, asked)
+            self._dispatch_lane(another)
         else:
             _refuse([asked])
 
