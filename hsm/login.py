@@ -45,7 +45,7 @@ class Login:
             try:
                 token = log_in(found, address, self.read_pin(), writable=writable)
             except PinRefused as error:
-                self.latch.close(str(error))
+                self.latch.close(str(error), self.pin_file)
                 raise
             self.latch.settle()
         return token

@@ -26,10 +26,17 @@ _MAX_STATE = 4096
 
 @dataclass(frozen=True, slots=True)
 class Latched:
-    """That and when a PIN was refused, and what the token said of it."""
+    """That and when a PIN was refused, and what the token said of it.
+
+    Attributes:
+        reason: what the token said.
+        at_ns: when, in nanoseconds of Unix time.
+        file_ns: when the PIN file had last been changed then; None without a PIN file.
+    """
 
     reason: str
     at_ns: int
+    file_ns: int | None = None
 
     def __str__(self) -> str:
         """Return it in words."""
@@ -76,13 +83,19 @@ class PinLatch:
         reason, at_ns = state.get("refused"), state.get("at_ns")
         if not isinstance(reason, str):
             return None
-        return Latched(reason, at_ns if isinstance(at_ns, int) else 0)
+        file_ns = state.get("file_ns")
+        return Latched(
+            reason,
+            at_ns if isinstance(at_ns, int) else 0,
+            file_ns if isinstance(file_ns, int) else None,
+        )
 
     def require_open(self, flags: TokenFlag, pin_file: Path | None) -> None:
         """Refuse a login that could cost the token one of its last tries. Call it locked.
 
-        A PIN file that was written after the refusal opens the latch. A credential of systemd
-        cannot: it is a new file at each start, whatever is in it.
+        A PIN file that was written after the refusal opens the latch, but not for the last try
+        that the token allows: a file whose mode alone was changed looks the same. A credential
+        of systemd cannot: it is a new file at each start, whatever is in it.
 
         Args:
             flags: the token's, read just now.
@@ -95,17 +108,19 @@ class PinLatch:
             raise PinLatched(
                 "the token has locked its user PIN; its security officer must reset it"
             )
+        may_try = bool(self._read().get("one_try"))
+        if flags & TokenFlag.USER_PIN_FINAL_TRY and not may_try:
+            raise PinLatched(f"the token allows one last try of the PIN; {_UNLATCH}")
         if (latched := self.state()) is not None:
-            if pin_file is None or pin_file.stat().st_ctime_ns <= latched.at_ns:
+            if not _is_newer(_changed_ns(pin_file), latched):
                 raise PinLatched(f"a PIN was refused: {latched}; {_UNLATCH}")
-        elif flags & (TokenFlag.USER_PIN_COUNT_LOW | TokenFlag.USER_PIN_FINAL_TRY) and not (
-            self._read().get("one_try")
-        ):
+        elif flags & TokenFlag.USER_PIN_COUNT_LOW and not may_try:
             raise PinLatched(f"the token says that a wrong PIN was tried before; {_UNLATCH}")
 
-    def close(self, reason: str) -> None:
-        """Remember that the token refused the PIN. Call it locked."""
-        self._write({"refused": reason, "at_ns": time.time_ns()})
+    def close(self, reason: str, pin_file: Path | None) -> None:
+        """Remember that the token refused the PIN, and which file it was in. Call it locked."""
+        refused = {"refused": reason, "at_ns": time.time_ns(), "file_ns": _changed_ns(pin_file)}
+        self._write(refused)
 
     def settle(self) -> None:
         """Remember nothing, now that the token took the PIN. Call it locked."""
@@ -145,3 +160,21 @@ class PinLatch:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _changed_ns(pin_file: Path | None) -> int | None:
+    """Return when a PIN file was changed last; None where there is none."""
+    if pin_file is None:
+        return None
+    try:
+        return pin_file.stat().st_ctime_ns
+    except OSError:
+        return None  # whoever reads the PIN says it better
+
+
+def _is_newer(changed_ns: int | None, latched: Latched) -> bool:
+    """Say whether a PIN file is another than the refused one, and was written after it.
+
+    A clock that was set back leaves the refused file in the future, newer than any refusal.
+    """
+    return changed_ns is not None and changed_ns > latched.at_ns and changed_ns != latched.file_ns

@@ -179,7 +179,7 @@ def test_unlatching_allows_one_more_try(run: Run) -> None:
     with site.caller() as caller:
         latch = PinLatch(site.site.directory / "hsm-pin.latch")
         with latch.locked():
-            latch.close("somebody typed another one")
+            latch.close("somebody typed another one", site.site.pin_file)
         end_worker(site)
         wait_until(lambda: "somebody typed another one" in site.daemon.log, SOON)
         unlatched = CliRunner().invoke(

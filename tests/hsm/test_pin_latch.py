@@ -16,9 +16,9 @@ def latch(tmp_path: Path) -> PinLatch:
     return PinLatch(tmp_path / "latch")
 
 
-def close(latch: PinLatch) -> None:
+def close(latch: PinLatch, pin_file: Path | None = None) -> None:
     with latch.locked():
-        latch.close("the token refused it")
+        latch.close("the token refused it", pin_file)
 
 
 def test_is_open_at_first_and_its_file_is_its_owners_alone(latch: PinLatch, tmp_path: Path) -> None:
@@ -45,7 +45,10 @@ def test_stays_closed_once_a_pin_was_refused(latch: PinLatch, tmp_path: Path) ->
 def test_is_closed_while_the_token_says_that_a_wrong_pin_was_tried(
     latch: PinLatch, flag: TokenFlag
 ) -> None:
-    with latch.locked(), pytest.raises(PinLatched, match="wrong PIN was tried before"):
+    with (
+        latch.locked(),
+        pytest.raises(PinLatched, match=r"wrong PIN was tried before|one last try"),
+    ):
         latch.require_open(WELL | flag, None)
 
 
@@ -75,7 +78,7 @@ def test_opens_for_a_pin_file_that_was_written_after_the_refusal(
 ) -> None:
     pin_file = tmp_path / "pin"
     pin_file.write_bytes(b"1")
-    close(latch)
+    close(latch, pin_file)
     with latch.locked(), pytest.raises(PinLatched):
         latch.require_open(WELL, pin_file)
 
@@ -84,6 +87,42 @@ def test_opens_for_a_pin_file_that_was_written_after_the_refusal(
 
     with latch.locked():
         latch.require_open(WELL, pin_file)
+
+
+def test_stays_closed_for_the_refused_file_when_the_clock_was_set_back(
+    latch: PinLatch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pin_file = tmp_path / "pin"
+    pin_file.write_bytes(b"1")
+    hour_ago = pin_file.stat().st_ctime_ns - 3600 * 10**9
+    monkeypatch.setattr("hsm.pin_latch.time.time_ns", lambda: hour_ago)
+    close(latch, pin_file)
+
+    with latch.locked(), pytest.raises(PinLatched):
+        latch.require_open(WELL, pin_file)
+
+
+def test_keeps_the_last_try_of_a_token_from_a_file_that_was_only_touched(
+    latch: PinLatch, tmp_path: Path
+) -> None:
+    pin_file = tmp_path / "pin"
+    pin_file.write_bytes(b"1")
+    close(latch, pin_file)
+    while pin_file.stat().st_ctime_ns <= getattr(latch.state(), "at_ns", 0):
+        pin_file.chmod(0o400)
+
+    with latch.locked(), pytest.raises(PinLatched, match="one last try"):
+        latch.require_open(WELL | TokenFlag.USER_PIN_FINAL_TRY, pin_file)
+    latch.unlatch()
+    with latch.locked():
+        latch.require_open(WELL | TokenFlag.USER_PIN_FINAL_TRY, pin_file)
+
+
+def test_stays_closed_without_the_pin_file(latch: PinLatch, tmp_path: Path) -> None:
+    close(latch, tmp_path / "none")
+
+    with latch.locked(), pytest.raises(PinLatched, match="the token refused it"):
+        latch.require_open(WELL, tmp_path / "none")
 
 
 def test_is_taken_for_closed_when_its_file_is_damaged(latch: PinLatch, tmp_path: Path) -> None:
