@@ -3,11 +3,14 @@
 from contextlib import suppress
 from dataclasses import dataclass
 
+from hsm.attributes import COMPONENT
 from hsm.check_values import key_check_value
 from hsm.cmac import cmac
 from hsm.errors import KeyUnsuitable, MechanismUnavailable
 from hsm.hmac import hmac_sha256
-from hsm.keys import KeyShape, TokenKey
+from hsm.kdf import derive_ecb
+from hsm.keys import AES_128, DES2, KeyShape, TokenKey
+from hsm.token import Token
 
 _LENGTH = 3
 
@@ -20,10 +23,10 @@ class KeyIdentity:
     check_value: bytes
 
 
-def identity(key: TokenKey) -> KeyIdentity:
+def identity(token: Token, key: TokenKey) -> KeyIdentity:
     """Return a key's identity, by whichever operation its attributes allow.
 
-    A key that neither encrypts nor signs is known by its shape alone.
+    A key that neither encrypts, signs nor derives is known by its shape alone.
 
     Raises:
         TokenLost: the key or its token is gone.
@@ -31,6 +34,8 @@ def identity(key: TokenKey) -> KeyIdentity:
     for compute in (_encryption, _signature):
         with suppress(KeyUnsuitable, MechanismUnavailable):
             return KeyIdentity(key.shape, compute(key)[:_LENGTH])
+    with suppress(KeyUnsuitable, MechanismUnavailable):
+        return KeyIdentity(key.shape, _derivation(token, key))
     return KeyIdentity(key.shape, b"")
 
 
@@ -42,3 +47,12 @@ def _encryption(key: TokenKey) -> bytes:
 
 def _signature(key: TokenKey) -> bytes:
     return hmac_sha256(key, b"") if key.shape.is_generic else cmac(key, b"")
+
+
+def _derivation(token: Token, key: TokenKey) -> bytes:
+    """Return the check value of a key that is derived from this one, and stays in the token."""
+    if key.shape.is_generic:
+        raise KeyUnsuitable("generic secrets do not derive by encryption")
+    shape = AES_128 if key.shape.is_aes else DES2
+    with token.operation() as operation:
+        return key_check_value(derive_ecb(operation, key, bytes(shape.length), shape, COMPONENT))

@@ -105,7 +105,8 @@ class Site:
         self.policy.write_text(f"{callers}{key_sets}\n{transport_keys}")
         self.write_pin(USER_PIN)
         self.write_configuration(self.token)
-        self._fill_token(batches)
+        self._batches = batches
+        self.fill_token()
 
     def close(self) -> None:
         """Give the port back."""
@@ -151,12 +152,17 @@ class Site:
         with self._opened_token() as token:
             _import_master_key(token, policy, batch, version)
 
-    def _fill_token(self, batches: Iterable[Batch]) -> None:
+    def fill_token(self, service_key: bytes | None = None) -> None:
+        """Put all keys into an empty token; the daemon's own are random unless one is given."""
         policy = load_policy(self.policy)
         with self._opened_token() as token:
-            for label in SERVICE_KEYS:
-                generate_key(token, KeyReference(label, 1), AES_256, SERVICE_MAC_KEY)
-            for batch in batches:
+            for reference in (KeyReference(label, 1) for label in SERVICE_KEYS):
+                if service_key is None:
+                    generate_key(token, reference, AES_256, SERVICE_MAC_KEY)
+                else:
+                    value = Secret(service_key)
+                    import_key(token, reference, value, AES_256, SERVICE_MAC_KEY)
+            for batch in self._batches:
                 for version in batch.imported:
                     _import_master_key(token, policy, batch, version)
             for shared in SHARED_KEYS:

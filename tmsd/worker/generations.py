@@ -63,6 +63,15 @@ class Generations:
         except HsmError as error:
             self.lose(str(error))
 
+    def probe_after_failure(self) -> None:
+        """Make sure that the token is there, when an operation failed as if it were not.
+
+        Where it is, the handle of one key was void, and must not fail each operation to come.
+        """
+        self.probe()
+        if self.context is not None:
+            self.context.keyring.forget_void_handles()
+
     def lose(self, reason: str) -> None:
         """Drop all that is held of the token; it is reached again by `recover`."""
         if self.context is None:

@@ -90,11 +90,23 @@ class Keyring:
         reference, held = next(self._service_keys(), (None, None))
         if reference is None or held is None:
             raise TokenLost("no key is held that the token could be asked by")
-        if identity(held) != self._identities[reference]:
+        if identity(self._token, held) != self._identities[reference]:
             raise TokenLost(f"{reference} does not compute what it did")
         found = self._token.find_keys(reference)
-        if len(found) != 1 or identity(found[0]) != self._identities[reference]:
+        if len(found) != 1 or identity(self._token, found[0]) != self._identities[reference]:
             raise TokenLost(f"{reference} is not found again: {len(found)} keys have its name")
+
+    def forget_void_handles(self) -> None:
+        """Let go of handles that the token does not know any more, though it is there.
+
+        A ceremony that destroys a key and puts it back leaves such a one; the key is searched
+        when it is asked for next.
+        """
+        for reference, held in tuple(self._found.items()):
+            try:
+                identity(self._token, held)
+            except TokenLost:
+                del self._found[reference]
 
     def _service_keys(self) -> Iterator[tuple[KeyReference, TokenKey]]:
         for reference, key in self._found.items():
@@ -165,7 +177,9 @@ class Keyring:
             except KeyNotFound:
                 self._require_token()
                 raise
-            self._identities[reference] = identity(found)
+            now = identity(self._token, found)
+            if self._identities.setdefault(reference, now) != now:
+                raise KeyChanged(f"{reference} is another key than when it was found first")
             self._found[reference] = found
         return self._found[reference]
 

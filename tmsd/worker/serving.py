@@ -108,8 +108,8 @@ class _Worker:
         except TokenLost as error:
             LOG.error("an operation failed: %s", error)  # noqa: TRY400  a vendor's traceback says no more
             self._send(question.number, _refused(Code.HSM_UNAVAILABLE, _LOST), None)
-            # Some tokens say the like of a single operation; the probe knows.
-            self._generations.probe()
+            # Some tokens say the like of a single operation or key; the probe knows.
+            self._generations.probe_after_failure()
             if self._generations.context is None:
                 self._tell_condition()
             return
