@@ -13,21 +13,33 @@ _REDUCTIONS = {8: 0x1B, 16: 0x87}
 
 @hsm_errors
 def cmac(key: TokenKey, data: bytes) -> bytes:
-    """Return the 16-byte AES-CMAC of `data`.
+    """Return the 16-byte AES-CMAC of `data`; the key needs CKA_SIGN.
 
-    By the token's mechanism with CKA_SIGN. A key that has CKA_ENCRYPT makes it in steps
-    where the token refuses the mechanism, or the key may not sign.
+    By the token's mechanism; where the token refuses it, a key that has CKA_ENCRYPT as well
+    makes it in steps.
 
     Raises:
+        KeyUnsuitable: the key may not sign.
         MechanismUnavailable: the token refuses, and the key may only sign.
     """
-    if key.may("sign"):
-        try:
-            return bytes(key.method("sign")(data, mechanism=Mechanism.AES_CMAC))
-        except MechanismInvalid:
-            if not key.may("encrypt"):
-                raise
+    try:
+        return bytes(key.method("sign")(data, mechanism=Mechanism.AES_CMAC))
+    except MechanismInvalid:
+        if not key.may("encrypt"):
+            raise
     return cmac_by_encryption(key, data)
+
+
+def service_cmac(key: TokenKey, data: bytes) -> bytes:
+    """Return the 16-byte AES-CMAC of `data` by a key that does nothing but make MACs.
+
+    Such a key has CKA_SIGN, or CKA_ENCRYPT where the token refused the mechanism when it was
+    made; no other key gets its MACs in this way, which asks less of it.
+
+    Raises:
+        KeyUnsuitable: the key has neither.
+    """
+    return cmac(key, data) if key.may("sign") else cmac_by_encryption(key, data)
 
 
 def cmac_by_encryption(key: TokenKey, data: bytes) -> bytes:

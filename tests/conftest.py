@@ -7,7 +7,6 @@ settings.register_profile("tmsd", deadline=None)
 settings.load_profile("tmsd")
 
 pytest_plugins = [
-    "tests.counting.fixtures",
     "tests.site.fixtures",
     "tests.softhsm.fixtures",
     "tests.virtual_token.fixtures",

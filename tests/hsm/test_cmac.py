@@ -12,7 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hsm.attributes import AES_SESSION_MAC_KEY, SERVICE_MAC_KEY_IN_STEPS, SESSION_ENC_KEY
-from hsm.cmac import cmac, cmac_by_encryption, exclusive_or, masked_last_block, subkeys
+from hsm.cmac import (
+    cmac,
+    cmac_by_encryption,
+    exclusive_or,
+    masked_last_block,
+    service_cmac,
+    subkeys,
+)
+from hsm.errors import KeyUnsuitable
 from hsm.module import TokenAddress
 from hsm.token import Token
 from tests.hsm.session_keys import session_key
@@ -60,11 +68,13 @@ def test_the_token_computes_the_same_in_steps(
         assert cmac_by_encryption(key, message) == _reference(value, message)
 
 
-def test_a_key_that_may_encrypt_and_not_sign_makes_the_same_cmac(hsm_token: Token) -> None:
+def test_a_service_key_that_may_encrypt_and_not_sign_makes_the_same_cmac(hsm_token: Token) -> None:
     with hsm_token.operation() as operation:
         key = session_key(hsm_token, operation, bytes(32), SERVICE_MAC_KEY_IN_STEPS)
 
-        assert cmac(key, b"in three steps: one, two and three") == _reference(
+        with pytest.raises(KeyUnsuitable, match="CKA_SIGN"):
+            cmac(key, b"")
+        assert service_cmac(key, b"in three steps: one, two and three") == _reference(
             bytes(32), b"in three steps: one, two and three"
         )
 

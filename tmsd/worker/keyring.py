@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from hsm.cmac import cmac
+from hsm.cmac import service_cmac
 from hsm.errors import KeyChanged, KeyNotFound, KeyUnsuitable, TokenLost
 from hsm.identity import KeyIdentity, identity
 from hsm.keys import (
@@ -135,7 +135,7 @@ class Keyring:
         Raises:
             KeyNotFound: there is no such key.
         """
-        return cmac(self._find(KeyReference(label, version)), data)
+        return service_cmac(self._find(KeyReference(label, version)), data)
 
     def latest_version(self, label: str) -> int:
         """Return the highest version of one of the daemon's own keys.
@@ -190,7 +190,7 @@ class Keyring:
             TokenLost: a key that was there is gone as well.
         """
         for _, key in self._service_keys():
-            cmac(key, b"")
+            service_cmac(key, b"")
             return
 
 
