@@ -111,7 +111,7 @@ def test_a_private_key_that_is_not_the_certificates_ends_it(stopped: Site) -> No
 def test_a_port_that_is_taken_ends_it_and_its_worker(stopped: Site) -> None:
     stopped.close()
     with socket.create_server((HOST, stopped.port)):
-        assert "address already in use" in refuses_to_start(stopped)
+        assert "Address already in use" in refuses_to_start(stopped)
 
 
 def test_an_audit_log_that_is_in_use_ends_it(make_site: MakeSite) -> None:

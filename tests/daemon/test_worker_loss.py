@@ -22,7 +22,7 @@ from tests.site.channels import (
 from tests.site.daemon import Watched, wait_until
 from tests.site.fixtures import Run, RunningSite
 from tests.softhsm.tokens import USER_PIN
-from tmsd.cli.main import tmsctl
+from tmsd.cli.hsm import hsm
 
 SOON = 15.0
 AT_ONCE = 1.0
@@ -183,7 +183,7 @@ def test_unlatching_allows_one_more_try(run: Run) -> None:
         end_worker(site)
         wait_until(lambda: "somebody typed another one" in site.daemon.log, SOON)
         unlatched = CliRunner().invoke(
-            tmsctl, ["hsm", "unlatch", "--config", str(site.site.configuration), "--yes"]
+            hsm, ["unlatch", "--config", str(site.site.configuration), "--yes"]
         )
 
         assert "somebody typed another one" in unlatched.output
