@@ -82,6 +82,10 @@ class Terminal:
         """Type a line; the prompt that is waited for first comes after echo is off."""
         os.write(self._mine, f"{line}\n".encode())
 
+    def press(self, key: str) -> None:
+        """Press a key alone, as Ctrl-C; a line after it could be read first."""
+        os.write(self._mine, key.encode())
+
     def end(self) -> int:
         """Wait for the end and return the exit code."""
         while self._read():

@@ -21,7 +21,7 @@ TRACE = SCP03["kaoh-scp03-get_status_enc_mac"]
 @pytest.fixture
 def reader() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        listening.settimeout(5)
+        listening.settimeout(30)
         yield listening
 
 
@@ -119,7 +119,7 @@ def test_a_card_can_be_inserted_from_the_command_line(
         with connection:
             answer = exchange(connection, bytes.fromhex("8050000008") + bytes(8))
             program.send_signal(signal.SIGINT)
-            assert program.wait(5) == 1
+            assert program.wait(30) == 1
     finally:
         program.kill()
         program.wait()
