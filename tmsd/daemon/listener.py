@@ -81,13 +81,24 @@ class Listening:
         """Serve whoever connects from now on with these TLS settings.
 
         Connections that are open stay as they are; nobody who connects meanwhile is refused.
+
+        Raises:
+            OSError: a socket cannot be listened on anew; those before are served on.
         """
         before = list(self._runner.sites)
-        for bound in self._sockets:
-            # What a site closes at its end is a descriptor of its own.
-            await web.SockSite(self._runner, bound.dup(), ssl_context=tls).start()
-        for site in before:
-            await site.stop()
+        begun: list[web.SockSite] = []
+        try:
+            for bound in self._sockets:
+                # What a site closes at its end is a descriptor of its own.
+                site = web.SockSite(self._runner, bound.dup(), ssl_context=tls)
+                await site.start()
+                begun.append(site)
+        except OSError:
+            for site in begun:
+                await site.stop()
+            raise
+        for earlier in before:
+            await earlier.stop()
 
 
 def _bound(api: ApiConfig) -> socket.socket:

@@ -63,6 +63,7 @@ class Reloading:
             policy = load_policy(config.policy.file)
             tls = server_context(config.api)
             await self.operations.workers.renew(policy.digest, config.worker.start_seconds)
+            await self.listening.serve(tls)
         except (ConfigError, OSError, WorkerStartError) as error:
             refused = about(Event.RELOAD_REFUSED)
             LOG.error("the new configuration is not taken: %s", error, extra=refused)  # noqa: TRY400  the reason says it all
@@ -70,7 +71,6 @@ class Reloading:
             return
         self.edge.tks = replace(self.edge.tks, policy=policy)
         self.operations.policy = policy
-        await self.listening.serve(tls)
         taken = about(Event.RELOADED)
         LOG.info("policy version %d and certificates are taken", policy.version, extra=taken)
         await self._record(
