@@ -1,6 +1,7 @@
 """A token that is lost and comes back: the same worker goes on, if the keys are the same."""
 
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from tests.site.channels import (
     presented,
     session_request,
 )
-from tests.site.daemon import Daemon, wait_until
+from tests.site.daemon import Daemon, Watched, wait_until
 from tests.site.directory import Site
 from tests.site.fixtures import MakeSite, Run, RunningSite
 from tests.softhsm.tokens import SO_PIN, USER_PIN
@@ -41,6 +42,18 @@ def token_taken_away(site: RunningSite) -> Iterator[None]:
         yield
     finally:
         away.rename(folder)
+
+
+@contextmanager
+def worker_asleep(site: RunningSite) -> Iterator[None]:
+    """Keep the worker from seeing a token that is not as it shall be found yet."""
+    assert site.daemon.worker is not None
+    with Watched(site.daemon.worker) as worker:
+        worker.send(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            worker.send(signal.SIGCONT)
 
 
 def serves(caller: Caller) -> bool:
@@ -94,8 +107,9 @@ def test_a_token_that_comes_back_with_another_key_serves_nobody(run: Run, change
     away = folder.rename(site.site.directory / "the old token")
     with site.caller() as caller:
         wait_until(lambda: caller.post(RANDOM, {"length": 1}).status == 503, SOON)
-        shutil.copytree(away, folder)
-        make_anew(site, changed)
+        with worker_asleep(site):
+            shutil.copytree(away, folder)
+            make_anew(site, changed)
         wait_until(lambda: f"key '{changed}' version 1 is another key" in site.daemon.log, SOON)
         assert not serves(caller)
 
@@ -125,10 +139,11 @@ def test_a_key_that_is_gone_after_the_loss_is_named(run: Run) -> None:
     away = folder.rename(site.site.directory / "the old token")
     with site.caller() as caller:
         wait_until(lambda: caller.post(RANDOM, {"length": 1}).status == 503, SOON)
-        shutil.copytree(away, folder)
+        with worker_asleep(site):
+            shutil.copytree(away, folder)
+            with open_token(site.site.token, Secret(USER_PIN), writable=True) as token:
+                destroy_key(token, KeyReference(AES128.key_set, 1))
 
-        with open_token(site.site.token, Secret(USER_PIN), writable=True) as token:
-            destroy_key(token, KeyReference(AES128.key_set, 1))
         wait_until(
             lambda: (
                 f"key '{AES128.key_set}' version 1: it is not in the token, and it was"
