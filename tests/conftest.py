@@ -1,6 +1,7 @@
 """Fixtures for every test: a private pcscd and cards to put into its readers."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,11 @@ from hypothesis import settings
 # A shared machine may pause for longer than any deadline.
 settings.register_profile("tmsd", deadline=None)
 settings.load_profile("tmsd")
+
+# A shell without job control has its background jobs ignore an interrupt, and
+# what a test starts inherits that: then no Ctrl-C would end it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = [
     "tests.site.fixtures",
