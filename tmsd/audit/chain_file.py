@@ -9,11 +9,12 @@ import os
 import stat
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tmsd import clock
 from tmsd.audit.record import MAX_LINE, Decision, Outcome, Record, RecordError
 
 AUDIT_OPENED = "audit-opened"
@@ -236,7 +237,7 @@ def _time_after(last: Record | None) -> datetime:
     Raises:
         ClockUnreliable: the clock is behind by more than the small steps of time services.
     """
-    now = datetime.now(UTC)
+    now = clock.now()
     if last is None or now >= last.time:
         return now
     if last.time - now <= CLOCK_TOLERANCE:

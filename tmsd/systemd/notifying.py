@@ -6,12 +6,12 @@ $NOTIFY_SOCKET is not set, nothing is sent.
 
 import asyncio
 import os
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
+from tmsd.clock import monotonic
 from tmsd.systemd.library import required
 
 # A word is sent this many times within the interval after which systemd gives the process up.
@@ -59,7 +59,7 @@ class ServiceManager:
         The time lets systemd tell this reload from an earlier one (sd_notify(3),
         MONOTONIC_USEC).
         """
-        microseconds = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        microseconds = int(monotonic() * 1_000_000)
         self._say(f"RELOADING=1\nMONOTONIC_USEC={microseconds}\nSTATUS=reloading")
 
     def stopping(self) -> None:

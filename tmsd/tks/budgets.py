@@ -4,10 +4,10 @@ Each caller has buckets of its own that fill up as time goes by (by the monotoni
 that no caller can spend another's.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tmsd.clock import monotonic
 from tmsd.config.callers import Caller
 from tmsd.errors import Code, ServiceError
 
@@ -46,7 +46,7 @@ class Budgets:
         now: the monotonic clock, in seconds.
     """
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, now: Callable[[], float] = monotonic) -> None:
         self._now = now
         self._buckets: dict[tuple[str, str], Bucket] = {}
 

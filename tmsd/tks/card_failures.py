@@ -5,13 +5,13 @@ several may be a forgery on its way, and is told to those who watch.
 """
 
 import logging
-import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from functools import partial
 
 from sqlalchemy import Connection
 
+from tmsd.clock import now_ms
 from tmsd.errors import Code, ServiceError
 from tmsd.store import card_failures as table
 from tmsd.store.card_failures import CardOfCaller, Failures
@@ -25,11 +25,6 @@ LONGEST_MS = 300_000
 MAX_OF_CALLER = 1_000
 # A card that has been left alone for so long begins anew.
 FORGOTTEN_MS = 3_600_000
-
-
-def now_ms() -> int:
-    """Return milliseconds of Unix time, which goes on while the daemon is down."""
-    return time.time_ns() // 1_000_000
 
 
 class CardFailures:

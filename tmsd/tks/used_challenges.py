@@ -1,11 +1,11 @@
 """Host challenges are used once: which ones were, over every restart."""
 
-import time
 from functools import partial
 from hashlib import sha256
 
 from sqlalchemy import Connection
 
+from tmsd.clock import monotonic, now_ms
 from tmsd.errors import Code, ServiceError
 from tmsd.store import used_challenges as table
 from tmsd.store.store import Store
@@ -49,16 +49,16 @@ class UsedChallenges:
             )
 
     def _used(self, digest: bytes, connection: Connection) -> bool:
-        now_ms = time.time_ns() // 1_000_000
-        self._sweep(connection, now_ms)
-        is_new = table.use(connection, digest, now_ms + self._remember_ms)
+        now = now_ms()
+        self._sweep(connection, now)
+        is_new = table.use(connection, digest, now + self._remember_ms)
         if is_new and self._remembered >= MAX_REMEMBERED:
             raise ServiceError(Code.OVERLOADED, "too many challenges were used within a minute")
         self._remembered += is_new
         return is_new
 
-    def _sweep(self, connection: Connection, now_ms: int) -> None:
+    def _sweep(self, connection: Connection, now: int) -> None:
         """Forget what has expired, every now and then."""
-        if time.monotonic() >= self._sweep_at:
-            self._remembered = table.forget_expired(connection, now_ms)
-            self._sweep_at = time.monotonic() + _SWEEPING_SECONDS
+        if monotonic() >= self._sweep_at:
+            self._remembered = table.forget_expired(connection, now)
+            self._sweep_at = monotonic() + _SWEEPING_SECONDS

@@ -3,10 +3,10 @@
 import asyncio
 import logging
 import socket
-import time
 from collections.abc import Callable
 from typing import Self
 
+from tmsd.clock import monotonic
 from tmsd.vault.framing import FrameError, FrameReader, encode
 from tmsd.vault.messages import (
     AnyRequest,
@@ -130,12 +130,12 @@ class WorkerConnection:
         self._writer.close()
 
     async def _receive(self, seconds: float) -> bytes:
-        begun = time.monotonic()
+        begun = monotonic()
         try:
             async with asyncio.timeout(seconds):
                 return await self._reader.read(_RECEIVE)
         except TimeoutError:
-            silent = time.monotonic() - begun
+            silent = monotonic() - begun
             LOG.error("no word from the worker for %.1f s; it is given up", silent)  # noqa: TRY400  a timeout has no traceback worth reading
             return b""
 

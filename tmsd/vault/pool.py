@@ -1,11 +1,11 @@
 """Asking the workers: one hop per request, callers in turns, and 503 at once without a worker."""
 
 import asyncio
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from tmsd.clock import monotonic
 from tmsd.errors import Code, ServiceError
 from tmsd.vault.account import Account
 from tmsd.vault.connection import WorkerConnection
@@ -137,7 +137,7 @@ class Vault:
             raise ServiceError(Code.HSM_UNAVAILABLE, _UNAVAILABLE)
         self._require_prospect(serving)
         loop = asyncio.get_running_loop()
-        deadline = time.monotonic() + serving.deadline_seconds
+        deadline = monotonic() + serving.deadline_seconds
         asked = _Asked(request, deadline, loop.create_future())
         try:
             serving.queue.put(request.caller, asked)
@@ -183,7 +183,7 @@ class Vault:
 
     def _send(self, serving: _Serving, worker: WorkerConnection, asked: _Asked) -> None:
         asked.attempts += 1
-        begun = time.monotonic()
+        begun = monotonic()
         answered = worker.send(asked.request, asked.deadline)
         share = worker.outstanding
 
@@ -191,7 +191,7 @@ class Vault:
             if done.cancelled():
                 return
             if done.exception() is None:
-                serving.measure((time.monotonic() - begun) / max(share, 1))
+                serving.measure((monotonic() - begun) / max(share, 1))
                 self._hand_over(asked, done.result())
             else:
                 self._ask_another(serving, asked)

@@ -1,6 +1,5 @@
 """What every function of the worker works with."""
 
-import time
 from dataclasses import dataclass
 
 from hsm.token import Token
@@ -31,8 +30,3 @@ class Context:
     receipt_key_version: int
     session_seconds: int
     challenge_seconds: int
-
-
-def now_ms() -> int:
-    """Return milliseconds of Unix time: what expires does so by the clock on the wall."""
-    return time.time_ns() // 1_000_000

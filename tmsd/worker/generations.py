@@ -7,10 +7,10 @@ and must be the same keys, before anybody is served.
 
 import logging
 import random
-import time
 from collections.abc import Callable
 
 from hsm.errors import HsmError, PinLatched
+from tmsd.clock import monotonic
 from tmsd.worker.context import Context
 from tmsd.worker.keyring import Identities
 
@@ -36,7 +36,7 @@ class Generations:
     """
 
     def __init__(
-        self, first: Context, reopen: Reopen, now: Callable[[], float] = time.monotonic
+        self, first: Context, reopen: Reopen, now: Callable[[], float] = monotonic
     ) -> None:
         self.generation = 1
         self.context: Context | None = first

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from hsm.operation import Operation
+from tmsd.clock import now_ms
 from tmsd.config.callers import Caller
 from tmsd.config.key_sets import DiversificationData, KeySet
 from tmsd.errors import Code, ServiceError, faults_at
@@ -20,7 +21,7 @@ from tmsd.globalplatform.put_key import PUT_KEY
 from tmsd.vault import messages
 from tmsd.worker import admission, card_keys, sealed_session
 from tmsd.worker.card_keys import CardIdentity
-from tmsd.worker.context import Context, now_ms
+from tmsd.worker.context import Context
 from tmsd.worker.hsm_key import HsmKey
 from tmsd.worker.sealed_session import SealedSession
 

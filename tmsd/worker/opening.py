@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from hsm.operation import Operation
+from tmsd.clock import now_ms
 from tmsd.config.callers import Caller, Delivery
 from tmsd.config.key_sets import KeySet
 from tmsd.config.transport_keys import TransportKey
@@ -21,7 +22,7 @@ from tmsd.globalplatform.protocols import PROTOCOLS, SecureChannelProtocol
 from tmsd.vault import messages
 from tmsd.worker import admission, card_keys, leaving, sealed_session, tickets
 from tmsd.worker.card_keys import CardIdentity
-from tmsd.worker.context import Context, now_ms
+from tmsd.worker.context import Context
 from tmsd.worker.hsm_key import HsmKey
 from tmsd.worker.sealed_session import SealedSession
 from tmsd.worker.tickets import IssuedChallenge

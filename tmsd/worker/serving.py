@@ -4,7 +4,6 @@ import logging
 import resource
 import select
 import socket
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from hsm.errors import (
     MechanismUnavailable,
     TokenLost,
 )
+from tmsd.clock import monotonic
 from tmsd.errors import Code, ServiceError
 from tmsd.vault import messages
 from tmsd.vault.framing import FrameReader, encode
@@ -79,15 +79,15 @@ class _Worker:
         self._connection = connection
         self._generations = generations
         self._receipts = receipts
-        self._next_beat = time.monotonic() + BEAT_SECONDS
+        self._next_beat = monotonic() + BEAT_SECONDS
 
     def seconds_to_beat(self) -> float:
         """Return how long nothing has to be done unless a question comes."""
-        return max(0.0, self._next_beat - time.monotonic())
+        return max(0.0, self._next_beat - monotonic())
 
     def beat_if_due(self) -> None:
         """Look after the token and tell the front how it is, every so often."""
-        if time.monotonic() >= self._next_beat:
+        if monotonic() >= self._next_beat:
             if self._generations.context is None:
                 self._generations.recover()
             else:
@@ -116,7 +116,7 @@ class _Worker:
         self._send(question.number, answer, receipt)
 
     def _tell_condition(self) -> None:
-        self._next_beat = time.monotonic() + BEAT_SECONDS
+        self._next_beat = monotonic() + BEAT_SECONDS
         generations = self._generations
         condition = messages.Condition(
             state="lost" if generations.context is None else "operational",
@@ -140,7 +140,7 @@ def _resident_bytes() -> int:
 
 
 def _answer(context: Context, question: Question) -> messages.AnyAnswer:
-    if not time.monotonic() <= question.deadline:  # also when it is not a number
+    if not monotonic() <= question.deadline:  # also when it is not a number
         return _refused(Code.OVERLOADED, "the request waited too long for the HSM")
     try:
         return ANSWERS[type(question.request)](context, question.request)
