@@ -1,6 +1,5 @@
 """A value that is never shown, compared, copied or pickled by accident."""
 
-from types import TracebackType
 from typing import NoReturn, Self
 
 
@@ -22,12 +21,7 @@ class Secret:
     def __enter__(self) -> bytearray:
         return self._value
 
-    def __exit__(
-        self,
-        _type: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_raised: object) -> None:
         self.wipe()
 
     def reveal(self) -> bytearray:

@@ -4,7 +4,6 @@ import json
 import ssl
 from collections.abc import Mapping
 from http.client import HTTPResponse, HTTPSConnection
-from types import TracebackType
 from typing import Any, Self
 
 from tests.site.contract import JSON, Answer, Asked, Contract
@@ -41,12 +40,7 @@ class Caller:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        _type: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_raised: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -3,7 +3,6 @@
 import socket
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 HEARING_SECONDS = 30.0
@@ -20,12 +19,7 @@ class ListeningManager:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        _type: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_raised: object) -> None:
         self._socket.close()
 
     def hear_until(self, word: str, seconds: float = HEARING_SECONDS) -> list[str]:

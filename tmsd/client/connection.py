@@ -5,7 +5,6 @@ import ssl
 from collections.abc import Mapping
 from errno import ECONNRESET, EPIPE
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
@@ -48,12 +47,7 @@ class Connection:
         )
         return self
 
-    async def __aexit__(
-        self,
-        _type: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_raised: object) -> None:
         if self._session is not None:
             await self._session.close()
             self._session = None
