@@ -22,7 +22,6 @@ from tests.site.channels import (
     session_request,
     wrap,
 )
-from tests.site.daemon import wait_until
 from tests.site.fixtures import Run, RunningSite
 from tmsd.audit.record import Outcome
 from tmsd.audit.verification import verify
@@ -194,7 +193,7 @@ def test_a_log_that_another_hand_wrote_to_is_not_continued(run: Run) -> None:
             file.write(b"forged\n")
 
         assert caller.post(RANDOM, {"length": 1}).code == "audit-unavailable"
-        wait_until(lambda: "another hand has written to it" in site.daemon.log, 5)
+        site.daemon.wait_until_told("another hand has written to it")
         assert site.daemon.stop() == 0
 
 

@@ -3,8 +3,9 @@
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
@@ -12,7 +13,7 @@ from hsm.attributes import MASTER_KEY, SERVICE_MAC_KEY
 from hsm.importing import destroy_key, generate_key
 from hsm.keys import AES_128, AES_256, KeyReference
 from hsm.secret import Secret
-from hsm.token import open_token
+from hsm.token import Token, open_token
 from tests.site.batches import AES128, AES256
 from tests.site.caller import Caller
 from tests.site.channels import (
@@ -30,18 +31,7 @@ from tests.site.fixtures import MakeSite, Run, RunningSite
 from tests.softhsm.tokens import SO_PIN, USER_PIN
 from tmsd.config.reserved_keys import SERVICE_KEYS
 
-SOON = 15.0
-
-
-@contextmanager
-def token_taken_away(site: RunningSite) -> Iterator[None]:
-    """Move the token's folder away, and back."""
-    folder = site.site.token_folder
-    away = folder.rename(site.site.directory / "token that was taken away")
-    try:
-        yield
-    finally:
-        away.rename(folder)
+MASTER = KeyReference(AES128.key_set, 1)
 
 
 @contextmanager
@@ -64,18 +54,12 @@ def test_a_loss_is_noticed_without_a_request_and_mended_by_the_same_worker(run: 
     site = run()
     worker = site.daemon.worker
     for generation in (2, 3, 4):
-        with token_taken_away(site):
-            wait_until(
-                lambda: site.daemon.log.count("the token is lost") == generation - 1,  # noqa: B023
-                SOON,
-            )
-        wait_until(
-            lambda: f"the token is back, in generation {generation}" in site.daemon.log,  # noqa: B023
-            SOON,
-        )
+        with site.site.token_taken_away():
+            site.daemon.wait_until_told("the token is lost", times=generation - 1)
+        site.daemon.wait_until_told(f"the token is back, in generation {generation}")
 
     with site.caller() as caller:
-        wait_until(lambda: serves(caller), SOON)
+        wait_until(lambda: serves(caller))
         assert open_channel(caller, AES128, AES128.card())
     assert site.daemon.worker == worker
     assert site.daemon.stop() == 0
@@ -83,9 +67,9 @@ def test_a_loss_is_noticed_without_a_request_and_mended_by_the_same_worker(run: 
 
 def test_random_bytes_do_not_pass_for_a_token(run: Run) -> None:
     site = run()
-    with site.caller() as caller, token_taken_away(site):
+    with site.caller() as caller, site.site.token_taken_away():
         # SoftHSM goes on making them for whoever is logged in.
-        wait_until(lambda: caller.post(RANDOM, {"length": 1}).code == "hsm-unavailable", SOON)
+        wait_until(lambda: caller.post(RANDOM, {"length": 1}).code == "hsm-unavailable")
 
 
 def test_sessions_outlive_the_loss(run: Run) -> None:
@@ -93,63 +77,57 @@ def test_sessions_outlive_the_loss(run: Run) -> None:
     with site.caller() as caller:
         body = {"session": open_channel(caller, AES128, AES128.card()), "apdus": [get_data(0x9F7F)]}
         before = caller.post(WRAP, body)
-        with token_taken_away(site):
-            wait_until(lambda: caller.post(WRAP, body).status == 503, SOON)
-        wait_until(lambda: serves(caller), SOON)
+        with site.site.token_taken_away():
+            wait_until(lambda: caller.post(WRAP, body).status == 503)
+        wait_until(lambda: serves(caller))
 
         assert caller.post(WRAP, body).document == before.document
+
+
+@contextmanager
+def token_changed(site: RunningSite, change: Callable[[Token], None]) -> Iterator[None]:
+    """Lose the token, and have a changed copy in its place; it comes back itself afterwards."""
+    with site.caller() as caller, site.site.token_taken_away() as away:
+        wait_until(lambda: not serves(caller))
+        with worker_asleep(site):
+            copy = shutil.copytree(away, site.site.token_directory / away.name)
+            with open_token(site.site.token, Secret(USER_PIN), writable=True) as token:
+                change(token)
+        try:
+            yield
+        finally:
+            shutil.rmtree(copy)
 
 
 @pytest.mark.parametrize("changed", [AES128.key_set, "tmsd-channel"])
 def test_a_token_that_comes_back_with_another_key_serves_nobody(run: Run, changed: str) -> None:
     site = run(batches=[AES128])
-    folder = site.site.token_folder
-    away = folder.rename(site.site.directory / "the old token")
     with site.caller() as caller:
-        wait_until(lambda: caller.post(RANDOM, {"length": 1}).status == 503, SOON)
-        with worker_asleep(site):
-            shutil.copytree(away, folder)
-            make_anew(site, changed)
-        wait_until(lambda: f"key '{changed}' version 1 is another key" in site.daemon.log, SOON)
-        assert not serves(caller)
+        with token_changed(site, partial(make_anew, label=changed)):
+            site.daemon.wait_until_told(f"key '{changed}' version 1 is another key")
+            assert not serves(caller)
 
-        shutil.rmtree(folder)
-        away.rename(folder)
-        wait_until(lambda: serves(caller), SOON)
+        wait_until(lambda: serves(caller))
 
 
-def make_anew(site: RunningSite, label: str) -> None:
-    """Replace a key in the token by a random one, as another process."""
-
+def make_anew(token: Token, label: str) -> None:
+    """Replace a key by a random one."""
     reference = KeyReference(label, 1)
     service = label in SERVICE_KEYS
-    with open_token(site.site.token, Secret(USER_PIN), writable=True) as token:
-        destroy_key(token, reference)
-        generate_key(
-            token,
-            reference,
-            AES_256 if service else AES_128,
-            SERVICE_MAC_KEY if service else MASTER_KEY,
-        )
+    destroy_key(token, reference)
+    generate_key(
+        token,
+        reference,
+        AES_256 if service else AES_128,
+        SERVICE_MAC_KEY if service else MASTER_KEY,
+    )
 
 
 def test_a_key_that_is_gone_after_the_loss_is_named(run: Run) -> None:
     site = run(batches=[AES128])
-    folder = site.site.token_folder
-    away = folder.rename(site.site.directory / "the old token")
-    with site.caller() as caller:
-        wait_until(lambda: caller.post(RANDOM, {"length": 1}).status == 503, SOON)
-        with worker_asleep(site):
-            shutil.copytree(away, folder)
-            with open_token(site.site.token, Secret(USER_PIN), writable=True) as token:
-                destroy_key(token, KeyReference(AES128.key_set, 1))
-
-        wait_until(
-            lambda: (
-                f"key '{AES128.key_set}' version 1: it is not in the token, and it was"
-                in site.daemon.log
-            ),
-            SOON,
+    with token_changed(site, lambda token: destroy_key(token, MASTER)):
+        site.daemon.wait_until_told(
+            f"key '{AES128.key_set}' version 1: it is not in the token, and it was"
         )
 
 
@@ -162,7 +140,7 @@ def opens(caller: Caller) -> str:
 
 def without_key(site: RunningSite) -> None:
     with open_token(site.site.token, Secret(USER_PIN), writable=True) as token:
-        destroy_key(token, KeyReference(AES128.key_set, 1))
+        destroy_key(token, MASTER)
 
 
 def test_a_key_that_a_ceremony_puts_back_while_the_daemon_runs_serves_again(run: Run) -> None:
@@ -188,7 +166,7 @@ def test_a_key_that_is_destroyed_or_replaced_while_the_daemon_runs_is_alone_refu
         assert opens(caller) == "key-missing"
 
         with open_token(site.site.token, Secret(USER_PIN), writable=True) as token:
-            generate_key(token, KeyReference(AES128.key_set, 1), AES_128, MASTER_KEY)
+            generate_key(token, MASTER, AES_128, MASTER_KEY)
         assert opens(caller) == "hsm-unavailable"
         assert "key 'aes128' version 1 is another key than when it was found first" in (
             site.daemon.log
@@ -224,14 +202,14 @@ def test_a_token_that_another_process_initialised_serves_once_it_has_the_same_ke
             }
             before = caller.post(WRAP, body)
             initialise_again(made)
-            wait_until(lambda: "the token is lost" in daemon.log, SOON)
+            daemon.wait_until_told("the token is lost")
             assert not serves(caller)
 
             made.fill_token(bytes([1]) * 32)
-            wait_until(lambda: "is another key than before the token was lost" in daemon.log, SOON)
+            daemon.wait_until_told("is another key than before the token was lost")
             assert not serves(caller)
 
             initialise_again(made)
             made.fill_token(bytes(32))
-            wait_until(lambda: serves(caller), SOON)
+            wait_until(lambda: serves(caller))
             assert caller.post(WRAP, body).document == before.document

@@ -18,12 +18,11 @@ from tests.site.batches import AES128, SCP01_HMAC
 from tests.site.caller import Caller
 from tests.site.changeovers import DES_CLOSED, DES_OPEN, FRESH_SCP02, UPGRADED
 from tests.site.channels import RANDOM
-from tests.site.daemon import Daemon, Watched, refuses_to_start, wait_until
+from tests.site.daemon import PATIENCE, Daemon, Watched, refuses_to_start, wait_until
 from tests.site.directory import Site
 from tests.site.fixtures import MakeSite
 from tests.site.identities import TPS
 
-SOON = 15.0
 BATCHES = (AES128, SCP01_HMAC, FRESH_SCP02, DES_OPEN, DES_CLOSED, UPGRADED)
 IN_WORKER = "worker memory (exception)"
 UNAVAILABLE = (
@@ -35,13 +34,13 @@ class Asking(HTTPConnection):
     """HTTP over a Unix socket."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__("tmsd", timeout=SOON)
+        super().__init__("tmsd", timeout=PATIENCE)
         self._path = path
 
     def connect(self) -> None:
         """Connect to the socket."""
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(SOON)
+        self.sock.settimeout(PATIENCE)
         self.sock.connect(str(self._path))
 
 
@@ -179,9 +178,9 @@ def test_it_is_alive_and_not_ready_while_there_is_no_worker(told: Told) -> None:
     assert daemon.worker is not None
     with Watched(daemon.worker) as worker:
         worker.send(signal.SIGKILL)
-        assert worker.ends_within(SOON)
+        assert worker.ends_within()
 
-    wait_until(lambda: ask(path, "/ready")[0] == 503, SOON)
+    wait_until(lambda: ask(path, "/ready")[0] == 503)
 
     assert ask(path, "/ready")[1] == {
         "ready": False,
@@ -216,7 +215,7 @@ def test_the_socket_is_there_before_the_worker_and_gone_after_the_end(
     site = make_site()
     path = with_socket(site)
     with Daemon(site) as daemon:
-        wait_until(path.is_socket, SOON)
+        wait_until(path.is_socket)
         daemon.wait_until_ready()
         assert daemon.stop() == 0
 

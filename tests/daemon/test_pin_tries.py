@@ -12,13 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.site.daemon import Daemon, Watched, refuses_to_start, wait_until
+from tests.site.daemon import Daemon, Watched, refuses_to_start
 from tests.site.directory import Site
 from tests.site.fixtures import MakeSite
 
 WORKERS = 4
 RESTARTS = 10
-SOON = 30.0
 PIN_INCORRECT = "a0"
 
 
@@ -74,15 +73,15 @@ def test_so_does_one_of_four_that_are_killed_when_the_pin_is_wrong_by_then(
     logins = logins_of(site)
     with Daemon(site) as daemon:
         daemon.wait_until_ready()
-        wait_until(lambda: daemon.log.count("is logged in") == WORKERS, SOON)
+        daemon.wait_until_told("is logged in", times=WORKERS)
         site.write_pin(b"wrong")
         with ExitStack() as watching:
             for pid in daemon.workers:
                 worker = watching.enter_context(Watched(pid))
                 worker.send(signal.SIGKILL)
-                assert worker.ends_within(SOON)
+                assert worker.ends_within()
         # Each place has met the latch.
-        wait_until(lambda: daemon.log.count("a PIN was refused: ") >= WORKERS, SOON)
+        daemon.wait_until_told("a PIN was refused: ", times=WORKERS)
         assert daemon.stop() == 0
     for _ in range(RESTARTS):
         refuses_to_start(site)

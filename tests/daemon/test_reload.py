@@ -16,7 +16,6 @@ from tests.site.fixtures import MakeSite, Run, RunningSite
 from tests.site.identities import BRANCH, SERVER, TPS
 from tmsd.quickstart.certificates import certificate_authority, server_identity
 
-SOON = 30.0
 TAKEN = "policy version 1 and certificates are taken"
 REFUSED = "the new configuration is not taken"
 
@@ -25,7 +24,7 @@ def reload(site: RunningSite, said: str) -> None:
     """Ask for a reload, and wait until it is over."""
     before = site.daemon.log.count(said)
     site.daemon.send(signal.SIGHUP)
-    wait_until(lambda: site.daemon.log.count(said) > before, SOON)
+    wait_until(lambda: site.daemon.log.count(said) > before)
 
 
 def renamed(site: RunningSite, caller: str) -> None:
@@ -134,7 +133,7 @@ def test_the_state_tells_of_the_policy_that_is_gone_by(make_site: MakeSite) -> N
         policy = site.policy.read_text()
         site.policy.write_text("version = 7\n" + policy)
         daemon.send(signal.SIGHUP)
-        wait_until(lambda: "policy version 7 and certificates are taken" in daemon.log, SOON)
+        daemon.wait_until_told("policy version 7 and certificates are taken")
         _, after = ask(operations, "/state")
 
         assert (before["policy"]["version"], after["policy"]["version"]) == (1, 7)

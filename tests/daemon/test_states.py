@@ -35,7 +35,6 @@ ROLES = {
     UNKNOWN: None,
 }
 CODES_OF_THE_APPLIANCE = {"hsm-unavailable", "audit-unavailable", "overloaded", "internal-error"}
-SOON = 15.0
 
 State = Callable[[RunningSite], Iterator[str | None]]
 
@@ -46,13 +45,9 @@ def operational(_site: RunningSite) -> Iterator[None]:
 
 def lost(site: RunningSite) -> Iterator[str]:
     """The token's folder is gone, and comes back."""
-    folder = site.site.token_folder
-    elsewhere = folder.rename(site.site.directory / "token")
-    try:
+    with site.site.token_taken_away():
         await_refusal(site, "hsm-unavailable")
         yield "hsm"
-    finally:
-        elsewhere.rename(folder)
     await_service(site)
 
 
@@ -62,9 +57,9 @@ def latched(site: RunningSite) -> Iterator[str]:
     assert site.daemon.worker is not None
     with Watched(site.daemon.worker) as worker:
         worker.send(signal.SIGKILL)
-        assert worker.ends_within(SOON)
+        assert worker.ends_within()
     await_refusal(site, "hsm-unavailable")
-    wait_until(lambda: "refused the PIN" in site.daemon.log, SOON)
+    site.daemon.wait_until_told("refused the PIN")
     yield "hsm"
     site.site.write_pin(USER_PIN)
     await_service(site)
@@ -82,12 +77,12 @@ def audit_down(site: RunningSite) -> Iterator[str]:
 
 def await_refusal(site: RunningSite, code: str) -> None:
     with site.caller() as caller:
-        wait_until(lambda: caller.post(RANDOM, {"length": 1}).code == code, SOON)
+        wait_until(lambda: caller.post(RANDOM, {"length": 1}).code == code)
 
 
 def await_service(site: RunningSite) -> None:
     with site.caller() as caller:
-        wait_until(lambda: caller.post(RANDOM, {"length": 1}).status == 200, SOON)
+        wait_until(lambda: caller.post(RANDOM, {"length": 1}).status == 200)
 
 
 def ask(caller: Caller, operation: str) -> Answer:

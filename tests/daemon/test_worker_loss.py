@@ -24,7 +24,6 @@ from tests.site.fixtures import Run, RunningSite
 from tests.softhsm.tokens import USER_PIN
 from tmsd.cli.hsm import hsm
 
-SOON = 15.0
 AT_ONCE = 1.0
 
 
@@ -40,7 +39,7 @@ def recovers(caller: Caller) -> bool:
             assert time.monotonic() - begun < AT_ONCE
         return answer.status == 200
 
-    wait_until(answers, SOON)
+    wait_until(answers)
     return True
 
 
@@ -91,24 +90,19 @@ def test_a_worker_that_hangs_costs_one_deadline_and_is_replaced(run: Run) -> Non
         assert refused.code == "hsm-unavailable"
         assert deadline <= took
         assert recovers(caller)
-        assert worker.ends_within(SOON)
+        assert worker.ends_within()
         assert site.daemon.stop() == 0
 
 
 def test_a_token_that_vanishes_is_a_503_until_it_is_back(run: Run) -> None:
     site = run()
-    folder = site.site.token_folder
-    away = site.site.directory / "token that was taken away"
     with site.caller() as caller:
         card = presented(caller, AES128, AES128.card())
-        folder.rename(away)
-        try:
+        with site.site.token_taken_away():
             refused = caller.post(SESSIONS, session_request(card))
             again = caller.post(SESSIONS, session_request(card))
             assert (refused.status, refused.code) == (503, "hsm-unavailable")
             assert (again.status, again.code) == (503, "hsm-unavailable")
-        finally:
-            away.rename(folder)
 
         assert recovers(caller)
         assert open_channel(caller, AES128, AES128.card())
@@ -117,8 +111,6 @@ def test_a_token_that_vanishes_is_a_503_until_it_is_back(run: Run) -> None:
 
 def test_a_key_that_is_looked_for_on_a_vanished_token_is_not_taken_for_missing(run: Run) -> None:
     site = run(batches=[AES128, OWN_CHALLENGE])
-    folder = site.site.token_folder
-    away = site.site.directory / "token that was taken away"
     challenge = bytes(8)
     card = {
         "initialize_update": initialize_update(OWN_CHALLENGE.card(), challenge).hex(),
@@ -126,12 +118,9 @@ def test_a_key_that_is_looked_for_on_a_vanished_token_is_not_taken_for_missing(r
         "key_set": OWN_CHALLENGE.key_set,
     }
     with site.caller() as caller:
-        folder.rename(away)
-        try:
+        with site.site.token_taken_away():
             # SoftHSM searches a vanished token without complaint, and finds nothing.
             refused = caller.post(SESSIONS, session_request(card))
-        finally:
-            away.rename(folder)
 
         assert refused.code == "hsm-unavailable"
         assert recovers(caller)
@@ -141,16 +130,11 @@ def test_a_key_that_is_looked_for_on_a_vanished_token_is_not_taken_for_missing(r
 
 def test_a_token_that_stays_away_for_seconds_is_found_again(run: Run) -> None:
     site = run()
-    folder = site.site.token_folder
-    away = site.site.directory / "token that was taken away"
     with site.caller() as caller:
-        folder.rename(away)
-        try:
+        with site.site.token_taken_away():
             end_worker(site)
-            wait_until(lambda: "the worker did not start" in site.daemon.log, SOON)
+            site.daemon.wait_until_told("the worker did not start")
             assert caller.post(RANDOM, {"length": 1}).code == "hsm-unavailable"
-        finally:
-            away.rename(folder)
 
         assert recovers(caller)
         assert site.daemon.stop() == 0
@@ -163,7 +147,7 @@ def test_a_pin_that_is_refused_after_the_start_is_not_tried_again_until_it_is_an
     with site.caller() as caller:
         site.site.write_pin(b"changed-meanwhile")
         end_worker(site)
-        wait_until(lambda: "a PIN was refused: " in site.daemon.log, SOON)
+        site.daemon.wait_until_told("a PIN was refused: ")
 
         assert (
             site.daemon.log.count("correct it before the next try") == 2
@@ -181,7 +165,7 @@ def test_unlatching_allows_one_more_try(run: Run) -> None:
         with latch.locked():
             latch.close("somebody typed another one", site.site.pin_file)
         end_worker(site)
-        wait_until(lambda: "somebody typed another one" in site.daemon.log, SOON)
+        site.daemon.wait_until_told("somebody typed another one")
         unlatched = CliRunner().invoke(
             hsm, ["unlatch", "--config", str(site.site.configuration), "--yes"]
         )
@@ -206,7 +190,7 @@ def test_a_policy_that_changed_is_not_served_by_halves(
     with site.caller() as caller:
         policy.write_bytes(original + addition)
         end_worker(site)
-        wait_until(lambda: reason in site.daemon.log, SOON)
+        site.daemon.wait_until_told(reason)
         assert caller.post(RANDOM, {"length": 1}).code == "hsm-unavailable"
         policy.write_bytes(original)
 

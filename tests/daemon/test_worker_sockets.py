@@ -14,13 +14,11 @@ import pytest
 from tests.daemon.test_operations import ask, with_socket
 from tests.site.caller import Caller
 from tests.site.channels import RANDOM
-from tests.site.daemon import Daemon, refuses_to_start, wait_until
+from tests.site.daemon import PATIENCE, Daemon, refuses_to_start, wait_until
 from tests.site.directory import Site
 from tests.site.fixtures import MakeSite
 from tests.site.identities import TPS
 from tests.systemd.handing_over import handing_over
-
-SOON = 20.0
 
 # Folders of tests are closed to others, so the socket is opened (O_PATH) before the user changes.
 _AS_NOBODY = """
@@ -85,7 +83,7 @@ def test_the_daemon_asks_the_worker_behind_the_socket_and_starts_none(
     _, state = ask(operations, "/state")
     assert state["workers"]["separation"].startswith("separate: ")
     assert daemon.stop() == 0
-    assert worker.wait(SOON) == 0
+    assert worker.wait(PATIENCE) == 0
 
 
 def test_a_worker_that_ended_is_reached_again_once_it_is_back(
@@ -98,9 +96,9 @@ def test_a_worker_that_ended_is_reached_again_once_it_is_back(
     first.send_signal(signal.SIGKILL)
     first.wait()
     stack.enter_context(worker_at(listener, site))
-    wait_until(lambda: daemon.log.count("is logged in") == 2, SOON)
+    daemon.wait_until_told("is logged in", times=2)
     with Caller(site, TPS) as caller:
-        wait_until(lambda: caller.post(RANDOM, {"length": 16}).status == 200, SOON)
+        wait_until(lambda: caller.post(RANDOM, {"length": 16}).status == 200)
     assert daemon.stop() == 0
 
 
@@ -139,7 +137,7 @@ def test_somebody_else_than_the_front_is_sent_away(make_site: MakeSite, stack: E
         [sys.executable, "-c", _AS_NOBODY, str(path)], capture_output=True, text=True, check=True
     )
     assert told.stdout == "b''\n"
-    assert worker.wait(SOON) == 0
+    assert worker.wait(PATIENCE) == 0
 
 
 def test_a_worker_that_is_started_without_a_socket_says_what_to_do(make_site: MakeSite) -> None:

@@ -16,8 +16,6 @@ from tests.site.fixtures import Run, RunningSite
 from tests.site.identities import BRANCH, TPS
 from tmsd.audit.record import Record
 
-SOON = 20.0
-
 
 @contextmanager
 def under_load(site: RunningSite) -> Iterator[list[Answer]]:
@@ -38,7 +36,7 @@ def under_load(site: RunningSite) -> Iterator[list[Answer]]:
     with ThreadPoolExecutor() as threads:
         asking = [threads.submit(ask, name) for name in (TPS, TPS, BRANCH)]
         try:
-            wait_until(lambda: len(answers) > 20, SOON)
+            wait_until(lambda: len(answers) > 20)
             yield answers
         finally:
             over.set()
@@ -54,7 +52,7 @@ def records_of(site: RunningSite, answers: list[Answer]) -> Iterator[list[Record
 def kill(pid: int) -> None:
     with Watched(pid) as worker:
         worker.send(signal.SIGKILL)
-        assert worker.ends_within(SOON)
+        assert worker.ends_within()
 
 
 def more(answers: list[Answer], count: int) -> Callable[[], bool]:
@@ -66,8 +64,8 @@ def test_workers_that_are_killed_cost_no_answer_while_another_is_there(run: Run)
     site = run(workers=2)
     with under_load(site) as answers:
         for logins in range(2, 8):
-            wait_until(lambda: site.daemon.log.count("is logged in") == logins, SOON)  # noqa: B023  waited for here
-            wait_until(more(answers, 30), SOON)
+            site.daemon.wait_until_told("is logged in", times=logins)
+            wait_until(more(answers, 30))
             kill(site.daemon.workers[0])
 
     assert Counter(answer.status for answer in answers) == {200: len(answers)}
@@ -77,7 +75,7 @@ def test_workers_that_are_killed_cost_no_answer_while_another_is_there(run: Run)
 def test_worn_out_workers_are_renewed_without_a_failed_request(run: Run) -> None:
     site = run(workers=1, worker_settings="recycle_derivations = 100")
     with under_load(site) as answers:
-        wait_until(lambda: site.daemon.log.count("is worn out") >= 4, SOON)
+        site.daemon.wait_until_told("is worn out", times=4)
 
     assert Counter(answer.status for answer in answers) == {200: len(answers)}
     assert all(len(records) == 1 for records in records_of(site, answers))
@@ -85,12 +83,12 @@ def test_worn_out_workers_are_renewed_without_a_failed_request(run: Run) -> None
 
 def test_every_worker_killed_at_once_is_a_503_until_one_is_back(run: Run) -> None:
     site = run(workers=2)
-    wait_until(lambda: len(site.daemon.workers) == 2, SOON)
+    wait_until(lambda: len(site.daemon.workers) == 2)
     with under_load(site) as answers:
         for pid in site.daemon.workers:
             kill(pid)
-        wait_until(lambda: answers[-1].status == 503, SOON)
-        wait_until(lambda: answers[-1].status == 200, SOON)
+        wait_until(lambda: answers[-1].status == 503)
+        wait_until(lambda: answers[-1].status == 200)
 
     assert {answer.status for answer in answers} == {200, 503}
     assert {answer.code for answer in answers} == {None, "hsm-unavailable"}
@@ -106,15 +104,15 @@ def test_workers_start_one_after_another(run: Run) -> None:
         counts.add(started - logged_in)
         return logged_in == 4
 
-    wait_until(all_there, SOON)
+    wait_until(all_there)
     assert max(counts) <= 1
 
 
 def test_a_worker_in_each_place_answers_and_leaves_receipts_of_its_own(run: Run) -> None:
     site = run(workers=2, slow_workers=1)
-    wait_until(lambda: site.daemon.log.count("is logged in") == 3, SOON)
+    site.daemon.wait_until_told("is logged in", times=3)
     with under_load(site) as answers:
-        wait_until(more(answers, 200), SOON)
+        wait_until(more(answers, 200))
     with site.caller() as caller:
         slow = caller.get("/v1/tks/key-sets")
 
@@ -130,7 +128,7 @@ def test_a_worker_in_each_place_answers_and_leaves_receipts_of_its_own(run: Run)
 def test_receipts_count_every_answer_of_a_worker(run: Run) -> None:
     site = run(workers=1)
     with under_load(site) as answers:
-        wait_until(more(answers, 100), SOON)
+        wait_until(more(answers, 100))
 
     receipts = [receipt for record in site.trail.records for receipt in record.decision.receipts]
     assert sorted(receipt.sequence for receipt in receipts) == list(range(1, len(receipts) + 1))

@@ -12,7 +12,9 @@ from typing import Self
 
 from tests.site.directory import Site
 
-START_SECONDS = 30.0
+PATIENCE = 30.0
+"""Seconds that a loaded machine may need for what takes a moment."""
+
 STOP_SECONDS = 10.0
 
 _PROGRAM = Path(sys.executable).with_name("tmsd")
@@ -81,9 +83,13 @@ class Daemon:
 
     def wait_until_ready(self) -> Self:
         """Wait until it serves."""
-        wait_until(lambda: "ready: " in self.log or self._has_ended(), START_SECONDS)
+        wait_until(lambda: "ready: " in self.log or self._has_ended())
         assert not self._has_ended(), self.log
         return self
+
+    def wait_until_told(self, words: str, times: int = 1) -> None:
+        """Wait until daemon or worker have written something so many times in all."""
+        wait_until(lambda: self.log.count(words) >= times)
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the front."""
@@ -115,7 +121,7 @@ class Watched:
     def __exit__(self, *_raised: object) -> None:
         os.close(self._descriptor)
 
-    def ends_within(self, seconds: float) -> bool:
+    def ends_within(self, seconds: float = PATIENCE) -> bool:
         """Wait for it to end; say whether it did."""
         return bool(select.select([self._descriptor], [], [], seconds)[0])
 
@@ -138,7 +144,7 @@ def refuses_to_start(site: Site) -> str:
     return reason.removesuffix("\n")
 
 
-def wait_until(holds: Callable[[], bool], seconds: float) -> None:
+def wait_until(holds: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Wait until a condition holds; TimeoutError if it never does."""
     end = time.monotonic() + seconds
     while not holds():

@@ -2,8 +2,8 @@
 
 import json
 import socket
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from hsm.attributes import SERVICE_MAC_KEY
@@ -122,6 +122,16 @@ class Site:
         serial = (self.token.serial or "")[-12:]
         (folder,) = self.token_directory.glob(f"*{serial}")
         return folder
+
+    @contextmanager
+    def token_taken_away(self) -> Iterator[Path]:
+        """Move the token's folder away, and back; yield where it is meanwhile."""
+        folder = self.token_folder
+        away = folder.rename(self.directory / folder.name)
+        try:
+            yield away
+        finally:
+            away.rename(folder)
 
     def write_configuration(self, token: TokenAddress) -> None:
         """Write tmsd.toml for a token, which need not be there."""
