@@ -2,7 +2,7 @@
 # and what it makes stays inside this folder; a bare Debian with git and make is enough.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz lint type fmt openapi clean prepare
+.PHONY: help demo test bench fuzz lint type fmt openapi clean prepare
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 PYTHON := .venv/bin/python
@@ -24,6 +24,9 @@ test: prepare ## run every test; ARGS="…" is handed to pytest
 
 fuzz: prepare ## feed mutated inputs to whatever parses; FUZZ_SECONDS=… for each target
 	@$(SCRATCH) $(PYTHON) -m tests.fuzz --seconds $(FUZZ_SECONDS) --corpus .cache/fuzz
+
+bench: prepare ## measure what is claimed, as ratios
+	@$(SCRATCH) $(PYTHON) -m bench
 
 lint: prepare ## check style and format, change nothing
 	@$(PYTHON) -m ruff check --quiet

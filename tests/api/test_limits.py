@@ -1,15 +1,20 @@
 """Limits: cards that fail wait, callers that ask too much wait, and nobody else does."""
 
+import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 
 from tests.site.batches import AES128
-from tests.site.caller import Caller
+from tests.site.caller import Caller, tls_settings
 from tests.site.channels import RANDOM, SESSIONS, VERIFY, presented, session_request
+from tests.site.directory import HOST
 from tests.site.fixtures import Run, RunningSite
 from tests.site.identities import BRANCH, TPS
 from tests.virtual_token.card import Card
+from tmsd.errors import Code
 
 
 def wrong(caller: Caller, card: Card) -> dict[str, object]:
@@ -60,7 +65,7 @@ def limited(run: Run) -> Iterator[RunningSite]:
 
 def test_a_caller_that_asks_too_often_waits_and_no_other_does(limited: RunningSite) -> None:
     with limited.caller(BRANCH) as branch, limited.caller(TPS) as tps:
-        answers = [tps.post(RANDOM, {"length": 1}) for _ in range(8)]
+        answers = [tps.post(RANDOM, {"length": 1}) for _ in range(5)]
         refused = answers[-1]
 
         assert answers[0].status == 200
@@ -68,6 +73,58 @@ def test_a_caller_that_asks_too_often_waits_and_no_other_does(limited: RunningSi
         assert 1 <= int(refused.headers["retry-after"]) <= 2
         assert refused.document["next"] == "retry"
         assert branch.post(RANDOM, {"length": 1}).status == 200
+
+
+def test_who_asks_on_regardless_is_not_even_refused_for_a_while(limited: RunningSite) -> None:
+    content = b'{"length": 1}'
+    head = f"Host: {HOST}\r\nContent-Type: application/json\r\nContent-Length: {len(content)}"
+    request = f"POST {RANDOM} HTTP/1.1\r\n{head}\r\n\r\n".encode() + content
+    with (
+        socket.create_connection((HOST, limited.site.port)) as connected,
+        tls_settings(limited.site, TPS).wrap_socket(connected, server_hostname=HOST) as flooding,
+    ):
+        flooding.sendall(request * 100)
+        received = b""
+        while b" 429 " not in received:
+            received += flooding.recv(65536)
+        with limited.caller(BRANCH) as branch:
+            answers = [branch.post(RANDOM, {"length": 1}).status for _ in range(20)]
+        codes = [record.decision.code for record in limited.trail.records]
+
+    assert answers == [200] * 20
+    assert 1 <= codes.count(Code.RATE_LIMITED) < 10
+
+
+def test_of_forgeries_of_a_card_at_one_moment_one_is_looked_at(site: RunningSite) -> None:
+    card = AES128.card()
+    moment = Barrier(8)
+
+    def verified(_number: int) -> str | None:
+        with site.caller() as tps:
+            body = {"card": wrong(tps, card)}
+            moment.wait()
+            return tps.post(VERIFY, body).code
+
+    with ThreadPoolExecutor(moment.parties) as threads:
+        codes = list(threads.map(verified, range(moment.parties)))
+
+    assert codes.count(None) == 1
+    assert codes.count("backing-off") == 7
+
+
+def test_a_card_that_fails_with_several_callers_raises_an_alert(
+    site: RunningSite, tps: Caller, branch: Caller
+) -> None:
+    card = AES128.card()
+    first = tps.post(VERIFY, {"card": wrong(tps, card)})
+    second = branch.post(VERIFY, {"card": wrong(branch, card)})
+
+    alert = f"card {card.profile.kdd.hex()} of key set aes128 fails with several callers"
+    assert f"{alert}: {BRANCH}, {TPS}" in site.daemon.log
+    (quiet,) = (record.decision for record in site.trail.of_request(first.request_id))
+    (alarming,) = (record.decision for record in site.trail.of_request(second.request_id))
+    assert "fails_with_callers" not in quiet.details
+    assert alarming.details["fails_with_callers"] == 2
 
 
 def test_back_off_and_used_challenges_outlive_a_restart(run: Run) -> None:

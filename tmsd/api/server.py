@@ -17,6 +17,7 @@ from tmsd.api.routes import Route
 from tmsd.api.tks import ROUTES
 from tmsd.audit.log import AuditLog
 from tmsd.audit.trail import Trail, recorded
+from tmsd.config.callers import Caller
 from tmsd.errors import Code, ServiceError
 from tmsd.systemd.journal import Event, about
 from tmsd.tks.service import Tks
@@ -24,6 +25,8 @@ from tmsd.tks.service import Tks
 LOG = logging.getLogger(__name__)
 
 MAX_BODY = 64 * 1024
+# The least that Retry-After can tell.
+_REST_SECONDS = 1.0
 OPENAPI_PATH = "/v1/openapi.json"
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -69,7 +72,7 @@ def _handler(edge: Edge, route: Route) -> _Handler:
 async def _serve(edge: Edge, route: Route, request: web.Request, trail: Trail) -> bytes:
     caller = identify(request, edge.tks.policy)
     trail.caller = request["caller"] = caller.name
-    edge.tks.budgets.spend_request(caller)
+    _spend_request(edge, caller, request)
     require_role(caller, route.role)
     asked = None
     if route.request is not None:
@@ -80,6 +83,14 @@ async def _serve(edge: Edge, route: Route, request: web.Request, trail: Trail) -
         await edge.audit.record(trail.intent(route.intent(asked)))
     answer = await route.serve(edge.tks, caller, asked, trail)
     return answer.model_dump_json().encode()
+
+
+def _spend_request(edge: Edge, caller: Caller, request: web.Request) -> None:
+    try:
+        edge.tks.budgets.spend_request(caller)
+    except ServiceError:
+        request["too_often"] = True
+        raise
 
 
 async def _read_body(request: web.Request, seconds: float) -> bytes:
@@ -130,4 +141,17 @@ async def _problems(request: web.Request, handler: _Handler) -> web.StreamRespon
         failure = ServiceError(Code.INTERNAL_ERROR, "the log of the server has the reason")
         response = problem_response(failure, request_id)
     response.headers["X-Request-Id"] = request_id
+    if request.get("too_often"):
+        await _answer_and_rest(request, response)
     return response
+
+
+async def _answer_and_rest(request: web.Request, response: web.StreamResponse) -> None:
+    """Answer, and leave the connection alone for as long as its caller was told to wait.
+
+    Who waits notices nothing. Who does not could otherwise keep the daemon busy refusing, and
+    make others wait and the audit log grow.
+    """
+    await response.prepare(request)
+    await response.write_eof()
+    await asyncio.sleep(_REST_SECONDS)

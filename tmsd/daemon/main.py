@@ -35,6 +35,7 @@ from tmsd.systemd.library import SystemdLibraryMissing
 from tmsd.systemd.notifying import ServiceManager
 from tmsd.tks.budgets import Budgets
 from tmsd.tks.card_failures import CardFailures
+from tmsd.tks.judging import Judging
 from tmsd.tks.service import Tks, recorded_receipt
 from tmsd.tks.used_challenges import UsedChallenges
 from tmsd.vault.pool import Vault
@@ -98,12 +99,18 @@ async def _run(config_file: Path, manager: ServiceManager, inherited: list[socke
         )
         card_failures = CardFailures(store)
         await card_failures.load()
+        budgets = Budgets()
         tks = Tks(
             vault=vault,
             policy=policy,
             used_challenges=UsedChallenges(store, config.limits.challenge_seconds),
-            card_failures=card_failures,
-            budgets=Budgets(),
+            budgets=budgets,
+            judging=Judging(
+                budgets,
+                card_failures,
+                config.worker.queue_per_caller,
+                config.worker.deadline_seconds,
+            ),
         )
         edge = Edge(tks=tks, audit=audit, body_seconds=config.limits.request_timeout_seconds)
         app = application(edge)

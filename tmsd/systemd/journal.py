@@ -36,6 +36,7 @@ class Event(Enum):
     FAILED = "c433b7a2beb24f17b0ecdd707803a344"
     REQUEST_REFUSED = "b695ffb0b4bd422491f1285d33516e86"
     REQUEST_FAILED = "5ab77481ae324e6393e590ee3abd99f1"
+    CARD_FAILS_WITH_SEVERAL_CALLERS = "916474790e1146fcb348589d79503e47"
 
     @property
     def word(self) -> str:

@@ -25,18 +25,18 @@ class Bucket:
 
     def wait_for_one(self, now: float) -> float:
         """Return in how many seconds there is a token; 0 where there is one."""
-        self._fill(now)
-        return max(0.0, (1 - self.level) / self.per_second)
+        return max(0.0, (1 - self.filled(now)) / self.per_second)
 
     def take(self, now: float) -> None:
         """Take a token, if there is one."""
-        self._fill(now)
-        self.level = max(0.0, self.level - 1)
+        self.level = max(0.0, self.filled(now) - 1)
 
-    def _fill(self, now: float) -> None:
+    def filled(self, now: float) -> float:
+        """Let in what came back, and return how many tokens there are."""
         elapsed = max(0.0, now - self.filled_at)
         self.level = min(self.capacity, self.level + elapsed * self.per_second)
         self.filled_at = now
+        return self.level
 
 
 class Budgets:
@@ -70,6 +70,10 @@ class Budgets:
         """
         limit = f"{caller.failures_per_minute} cards of {caller.name} may fail in a minute"
         self._require(self._failures(caller), limit)
+
+    def failures_left(self, caller: Caller) -> float:
+        """Return how many more cards of a caller may fail now."""
+        return self._failures(caller).filled(self._now())
 
     def spend_failure(self, caller: Caller) -> None:
         """Charge a failure of a card to who presented it."""

@@ -16,6 +16,7 @@ from tmsd.errors import Code, ServiceError
 from tmsd.store import card_failures as table
 from tmsd.store.card_failures import CardOfCaller, Failures
 from tmsd.store.store import Store
+from tmsd.systemd.journal import Event, about
 
 LOG = logging.getLogger(__name__)
 
@@ -68,8 +69,8 @@ class CardFailures:
                 retry_after=seconds,
             )
 
-    async def failed(self, card: CardOfCaller) -> None:
-        """Count a failure.
+    async def failed(self, card: CardOfCaller) -> int:
+        """Count a failure; return with how many callers the card failed lately.
 
         Raises:
             ServiceError: `store-unavailable`.
@@ -81,10 +82,11 @@ class CardFailures:
         count = before.count + 1 if before else 1
         failures = of_caller[card] = Failures(count, self._now() + delay_ms(count))
         evicted = of_caller.popitem(last=False)[0] if len(of_caller) > MAX_OF_CALLER else None
-        self._tell_of_several_callers(card)
+        callers = self._callers_it_fails_with(card)
         oldest = self._now() - FORGOTTEN_MS
         self._sweep(of_caller, oldest)
         await self._store.run(partial(_write, card, failures, evicted, oldest))
+        return len(callers)
 
     async def succeeded(self, card: CardOfCaller) -> None:
         """Forget a card's failures, now that it proved its keys.
@@ -100,7 +102,8 @@ class CardFailures:
         while of_caller and next(iter(of_caller.values())).until_ms < oldest:
             of_caller.popitem(last=False)
 
-    def _tell_of_several_callers(self, card: CardOfCaller) -> None:
+    def _callers_it_fails_with(self, card: CardOfCaller) -> list[str]:
+        """Return the callers that a card failed with lately; if they are several, alert."""
         oldest = self._now() - FORGOTTEN_MS
         same = {
             name: cards.get(CardOfCaller(name, card.key_set, card.diversification_data))
@@ -115,7 +118,9 @@ class CardFailures:
                 card.diversification_data.hex(),
                 card.key_set,
                 ", ".join(callers),
+                extra=about(Event.CARD_FAILS_WITH_SEVERAL_CALLERS, caller=card.caller),
             )
+        return callers
 
 
 def delay_ms(count: int) -> int:

@@ -7,7 +7,7 @@ from tmsd.audit.receipt import Receipt
 from tmsd.audit.trail import Trail
 from tmsd.config.policy import Policy
 from tmsd.tks.budgets import Budgets
-from tmsd.tks.card_failures import CardFailures
+from tmsd.tks.judging import Judging
 from tmsd.tks.used_challenges import UsedChallenges
 from tmsd.vault import messages
 from tmsd.vault.account import Account
@@ -24,8 +24,8 @@ class Tks:
     vault: Vault
     policy: Policy
     used_challenges: UsedChallenges
-    card_failures: CardFailures
     budgets: Budgets
+    judging: Judging
 
     async def ask(self, request: Request[A], trail: Trail) -> A:
         """Ask the HSM's workers, and put on record what they tell of it.

@@ -183,29 +183,26 @@ def _key_set_for(tks: Tks, caller: Caller, presented: PresentedCard, trail: Trai
 
 
 async def _judged(tks: Tks, caller: Caller, request: Request[A], card: Card, trail: Trail) -> A:
-    """Ask about a card, unless it or its caller failed too often; count what comes of it.
-
-    The caller's own budget is charged first, so that it cannot fill the table of cards.
-    """
+    """Ask about a card, unless it or its caller failed too often; count what comes of it."""
     presented = CardOfCaller(caller.name, trail.key_set or "", trail.diversification_data or b"")
-    tks.budgets.require_failures_left(caller)
-    tks.card_failures.require_calm(presented)
-    try:
-        answer = await _with_challenge_used(tks, request, card, trail)
-    except ServiceError as refusal:
-        if refusal.code is Code.CARD_CRYPTOGRAM_MISMATCH:
-            await _count_failure(tks, caller, presented)
-        raise
-    if isinstance(answer, CryptogramVerified) and not answer.valid:
-        await _count_failure(tks, caller, presented)
-    else:
-        await tks.card_failures.succeeded(presented)
+    async with tks.judging.turn(caller, presented):
+        try:
+            answer = await _with_challenge_used(tks, request, card, trail)
+        except ServiceError as refusal:
+            if refusal.code is Code.CARD_CRYPTOGRAM_MISMATCH:
+                await _count_failure(tks, caller, presented, trail)
+            raise
+        if isinstance(answer, CryptogramVerified) and not answer.valid:
+            await _count_failure(tks, caller, presented, trail)
+        else:
+            await tks.judging.succeeded(presented)
     return answer
 
 
-async def _count_failure(tks: Tks, caller: Caller, card: CardOfCaller) -> None:
-    tks.budgets.spend_failure(caller)
-    await tks.card_failures.failed(card)
+async def _count_failure(tks: Tks, caller: Caller, card: CardOfCaller, trail: Trail) -> None:
+    callers = await tks.judging.failed(caller, card)
+    if callers > 1:
+        trail.details["fails_with_callers"] = callers
 
 
 async def _with_challenge_used(tks: Tks, request: Request[A], card: Card, trail: Trail) -> A:
