@@ -3,6 +3,7 @@
 import string
 import tempfile
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -30,6 +31,16 @@ def decision(number: int = 1) -> Decision:
         answer_digest="ab" * 32,
         details={"protocol": "03", "security_level": 3, "cached": number % 2 == 0},
     )
+
+
+def receipt(sequence: int, worker: str = "00" * 8) -> Receipt:
+    """Return the receipt of one answer of a worker."""
+    return Receipt(worker, 1, sequence, "make-random", "ab" * 32, "cd" * 16)
+
+
+def with_receipts(receipts: Iterable[Receipt]) -> Decision:
+    """Return a decision that workers were asked for."""
+    return replace(decision(), receipts=tuple(receipts))
 
 
 def chain(count: int) -> list[Record]:

@@ -199,7 +199,7 @@ def test_while_the_clock_is_behind_the_last_record_nothing_is_written(tmp_path: 
     at(path, ahead)
     before = path.read_bytes()
 
-    with pytest.raises(ClockUnreliable, match="before the last record"):
+    with pytest.raises(ClockUnreliable, match="behind the last record"):
         ChainFile.open(path)
     assert path.read_bytes() == before
 

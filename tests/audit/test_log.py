@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.audit.samples import decision, records_in
+from tests.audit.samples import decision, receipt, records_in, with_receipts
 from tmsd.audit.chain_file import ChainFile
-from tmsd.audit.log import AuditLog
-from tmsd.audit.record import Record
-from tmsd.audit.verification import verify
+from tmsd.audit.log import MAX_KEPT_RECEIPTS, AuditLog
+from tmsd.audit.record import MAX_RECEIPTS, Record
+from tmsd.audit.trail import Trail, recorded
+from tmsd.audit.verification import Reason, verify
 from tmsd.errors import Code, ServiceError
 
 ROOT = Path(__file__).parents[2]
@@ -284,6 +285,72 @@ async def test_a_log_that_nobody_asks_recovers_by_itself(
         await disk.held()
     assert log.fault is None
     assert operations(path) == ["audit-opened", "records-discarded"]
+
+
+async def test_what_was_discarded_is_accounted_for_with_what_workers_did_for_it(
+    path: Path, tmp_path: Path
+) -> None:
+    done = [receipt(number) for number in range(1, 72)]
+    async with AuditLog.open(path) as log:
+        await log.record(with_receipts(done[:1]))
+        move(path, tmp_path / "elsewhere")
+        for lost in (done[1:33], done[33:40]):
+            with pytest.raises(ServiceError):
+                await log.record(with_receipts(lost))
+        with pytest.raises(ServiceError):
+            await log.record_together([with_receipts(done[40:70]), decision()])
+        move(tmp_path / "elsewhere", path)
+        await log.record(with_receipts(done[70:]))
+
+    accounts = [record.decision for record in records_in(path)[2:-1]]
+    assert [account.operation for account in accounts] == [
+        "records-discarded",
+        "records-discarded.receipts",
+        "records-discarded.receipts",
+    ]
+    assert accounts[0].details == {"count": 3}
+    assert [each for account in accounts for each in account.receipts] == done[1:70]
+    assert verify(path).clean
+
+
+async def test_what_it_could_not_keep_of_the_discarded_is_counted_and_missed(
+    path: Path, tmp_path: Path
+) -> None:
+    number = MAX_KEPT_RECEIPTS + 5
+    done = [receipt(each) for each in range(1, number + 2)]
+    async with AuditLog.open(path) as log:
+        move(path, tmp_path / "elsewhere")
+        for start in range(0, number, MAX_RECEIPTS):
+            with pytest.raises(ServiceError):
+                await log.record(with_receipts(done[start : min(start + MAX_RECEIPTS, number)]))
+        move(tmp_path / "elsewhere", path)
+        await log.record(with_receipts(done[number:]))
+
+    assert records_in(path)[1].decision.details["unnamed"] == 5
+    (fault,) = verify(path).faults
+    assert fault.reason is Reason.RECEIPTS_MISSING
+    assert f"answers {number - 4} to {number} of worker" in fault.detail
+
+
+async def test_while_nothing_can_be_recorded_nothing_is_begun(path: Path, tmp_path: Path) -> None:
+    begun = []
+
+    async def ask(log: AuditLog) -> None:
+        async with recorded(log, Trail("tks.random", request_id="one")):
+            begun.append(log.fault)
+
+    async with AuditLog.open(path) as log:
+        move(path, tmp_path / "elsewhere")
+        for _ in range(2):
+            with pytest.raises(ServiceError):
+                await ask(log)
+        assert begun == []
+        move(tmp_path / "elsewhere", path)
+        await ask(log)
+
+    assert begun == [None]
+    assert operations(path) == ["audit-opened", "records-discarded", "tks.random"]
+    assert records_in(path)[1].decision.details == {"count": 2}
 
 
 async def test_a_writer_that_ends_unexpectedly_refuses_everybody_instead_of_hanging(

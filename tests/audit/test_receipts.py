@@ -1,30 +1,32 @@
 """Workers' receipts in the log: what was done and is not on record is missed, with its place."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.audit.samples import START, decision, lines, verified
+from tests.audit.samples import START, decision, lines, receipt, verified
 from tmsd.audit.receipt import Receipt
 from tmsd.audit.record import RECORDS_DISCARDED, Decision, Outcome, Record, RecordError
 from tmsd.audit.verification import Reason, VerificationReport
 
 
-def receipt(sequence: int, worker: str = "00" * 8) -> Receipt:
-    return Receipt(worker, 1, sequence, "make-random", "ab" * 32, "cd" * 16)
-
-
-def chain_of(*receipts: tuple[Receipt, ...], discarded: int = 0) -> bytes:
-    """Return a file with a record for each group of receipts."""
+def chain_of(*receipts: tuple[Receipt, ...], discarded: tuple[Receipt, ...] = ()) -> bytes:
+    """Return a file with a record for each group of receipts, and one of what was discarded."""
     records: list[Record] = []
     decisions = [
         Decision(operation="tks.random", outcome=Outcome.ALLOWED, receipts=group)
         for group in receipts
     ]
     if discarded:
-        lost = {"count": discarded}
         decisions.append(
-            Decision(operation=RECORDS_DISCARDED, outcome=Outcome.FAILED, details=lost)
+            Decision(
+                operation=RECORDS_DISCARDED,
+                outcome=Outcome.FAILED,
+                details={"count": len(discarded)},
+                receipts=discarded,
+            )
         )
     for each in decisions:
         records.append(Record.following(records[-1] if records else None, START, each))
@@ -102,12 +104,37 @@ def test_each_worker_counts_for_itself() -> None:
     assert two in fault.detail
 
 
-def test_what_the_log_says_that_it_discarded_accounts_for_as_many() -> None:
+def test_what_the_log_discarded_is_accounted_for_by_its_receipts_and_by_nothing_else() -> None:
     groups = ((receipt(1),), (receipt(4),))
 
-    assert verified(chain_of(*groups, discarded=2)).clean
-    assert verified(chain_of(*groups, discarded=2)).discarded == 2
-    assert missing(verified(chain_of(*groups, discarded=1))) == [(2, Reason.RECEIPTS_MISSING)]
+    named = verified(chain_of(*groups, discarded=(receipt(2), receipt(3))))
+    assert named.clean
+    assert named.discarded == 2
+    elsewhere = receipt(2, "11" * 8), receipt(1, "11" * 8)
+    assert missing(verified(chain_of(*groups, discarded=elsewhere))) == [
+        (2, Reason.RECEIPTS_MISSING)
+    ]
+    (fault,) = verified(chain_of(*groups, discarded=(receipt(3),))).faults
+    assert fault.detail.startswith("answers 2 to 2 of")
+
+
+@given(
+    generations=st.lists(st.integers(1, 4), min_size=12, max_size=12).map(sorted),
+    order=st.permutations(range(1, 13)),
+    hidden=st.integers(2, 11),
+)
+def test_what_is_missed_is_between_the_generations_of_its_neighbours(
+    generations: list[int], order: list[int], hidden: int
+) -> None:
+    told = [number for number in order if number != hidden]
+
+    (fault,) = verified(
+        chain_of(*((replace(receipt(n), generation=generations[n - 1]),) for n in told))
+    ).faults
+
+    after, before = generations[hidden - 2], generations[hidden]
+    through = f"{after}" if after == before else f"{after} to {before}"
+    assert fault.detail.endswith(f"in generation {through} are not on record")
 
 
 def test_the_last_answers_of_a_worker_are_not_missed() -> None:

@@ -112,7 +112,7 @@ def test_without_its_log_the_daemon_answers_nothing_and_recovers_when_it_is_back
         away.rename(log)
         assert caller.post(RANDOM, {"length": 16}).status == 200
         used = caller.post(SESSIONS, session_request(card))
-        assert used.code == "challenge-used", "what was made of it was discarded, and not undone"
+        assert used.status == 200, "nothing was begun that could not be recorded"
     assert site.daemon.stop() == 0
     accounts = [
         r.decision for r in site.trail.records if r.decision.operation == "records-discarded"

@@ -105,6 +105,15 @@ class ChainFile:
         self._last = last
         return records
 
+    def obstacle(self) -> str | None:
+        """Return what would refuse a record now, as far as it shows without writing one."""
+        try:
+            self._check_place()
+            _time_after(self._last)
+        except (AuditFileError, OSError) as error:
+            return str(error)
+        return None
+
     def _begin_run(self) -> None:
         size = os.fstat(self._descriptor).st_size
         self._length = self._end_of_line_before(size)
@@ -236,9 +245,11 @@ def _time_after(last: Record | None) -> datetime:
         return now
     if last.time - now <= CLOCK_TOLERANCE:
         return last.time
+    # Without the present time, so that it is the same fault for as long as it lasts.
     raise ClockUnreliable(
-        f"the clock says {now:%Y-%m-%d %H:%M:%S} UTC, before the last record of "
-        f"{last.time:%Y-%m-%d %H:%M:%S}: set it right"
+        f"the clock is behind the last record, of {last.time:%Y-%m-%d %H:%M:%S} UTC: set it right, "
+        "or wait until it has caught up; if the record is from the future, stop the daemon and "
+        "move the file away"
     )
 
 

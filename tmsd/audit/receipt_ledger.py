@@ -5,7 +5,7 @@ stand in another order than their receipts, so a number that is passed over is m
 when the file has ended without it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from tmsd.audit.receipt import Receipt
 
@@ -15,25 +15,40 @@ MAX_OPEN = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Numbers of a worker's answers that no record has, and the line after which they are due."""
+    """Numbers of a worker's answers that no record has.
+
+    Attributes:
+        worker: whose answers are missing.
+        first: the first number that is missing.
+        last: the last one.
+        after: the generation in which the answer before them was given.
+        before: the generation of the answer after them.
+        line: where that answer stands, which passes them over.
+    """
 
     worker: str
     first: int
     last: int
+    after: int
+    before: int
     line: int
 
-    @property
-    def count(self) -> int:
-        """How many answers are missing."""
-        return self.last - self.first + 1
+    def __str__(self) -> str:
+        """Say what is missing."""
+        through = f" to {self.before}" if self.before != self.after else ""
+        return (
+            f"answers {self.first} to {self.last} of worker {self.worker} "
+            f"in generation {self.after}{through} are not on record"
+        )
 
 
 @dataclass(slots=True)
 class _Worker:
     """What was seen of one worker: the highest number, and the gaps below it by their end."""
 
-    highest: int
-    gaps: dict[int, Gap]
+    highest: int = 0
+    generation: int = 1
+    gaps: dict[int, Gap] = field(default_factory=dict)
 
 
 class ReceiptLedger:
@@ -44,29 +59,28 @@ class ReceiptLedger:
 
     def take(self, receipt: Receipt, line: int) -> bool:
         """Take a receipt in; say whether its number is there for the first time."""
-        known = self._workers.get(receipt.worker)
-        number = receipt.sequence
-        if known is None:
-            known = self._workers[receipt.worker] = _Worker(0, {})
-        if number > known.highest:
-            if number > known.highest + 1 and len(known.gaps) < MAX_OPEN:
-                gap = Gap(receipt.worker, known.highest + 1, number - 1, line)
-                known.gaps[gap.last] = gap
-            known.highest = number
-            return True
-        return self._fill(known, number)
+        known = self._workers.setdefault(receipt.worker, _Worker())
+        number, generation = receipt.sequence, receipt.generation
+        if number <= known.highest:
+            return self._fill(known, number, generation)
+        if number > known.highest + 1 and len(known.gaps) < MAX_OPEN:
+            known.gaps[number - 1] = Gap(
+                receipt.worker, known.highest + 1, number - 1, known.generation, generation, line
+            )
+        known.highest, known.generation = number, generation
+        return True
 
     def gaps(self) -> list[Gap]:
         """Return what is missing between the receipts of each worker, by line."""
         open_gaps = [gap for known in self._workers.values() for gap in known.gaps.values()]
         return sorted(open_gaps, key=lambda gap: gap.line)
 
-    def _fill(self, known: _Worker, number: int) -> bool:
+    def _fill(self, known: _Worker, number: int, generation: int) -> bool:
         gap = next((g for g in known.gaps.values() if g.first <= number <= g.last), None)
         if gap is None:
             return False
         del known.gaps[gap.last]
-        for first, last in ((gap.first, number - 1), (number + 1, gap.last)):
-            if first <= last:
-                known.gaps[last] = Gap(gap.worker, first, last, gap.line)
+        lower = replace(gap, last=number - 1, before=generation)
+        upper = replace(gap, first=number + 1, after=generation)
+        known.gaps |= {left.last: left for left in (lower, upper) if left.first <= left.last}
         return True

@@ -59,8 +59,8 @@ class Trail:
             receipts=tuple(self.receipts[:MAX_RECEIPTS]),
         )
 
-    def further_receipts(self) -> Iterator[Decision]:
-        """Yield records for the receipts that one record cannot hold."""
+    def decisions(self, outcome: Outcome, code: Code | None) -> Iterator[Decision]:
+        """Yield what is to be recorded: the decision, after the receipts that it cannot hold."""
         for start in range(MAX_RECEIPTS, len(self.receipts), MAX_RECEIPTS):
             yield Decision(
                 operation=f"{self.operation}.receipts",
@@ -69,6 +69,7 @@ class Trail:
                 caller=self.caller,
                 receipts=tuple(self.receipts[start : start + MAX_RECEIPTS]),
             )
+        yield self.decision(outcome, code)
 
     def intent(self, details: dict[str, str | int | bool]) -> Decision:
         """Return the record of what is about to be tried: the outcome's follows it."""
@@ -82,20 +83,18 @@ async def recorded(log: AuditLog, trail: Trail) -> AsyncIterator[Trail]:
 
     Raises:
         ServiceError: the body's own, once it is recorded; `audit-unavailable` when the
-            record could not be made, and then the body's result must be discarded.
+            record could not be made: then the body's result must be discarded, and while that
+            is so no body is entered.
     """
+    await log.require_writable()
     try:
-        try:
-            yield trail
-        finally:
-            for further in trail.further_receipts():
-                await log.record(further)
+        yield trail
     except ServiceError as refusal:
         outcome = Outcome.FAILED if refusal.code in _FAILURES else Outcome.REFUSED
-        await log.record(trail.decision(outcome, refusal.code))
+        await log.record_together(trail.decisions(outcome, refusal.code))
         raise
     except BaseException:
         # Also when the request is cancelled: the operation may have taken place.
-        await log.record(trail.decision(Outcome.FAILED, Code.INTERNAL_ERROR))
+        await log.record_together(trail.decisions(Outcome.FAILED, Code.INTERNAL_ERROR))
         raise
-    await log.record(trail.decision(Outcome.ALLOWED, None))
+    await log.record_together(trail.decisions(Outcome.ALLOWED, None))
