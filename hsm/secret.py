@@ -40,7 +40,8 @@ class Secret:
     def __eq__(self, other: object) -> NoReturn:
         raise TypeError("secrets are not compared: it would not take constant time")
 
-    __hash__ = None  # type: ignore[assignment]  # nor are they keys of a dictionary
+    def __hash__(self) -> NoReturn:
+        raise TypeError("secrets are no keys of a dictionary")
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("secrets are not pickled")

@@ -18,7 +18,7 @@ thread (`asyncio.to_thread`).
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Literal, Protocol
 
 from smartcard.System import readers
 
@@ -53,14 +53,17 @@ class CardRefused(Exception):
         self.status_word = status_word
 
 
+class CardConnection(Protocol):
+    """What this module wants of pyscard's class of that name, which has no types."""
+
+    def transmit(self, command: list[int], /) -> tuple[list[int], int, int]:
+        """Send a command APDU; return data, SW1 and SW2."""
+
+
 class Card:
-    """A card that is connected.
+    """A card that is connected."""
 
-    Args:
-        connection: of pyscard.
-    """
-
-    def __init__(self, connection: Any) -> None:  # noqa: ANN401  pyscard has no types
+    def __init__(self, connection: CardConnection) -> None:
         self._connection = connection
 
     def transmit(self, command: bytes) -> bytes:
@@ -230,7 +233,9 @@ async def open_channel(
     return SecureChannel(service, card, session)
 
 
-async def _opened(service: TokenKeyService, presented: PresentedCard, security_level: int) -> Any:  # noqa: ANN401  as the client has it
+async def _opened(
+    service: TokenKeyService, presented: PresentedCard, security_level: int
+) -> Session:
     """Open a session; a card that failed shortly before is presented again, with its challenge."""
     while True:
         try:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 from tests.vectors import DIRECTORY
 
@@ -15,7 +14,7 @@ def values(*fields: str) -> Iterator[bytes]:
     return map(bytes.fromhex, found)
 
 
-def _values(node: Any, fields: tuple[str, ...]) -> Iterator[str]:  # noqa: ANN401  any JSON
+def _values(node: object, fields: tuple[str, ...]) -> Iterator[str]:
     if isinstance(node, dict):
         yield from (node[name] for name in fields if isinstance(node.get(name), str))
         node = list(node.values())

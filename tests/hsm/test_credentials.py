@@ -29,6 +29,10 @@ def _refusal(file: Path) -> str:
     return str(refusal.value)
 
 
+def _open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 def test_a_file_that_its_owner_alone_can_read_is_read(pin_file: Path) -> None:
     assert read_pin(pin_file).reveal() == PIN
 
@@ -112,12 +116,12 @@ def test_no_refusal_shows_the_pin(pin_file: Path, mode: int) -> None:
 
 def test_refusals_leave_no_file_open(tmp_path: Path, pin_file: Path) -> None:
     pin_file.chmod(0o644)
-    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208  a Path would have no descriptor less
+    before = _open_files()
 
     for file in (tmp_path, pin_file):
         _refusal(file)
 
-    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208  as above
+    assert _open_files() == before
 
 
 @pytest.mark.parametrize("mode", [0o400, 0o440])

@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import cast
 
 import pytest
 
@@ -24,7 +23,8 @@ def _other_process(*arguments: str) -> dict[str, str]:
         text=True,
         timeout=60,
     )
-    return cast("dict[str, str]", json.loads(done.stdout))
+    met: dict[str, str] = json.loads(done.stdout)
+    return met
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from hsm.attributes import SERVICE_MAC_KEY
 from hsm.hmac import filled_up
@@ -57,6 +58,29 @@ request_timeout_seconds = 1.0
 """
 
 
+class Settings(TypedDict, total=False):
+    """How a site differs from others.
+
+    Attributes:
+        deadline_seconds: how long one request to the HSM may take.
+        workers: how many there are for fast requests.
+        slow_workers: how many more there are for slow ones.
+        worker_settings: further lines of the table [worker].
+        of_callers: by name, lines about a caller in place of those that leave it unlimited.
+    """
+
+    deadline_seconds: float
+    workers: int
+    slow_workers: int
+    worker_settings: str
+    of_callers: Mapping[str, str]
+
+
+_USUAL = Settings(
+    deadline_seconds=5.0, workers=1, slow_workers=0, worker_settings="", of_callers={}
+)
+
+
 class Site:
     """A site that has its files and its token; a `Daemon` makes it run.
 
@@ -64,11 +88,7 @@ class Site:
         directory: empty; everything but the token goes into it.
         softhsm: where the token is made.
         batches: the key sets of the policy.
-        deadline_seconds: how long one request to the HSM may take.
-        workers: how many there are for fast requests.
-        slow_workers: how many more there are for slow ones.
-        worker_settings: further lines of the table [worker].
-        of_callers: by name, lines about a caller in place of those that leave it unlimited.
+        settings: those that are not as usual.
     """
 
     def __init__(
@@ -77,11 +97,7 @@ class Site:
         softhsm: SoftHsm,
         *,
         batches: Iterable[Batch] = (*BATCHES, *CHANGING),
-        deadline_seconds: float = 5.0,
-        workers: int = 1,
-        slow_workers: int = 0,
-        worker_settings: str = "",
-        of_callers: Mapping[str, str] | None = None,
+        **settings: Unpack[Settings],
     ) -> None:
         batches = tuple(batches)
         self.directory = directory
@@ -93,13 +109,8 @@ class Site:
         self.token = softhsm.make_token()
         self._reserved = _reserved_port()
         self.port: int = self._reserved.getsockname()[1]
-        self._workers = {
-            "deadline_seconds": deadline_seconds,
-            "workers": workers,
-            "slow_workers": slow_workers,
-            "worker_settings": worker_settings,
-        }
-        callers = write_identities(directory, of_callers or {})
+        self._settings: Settings = {**_USUAL, **settings}
+        callers = write_identities(directory, self._settings["of_callers"])
         key_sets = "\n".join(batch.table for batch in batches)
         transport_keys = "\n".join(shared.table for shared in SHARED_KEYS)
         self.policy.write_text(f"{callers}{key_sets}\n{transport_keys}")
@@ -145,7 +156,7 @@ class Site:
                 module=json.dumps(str(token.module)),
                 token_label=json.dumps(token.label),
                 environment=environment,
-                **self._workers,
+                **self._settings,
             )
         )
 

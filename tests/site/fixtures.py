@@ -6,7 +6,7 @@ For tests/conftest.py: `"tests.site.fixtures"` in `pytest_plugins`.
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol, Unpack
 
 import pytest
 
@@ -15,7 +15,7 @@ from tests.site.batches import AES128, Batch
 from tests.site.caller import Caller
 from tests.site.contract import Contract
 from tests.site.daemon import Daemon
-from tests.site.directory import Site
+from tests.site.directory import Settings, Site
 from tests.site.identities import BRANCH, TPS
 from tests.softhsm.tokens import SoftHsm
 
@@ -48,13 +48,17 @@ class RunningSite:
 class MakeSite(Protocol):
     """Makes a site for these cards."""
 
-    def __call__(self, batches: Sequence[Batch] = (AES128,), **settings: Any) -> Site: ...  # noqa: ANN401  those of Site
+    def __call__(
+        self, batches: Sequence[Batch] = (AES128,), **settings: Unpack[Settings]
+    ) -> Site: ...
 
 
 class Run(Protocol):
     """Makes a site for these cards and starts it."""
 
-    def __call__(self, batches: Sequence[Batch] = (AES128,), **settings: Any) -> RunningSite: ...  # noqa: ANN401  as above
+    def __call__(
+        self, batches: Sequence[Batch] = (AES128,), **settings: Unpack[Settings]
+    ) -> RunningSite: ...
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +78,7 @@ def make_site(softhsm: SoftHsm, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """Make further sites, which do not run and whose files a test may spoil."""
     with ExitStack() as made:
 
-        def make(batches: Sequence[Batch] = (AES128,), **settings: Any) -> Site:  # noqa: ANN401  as above
+        def make(batches: Sequence[Batch] = (AES128,), **settings: Unpack[Settings]) -> Site:
             directory = tmp_path_factory.mktemp("site")
             site = Site(directory, softhsm, batches=batches, **settings)
             made.callback(site.close)
@@ -88,7 +92,9 @@ def run(make_site: MakeSite) -> Iterator[Run]:
     """Run sites that a test may stop, kill and break; with one key set unless told."""
     with ExitStack() as running:
 
-        def start(batches: Sequence[Batch] = (AES128,), **settings: Any) -> RunningSite:  # noqa: ANN401  as above
+        def start(
+            batches: Sequence[Batch] = (AES128,), **settings: Unpack[Settings]
+        ) -> RunningSite:
             site = make_site(batches, **settings)
             daemon = running.enter_context(Daemon(site))
             return RunningSite(site, daemon.wait_until_ready())

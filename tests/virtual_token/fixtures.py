@@ -6,7 +6,6 @@ For tests/conftest.py: `pytest_plugins = ["tests.virtual_token.fixtures"]`.
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from smartcard import scard
@@ -17,10 +16,41 @@ from tests.virtual_token.pcscd import PrivatePcscd, private_pcscd
 from tests.virtual_token.personalisation import CardProfile
 from tests.virtual_token.vpcd import InsertedCard, Token
 
-InsertCard = Callable[[CardProfile | Token], Any]  # to a smartcard.CardConnection, untyped
-
 _NOTICE_MILLISECONDS = 10_000
 _POLLING_SECONDS = 1.0  # pcscd looks for cards each 400 ms, later on a busy machine
+
+
+class ConnectedCard:
+    """The card in a reader, reached as programs reach cards: through pyscard."""
+
+    def __init__(self, slot: int) -> None:
+        self._connection = readers()[slot].createConnection()
+        self.connect()
+
+    @property
+    def atr(self) -> bytes:
+        """The card's answer to reset."""
+        return bytes(self._connection.getATR())
+
+    def transmit(self, command: bytes) -> bytes:
+        """Send a command APDU and return the response APDU."""
+        data, sw1, sw2 = self._connection.transmit(list(command))
+        return bytes([*data, sw1, sw2])
+
+    def connect(self) -> None:
+        """Give the card power."""
+        self._connection.connect()
+
+    def disconnect(self) -> None:
+        """Leave the card without power."""
+        self._connection.disconnect()
+
+    def release(self) -> None:
+        """Let go of the reader; at garbage collection it may be too late."""
+        self._connection.release()
+
+
+InsertCard = Callable[[CardProfile | Token], ConnectedCard]
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +70,7 @@ def insert_card(pcscd: PrivatePcscd) -> Iterator[InsertCard]:
     with contextlib.ExitStack() as inserted:
         free = iter(range(len(pcscd.ports)))
 
-        def insert(card: CardProfile | Token) -> Any:  # noqa: ANN401 - pyscard has no types
+        def insert(card: CardProfile | Token) -> ConnectedCard:
             token = Card(card) if isinstance(card, CardProfile) else card
             slot = next(free, None)
             if slot is None:
@@ -48,10 +78,9 @@ def insert_card(pcscd: PrivatePcscd) -> Iterator[InsertCard]:
             in_reader = InsertedCard(token, pcscd.ports[slot])
             inserted.callback(_take_out, in_reader, slot)
             wait_for_card(slot, present=True)
-            connection = readers()[slot].createConnection()
-            connection.connect()
-            inserted.callback(connection.release)  # at garbage collection it may be too late
-            return connection
+            connected = ConnectedCard(slot)
+            inserted.callback(connected.release)
+            return connected
 
         yield insert
 

@@ -1,7 +1,6 @@
 """Another implementation's host on the card: yubikey-manager, over any way to transmit."""
 
 from collections.abc import Callable
-from typing import Any
 
 from yubikit.core import TRANSPORT
 from yubikit.core.smartcard import SmartCardConnection, SmartCardProtocol
@@ -27,16 +26,6 @@ class Transmitter(SmartCardConnection):
         """Return data field and status word."""
         answer = self._transmit(apdu)
         return answer[:-2], int.from_bytes(answer[-2:])
-
-
-def over_pcsc(connection: Any) -> Callable[[bytes], bytes]:  # noqa: ANN401 - pyscard has no types
-    """Return a transmit function over a pyscard connection."""
-
-    def transmit(apdu: bytes) -> bytes:
-        data, sw1, sw2 = connection.transmit(list(apdu))
-        return bytes([*data, sw1, sw2])
-
-    return transmit
 
 
 def scp03_keys(profile: CardProfile) -> Scp03KeyParams:

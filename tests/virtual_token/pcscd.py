@@ -9,8 +9,8 @@ libpcsclite reads PCSCLITE_CSOCK_NAME once, at its first call: one private daemo
 
 import contextlib
 import os
-import random
 import re
+import secrets
 import shutil
 import socket
 import subprocess
@@ -143,7 +143,7 @@ def _command(program: str, folder: Path) -> list[str]:
 def _free_ports(count: int) -> tuple[int, ...]:
     """Find consecutive free ports, below the range from which the kernel gives out its own."""
     while True:
-        first = random.randrange(10_000, 32_000)  # noqa: S311 - a guess, not a secret
+        first = 10_000 + secrets.randbelow(22_000)
         ports = tuple(range(first, first + count))
         with contextlib.ExitStack() as held:
             try:

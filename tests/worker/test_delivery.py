@@ -65,7 +65,7 @@ TRANSPORT_KEYS = [
 ]
 
 
-def caller(name: str, **values: Any) -> Caller:  # noqa: ANN401  a caller's own settings
+def caller(name: str, **values: object) -> Caller:
     return Caller.model_validate(
         {
             "name": name,

@@ -6,9 +6,8 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Coroutine
+from collections.abc import Awaitable
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -156,7 +155,7 @@ async def _serve(
         await asyncio.gather(keeping, return_exceptions=True)
 
 
-async def _first_of(keeping: asyncio.Task[None], awaited: Coroutine[Any, Any, object]) -> None:
+async def _first_of(keeping: asyncio.Task[None], awaited: Awaitable[object]) -> None:
     """Wait for `awaited`, or for the keeper to give up, which raises its reason."""
     other = asyncio.ensure_future(awaited)
     try:

@@ -66,7 +66,7 @@ class Reloading:
             await self.listening.serve(tls)
         except (ConfigError, OSError, WorkerStartError) as error:
             refused = about(Event.RELOAD_REFUSED)
-            LOG.error("the new configuration is not taken: %s", error, extra=refused)  # noqa: TRY400  the reason says it all
+            LOG.error("the new configuration is not taken: %s", error, extra=refused)
             await self._record(Outcome.REFUSED, {"reason": _in_a_line(str(error))})
             return
         self.edge.tks = replace(self.edge.tks, policy=policy)
@@ -84,7 +84,7 @@ class Reloading:
             )
         except ServiceError:
             # The log says of itself that it cannot be written, and that something is missing.
-            LOG.error("the reload could not be recorded")  # noqa: TRY400  as above
+            LOG.error("the reload could not be recorded")
 
 
 def _in_a_line(reason: str) -> str:

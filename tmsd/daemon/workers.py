@@ -17,6 +17,7 @@ from tmsd.vault.pool import Vault
 
 LOG = logging.getLogger(__name__)
 
+_JITTER = random.SystemRandom()
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 5.0
 # How often a worker's condition is compared with what wears it out.
@@ -160,13 +161,13 @@ class Workers:
         pause = _FIRST_PAUSE
         told = None
         while True:
-            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  jitter, no secret
+            await asyncio.sleep(pause * _JITTER.uniform(0.5, 1))
             try:
                 return await self._start(place)
             except WorkerStartError as error:
                 if str(error) != told:
                     refused = about(Event.WORKER_REFUSED)
-                    LOG.error("the worker did not start: %s", error, extra=refused)  # noqa: TRY400  the reason says it all
+                    LOG.error("the worker did not start: %s", error, extra=refused)
                 told = str(error)
             pause = min(pause * 2, _LONGEST_PAUSE)
 

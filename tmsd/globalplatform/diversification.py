@@ -7,7 +7,7 @@ of the card industry rather than of GlobalPlatform; each function names its layo
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from tmsd.globalplatform.keys import Algorithm, CounterInput, Key, Use
 
@@ -29,7 +29,13 @@ class Target(NamedTuple):
     use: Use = Use.CARD_KEY
 
 
-Scheme = Callable[[K, Sequence[Role], bytes, Target], tuple[K, ...]]
+class Scheme(Protocol):
+    """A function that derives a card's keys of some roles, with keys of any kind."""
+
+    def __call__(
+        self, master: K, roles: Sequence[Role], data: bytes, target: Target, /
+    ) -> tuple[K, ...]:
+        """Return a key for each role; `data` are the 10 bytes of diversification data."""
 
 
 def none(master: K, roles: Sequence[Role], _data: bytes, _target: Target) -> tuple[K, ...]:
@@ -111,7 +117,7 @@ def _gp_kmc(master: K, constants: Sequence[int], data: bytes, target: Target) ->
     return master.derive_counter(inputs, *target)
 
 
-SCHEMES: dict[str, Scheme[Key]] = {
+SCHEMES: dict[str, Scheme] = {
     "none": none,
     "visa1": visa1,
     "visa2": visa2,
@@ -147,7 +153,7 @@ def card_keys(
     """
     if len(data) != 10:
         raise ValueError(f"diversification data is 10 bytes long, not {len(data)}")
-    derive: Scheme[K] = SCHEMES[scheme]  # type: ignore[assignment]  # each scheme is generic in K
+    derive = SCHEMES[scheme]
     derived: dict[Role, K] = {}
     # Roles with one master key share HSM calls.
     for master in {id(masters[role]): masters[role] for role in roles}.values():

@@ -19,13 +19,11 @@ Keys = TypeVar("Keys")
 class SecureChannelProtocol(Protocol[Keys]):
     """A module that speaks one secure channel protocol; `Keys` are its session keys."""
 
-    @property
-    def IMPLEMENTATIONS(self) -> tuple[int, ...]:  # noqa: N802  the modules hold a constant
-        """The values of i that are served."""
+    IMPLEMENTATIONS: tuple[int, ...]
+    """The values of i that are served."""
 
-    @property
-    def DEK_IS_STATIC(self) -> bool:  # noqa: N802  as above
-        """Whether keys are encrypted under a static key of the card, not a session key."""
+    DEK_IS_STATIC: bool
+    """Whether keys are encrypted under a static key of the card, not a session key."""
 
     def levels(self, i: int, /) -> frozenset[SecurityLevel]:
         """Return the security levels that cards of this implementation have."""

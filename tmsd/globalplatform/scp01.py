@@ -31,7 +31,7 @@ K = TypeVar("K", bound=Key)
 
 _ICV_ENCRYPTION = 0x10
 
-IMPLEMENTATIONS = (0x05, 0x15)
+IMPLEMENTATIONS: tuple[int, ...] = (0x05, 0x15)
 DEK_IS_STATIC = True
 
 

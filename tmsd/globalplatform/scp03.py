@@ -34,7 +34,10 @@ _R_MAC = 0x20
 _R_ENC = 0x40
 
 _S8_IMPLEMENTATIONS = (0x00, 0x10, 0x20, 0x30, 0x60, 0x70)
-IMPLEMENTATIONS = _S8_IMPLEMENTATIONS + tuple(i | _S16 for i in _S8_IMPLEMENTATIONS)
+IMPLEMENTATIONS: tuple[int, ...] = (
+    *_S8_IMPLEMENTATIONS,
+    *(i | _S16 for i in _S8_IMPLEMENTATIONS),
+)
 DEK_IS_STATIC = True
 
 # Data derivation constants, table 4-1

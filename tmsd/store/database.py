@@ -4,9 +4,9 @@ SQLite with a write-ahead log: a transaction that was committed is on the disk.
 """
 
 import os
+import sqlite3
 import stat
 from pathlib import Path
-from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -93,7 +93,7 @@ def _with_explicit_transactions(engine: Engine) -> None:
     """Begin and commit when told: Python's driver would do so by its own rules."""
 
     @event.listens_for(engine, "connect")
-    def connected(connection: Any, _record: object) -> None:  # noqa: ANN401  the driver's own type
+    def connected(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
             connection.execute(f"PRAGMA {pragma}")

@@ -12,7 +12,6 @@ import os
 import sys
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any
 
 from tmsd.systemd.library import imported
 
@@ -51,7 +50,7 @@ def about(
     worker: object = None,
     request: str | None = None,
     code: str | None = None,
-) -> Mapping[str, Any]:
+) -> Mapping[str, object]:
     """Return the fields of a log entry, for the argument `extra` of a logging call.
 
     Args:
@@ -82,7 +81,7 @@ def log_to_journal_or_stderr(identifier: str) -> bool:
         logging.basicConfig(level=logging.INFO, format=_FORMAT, stream=sys.stderr)
         return False
 
-    def send(message: str, /, **fields: Any) -> None:  # noqa: ANN401  as journal.send has it
+    def send(message: str, /, **fields: object) -> None:
         # The handler adds all that a log record has. The journal takes upper-case names alone,
         # and arguments and exceptions stand in the message already.
         taken = {name: value for name, value in fields.items() if name.isupper()}

@@ -136,7 +136,7 @@ class WorkerConnection:
                 return await self._reader.read(_RECEIVE)
         except TimeoutError:
             silent = monotonic() - begun
-            LOG.error("no word from the worker for %.1f s; it is given up", silent)  # noqa: TRY400  a timeout has no traceback worth reading
+            LOG.error("no word from the worker for %.1f s; it is given up", silent)
             return b""
 
     def _take(self, replies: list[Reply], changed: Callable[[], None]) -> None:

@@ -36,7 +36,7 @@ def main() -> int:
     try:
         connection = _front(arguments.descriptor)
     except (NoListener, SystemdLibraryMissing, UnusableSocket) as error:
-        LOG.error("%s", error)  # noqa: TRY400  the reason says it all
+        LOG.error("%s", error)
         return 1
     if connection is None:
         LOG.error("somebody else than the front connected, and was sent away")

@@ -16,6 +16,7 @@ from tmsd.worker.keyring import Identities
 
 LOG = logging.getLogger(__name__)
 
+_JITTER = random.SystemRandom()
 _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 2.0
 
@@ -94,11 +95,11 @@ class Generations:
             context = self._reopen(self._before)
         except HsmError as error:
             if self.reason != str(error):
-                LOG.error("the token is not back: %s", error)  # noqa: TRY400  the reason says it all
+                LOG.error("the token is not back: %s", error)
             self.reason = str(error)
             # A latch is looked at without asking the token.
             self._pause = _LONGEST_PAUSE if isinstance(error, PinLatched) else self._pause
-            self._try_at = self._now() + self._pause * random.uniform(0.5, 1)  # noqa: S311  jitter, no secret
+            self._try_at = self._now() + self._pause * _JITTER.uniform(0.5, 1)
             self._pause = min(self._pause * 2, _LONGEST_PAUSE)
             return
         self.generation += 1

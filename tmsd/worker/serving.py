@@ -106,7 +106,7 @@ class _Worker:
                 context, self._generations.generation, question.request, answer
             )
         except TokenLost as error:
-            LOG.error("an operation failed: %s", error)  # noqa: TRY400  a vendor's traceback says no more
+            LOG.error("an operation failed: %s", error)
             self._send(question.number, _refused(Code.HSM_UNAVAILABLE, _LOST), None)
             # Some tokens say the like of a single operation or key; the probe knows.
             self._generations.probe_after_failure()
@@ -151,12 +151,12 @@ def _answer(context: Context, question: Question) -> messages.AnyAnswer:
         LOG.warning("the token refuses a mechanism: %s", error)
         return _refused(Code.MECHANISM_UNAVAILABLE, "the token lacks a mechanism for this")
     except (KeyNotFound, KeyUnsuitable) as error:
-        LOG.error("a key cannot be used: %s", error)  # noqa: TRY400  as below
+        LOG.error("a key cannot be used: %s", error)
         return _refused(Code.KEY_MISSING, "a key in the token cannot be used for this")
     except TokenLost:
         raise
     except HsmError as error:
-        LOG.error("the token failed an operation: %s", error)  # noqa: TRY400  as above
+        LOG.error("the token failed an operation: %s", error)
         return _refused(Code.HSM_UNAVAILABLE, "the HSM failed the operation")
 
 
