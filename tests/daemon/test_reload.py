@@ -75,6 +75,25 @@ def test_a_policy_that_is_bad_changes_nothing(run: Run) -> None:
     assert site.daemon.stop() == 0
 
 
+def test_a_reload_that_breaks_off_half_way_leaves_every_worker_as_it_was(run: Run) -> None:
+    """The first worker of the new policy is ready when the next ones find yet another."""
+    site = run(workers=3)
+    site.daemon.wait_until_told("is logged in", times=3)
+    before = site.daemon.workers
+    first = site.site.policy.read_text()
+    site.site.policy.write_text("version = 2\n" + first)
+    site.daemon.send(signal.SIGHUP)
+    site.daemon.wait_until_told("is logged in", times=4)
+    site.site.policy.write_text("version = 3\n" + first)
+    site.daemon.wait_until_told(REFUSED)
+
+    wait_until(lambda: site.daemon.workers == before)
+    with site.caller(TPS) as tps:
+        assert tps.post(RANDOM, {"length": 1}).status == 200
+    reload(site, "policy version 3 and certificates are taken")
+    assert site.daemon.stop() == 0
+
+
 def test_a_new_certificate_is_shown_to_who_connects_and_open_connections_stay(run: Run) -> None:
     site = run()
     files = site.site.credentials(SERVER)

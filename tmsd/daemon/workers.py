@@ -76,28 +76,50 @@ class Workers:
         self._endurance = endurance
         self._starting = asyncio.Lock()
         self._yielding: Place | None = None
+        self._prepared: dict[Place, Worker] = {}
         self.policy_digest = policy_digest
         self.announced: Started | None = None
         self.serving: dict[Place, Worker] = {}
 
     async def renew(self, policy_digest: str, seconds: float) -> None:
-        """Replace every worker by one that goes by another policy.
+        """Replace every worker by one that goes by another policy: all of them, or none.
+
+        Places that have room for a second worker get all of theirs before any is asked.
 
         Raises:
-            WorkerStartError: not all could be in time. Those that serve go on, by the policy
-                that they have read.
+            WorkerStartError: not all could be in time. Those that serve go on by the policy
+                before; an exclusive place whose worker went by the new one is empty until
+                both agree again.
         """
+        try:
+            await self._prepare(policy_digest)
+            await self._take_over(policy_digest, seconds * len(self._places))
+        finally:
+            for worker in self._prepared.values():
+                await worker.running.stop()
+            self._prepared.clear()
+
+    async def _prepare(self, policy_digest: str) -> None:
+        for place in self._places:
+            if place.source.exclusive or self._goes_by(place, policy_digest):
+                continue
+            async with self._starting:
+                self._prepared[place] = await place.source.start(policy_digest)
+
+    async def _take_over(self, policy_digest: str, seconds: float) -> None:
         before, self.policy_digest = self.policy_digest, policy_digest
         try:
-            async with asyncio.timeout(seconds * len(self._places)):
-                while not all(  # noqa: ASYNC110  places change one by one, each by itself
-                    worker is not None and worker.announced.policy_digest == policy_digest
-                    for _, worker in self.by_place()
-                ):
+            async with asyncio.timeout(seconds):
+                # Places change one by one, each by itself.
+                while not all(self._goes_by(place, policy_digest) for place in self._places):  # noqa: ASYNC110
                     await asyncio.sleep(_LOOKING_SECONDS)
         except TimeoutError:
             self.policy_digest = before
             raise WorkerStartError("not every worker could be replaced in time") from None
+
+    def _goes_by(self, place: Place, policy_digest: str) -> bool:
+        worker = self.serving.get(place)
+        return worker is not None and worker.announced.policy_digest == policy_digest
 
     @property
     def is_serving(self) -> bool:
@@ -132,7 +154,11 @@ class Workers:
     async def _start(self, place: Place) -> Worker:
         # Modules that start at the same moment can break each other.
         async with self._starting:
-            worker = await place.source.start(self.policy_digest)
+            worker = self._prepared.get(place)
+            if worker is not None and worker.announced.policy_digest == self.policy_digest:
+                del self._prepared[place]
+            else:
+                worker = await place.source.start(self.policy_digest)
         self.announced = worker.announced
         return worker
 
