@@ -7,16 +7,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
 from tests.daemon.test_operations import ask, with_socket
 from tests.site.caller import Caller
-from tests.site.channels import RANDOM
+from tests.site.channels import KEY_SETS, RANDOM
 from tests.site.daemon import PATIENCE, Daemon, refuses_to_start, wait_until
 from tests.site.directory import Site
-from tests.site.fixtures import MakeSite
+from tests.site.fixtures import MakeSite, RunningSite
 from tests.site.identities import TPS
 from tests.systemd.handing_over import handing_over
 
@@ -58,9 +59,13 @@ def worker_at(listener: socket.socket, site: Site) -> Iterator[subprocess.Popen[
 
 
 def with_worker_socket(site: Site) -> Path:
-    text = site.configuration.read_text()
-    site.configuration.write_text(text.replace("[worker]\n", '[worker]\nsockets = ["w"]\n'))
+    configured(site, 'sockets = ["w"]')
     return site.directory / "w"
+
+
+def configured(site: Site, line: str) -> None:
+    text = site.configuration.read_text()
+    site.configuration.write_text(text.replace("[worker]\n", f"[worker]\n{line}\n"))
 
 
 @pytest.fixture
@@ -84,6 +89,29 @@ def test_the_daemon_asks_the_worker_behind_the_socket_and_starts_none(
     assert state["workers"]["separation"].startswith("separate: ")
     assert daemon.stop() == 0
     assert worker.wait(PATIENCE) == 0
+
+
+def test_what_takes_long_is_asked_at_a_socket_of_its_own(
+    make_site: MakeSite, stack: ExitStack
+) -> None:
+    site = make_site()
+    paths = [with_worker_socket(site), site.directory / "s"]
+    configured(site, 'slow_sockets = ["s"]')
+    for path in paths:
+        stack.enter_context(worker_at(stack.enter_context(listening(path)), site))
+    running = RunningSite(site, stack.enter_context(Daemon(site)).wait_until_ready())
+    running.daemon.wait_until_told("is logged in", times=2)
+    with running.caller() as caller:
+        fast = [caller.post(RANDOM, {"length": 1}).request_id for _ in range(10)]
+        slow = [caller.get(KEY_SETS).request_id for _ in range(10)]
+
+    def workers(requests: list[str]) -> set[str]:
+        records = chain.from_iterable(map(running.trail.of_request, requests))
+        return {receipt.worker for record in records for receipt in record.decision.receipts}
+
+    (of_fast,), (of_slow,) = workers(fast), workers(slow)
+    assert of_fast != of_slow
+    assert running.daemon.stop() == 0
 
 
 def test_a_worker_that_ended_is_reached_again_once_it_is_back(
