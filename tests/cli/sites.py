@@ -2,6 +2,7 @@
 
 import os
 import select
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -32,6 +33,21 @@ def make_site(directory: Path) -> Path:
     made = tmsctl("quickstart", directory)
     assert (made.returncode, made.stderr) == (0, "")
     return directory
+
+
+def copy_site(made: Path, directory: Path) -> Path:
+    """Copy a site; two of its files name the directory that it is in."""
+    shutil.copytree(made, directory)
+    for name in ("tmsd.toml", "softhsm2.conf"):
+        file = directory / name
+        file.write_text(file.read_text().replace(str(made), str(directory)))
+    return directory
+
+
+def allow(site: Path, *tables: str) -> None:
+    """Add tables to a site's policy."""
+    with (site / "policy.toml").open("a") as policy:
+        policy.write("".join(tables))
 
 
 def tree(directory: Path) -> Mapping[str, tuple[int, bytes | None]]:

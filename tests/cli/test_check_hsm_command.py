@@ -3,9 +3,7 @@
 from pathlib import Path
 from subprocess import CompletedProcess
 
-import pytest
-
-from tests.cli.sites import make_site, tmsctl
+from tests.cli.sites import allow, tmsctl
 
 TRIPLE_DES = """
 [key_sets.fresh]
@@ -29,16 +27,6 @@ DES_TRANSPORT_KEY = """
 label = "for the TPS"
 algorithm = "des3"
 """
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Path:
-    return make_site(tmp_path / "site")
-
-
-def allow(site: Path, text: str) -> None:
-    with (site / "policy.toml").open("a") as policy:
-        policy.write(text)
 
 
 def deny(site: Path, *mechanisms: str) -> None:
