@@ -35,7 +35,7 @@ def decision(number: int = 1) -> Decision:
 
 def receipt(sequence: int, worker: str = "00" * 8) -> Receipt:
     """Return the receipt of one answer of a worker."""
-    return Receipt(worker, 1, sequence, "make-random", "ab" * 32, "cd" * 16)
+    return Receipt(worker, 1, sequence, "make-random", "ab" * 32, 1, "cd" * 16)
 
 
 def with_receipts(receipts: Iterable[Receipt]) -> Decision:
@@ -99,6 +99,7 @@ decisions = st.builds(
             sequence=st.integers(1, 2**50),
             operation=st.from_regex(r"[a-z0-9][a-z0-9._-]{0,63}", fullmatch=True),
             digest=_hex(32, 32),
+            key_version=st.integers(0, 255),
             mac=_hex(16, 16),
         ),
         max_size=3,

@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.audit.samples import chain, lines
+from tmsd.audit import verification
 from tmsd.cli.audit import audit
 
 
@@ -46,6 +47,24 @@ def test_what_cannot_be_read_exits_2_and_says_why(tmp_path: Path, name: str) -> 
     result = run_verify(tmp_path / name)
     assert result.exit_code == 2
     assert "cannot be read" in result.output
+
+
+def test_of_a_long_log_it_says_how_far_it_is(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verification, "LINES_BETWEEN_PROGRESS", 2)
+
+    result = run_verify(log)
+
+    first, second = result.stderr.splitlines()
+    assert first.startswith("line 2, 4")
+    assert second.startswith("line 4, 8")
+    assert "line 2," not in result.stdout
+
+
+def test_a_configuration_that_cannot_be_read_is_no_verdict(log: Path) -> None:
+    result = CliRunner().invoke(audit, ["verify", str(log), "--config", str(log.parent / "no")])
+
+    assert result.exit_code == 2
+    assert "receipts cannot be checked" in result.stderr
 
 
 def test_a_forged_line_cannot_write_control_characters_to_the_terminal(log: Path) -> None:

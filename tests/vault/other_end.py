@@ -54,6 +54,7 @@ def receipt(sequence: int) -> Receipt:
         sequence=sequence,
         operation="make-random",
         digest=bytes(32),
+        key_version=1,
         mac=bytes(16),
     )
 

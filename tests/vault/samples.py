@@ -196,6 +196,7 @@ RECEIPTS = st.builds(
     sequence=st.integers(1, 2**53 - 1),
     operation=NAMES,
     digest=between(32, 32),
+    key_version=BYTE,
     mac=between(16, 16),
 )
 REPLIES = st.builds(

@@ -6,7 +6,7 @@ from typing import Self
 
 _FORM = re.compile(
     r"([0-9a-f]{16}):([1-9][0-9]{0,15}):([1-9][0-9]{0,15}):([a-z0-9][a-z0-9._-]{0,63})"
-    r":([0-9a-f]{64}):([0-9a-f]{32})"
+    r":([0-9a-f]{64}):(0|[1-9][0-9]{0,2}):([0-9a-f]{32})"
 )
 
 
@@ -20,7 +20,8 @@ class Receipt:
         sequence: the answers of that worker, from 1 and without a gap.
         operation: what was asked, as messages name it.
         digest: SHA-256 of request and answer, in hex.
-        mac: CMAC of the fields before, made in the token, 16 bytes in hex.
+        key_version: of the key `tmsd-receipt` that made `mac`.
+        mac: CMAC of the fields before the version, made in the token, 16 bytes in hex.
     """
 
     worker: str
@@ -28,6 +29,7 @@ class Receipt:
     sequence: int
     operation: str
     digest: str
+    key_version: int
     mac: str
 
     def __str__(self) -> str:
@@ -44,5 +46,5 @@ class Receipt:
         fields = _FORM.fullmatch(text)
         if fields is None:
             raise ValueError("no receipt of a worker")
-        worker, generation, sequence, operation, digest, mac = fields.groups()
-        return cls(worker, int(generation), int(sequence), operation, digest, mac)
+        worker, generation, sequence, operation, digest, key_version, mac = fields.groups()
+        return cls(worker, int(generation), int(sequence), operation, digest, int(key_version), mac)

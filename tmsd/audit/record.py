@@ -230,7 +230,8 @@ def _parsed_time(text: object) -> datetime:
 
 def _parsed_receipts(receipts: object) -> tuple[Receipt, ...]:
     expected = (
-        f"at most {MAX_RECEIPTS} receipts, as worker:generation:sequence:operation:digest:mac"
+        f"at most {MAX_RECEIPTS} receipts, "
+        "as worker:generation:sequence:operation:digest:key-version:mac"
     )
     if not isinstance(receipts, list):
         _refuse("receipts", expected)

@@ -2,7 +2,8 @@
 
 The chain carries no signature. It shows that what is there belongs together; it cannot
 show that nothing was cut off its end, nor that nobody wrote the whole of it anew. Workers'
-receipts show what a front did and did not record, but for the last of each worker.
+receipts show what a front did and did not record, but for the last of each worker; their MACs
+show that workers made them, and take the HSM to check.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,11 +13,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO
 
+from tmsd.audit.receipt import Receipt
 from tmsd.audit.receipt_ledger import ReceiptLedger
 from tmsd.audit.record import GENESIS, MAX_LINE, RECORDS_DISCARDED, Record, RecordError
 
 KEPT_FAULTS = 1000
 """How many faults a report keeps; all are counted, and all are told to `on_fault`."""
+
+LINES_BETWEEN_PROGRESS = 50_000
+
+Flaw = Callable[[Receipt], str | None]
+"""Returns what is wrong with a receipt's MAC, or None."""
 
 
 class Reason(StrEnum):
@@ -32,6 +39,7 @@ class Reason(StrEnum):
     EMPTY = "empty"
     RECEIPT_DOUBLED = "receipt doubled"
     RECEIPTS_MISSING = "receipts missing"
+    RECEIPT_FORGED = "receipt forged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +66,7 @@ class VerificationReport:
         fault_count: how many faults there are.
         faults: the first `KEPT_FAULTS` of them, in the order of the file.
         discarded: how many decisions the log says went unrecorded.
+        receipts: how many receipts of workers there are.
     """
 
     records: int
@@ -66,6 +75,7 @@ class VerificationReport:
     fault_count: int
     faults: tuple[Fault, ...]
     discarded: int = 0
+    receipts: int = 0
 
     @property
     def clean(self) -> bool:
@@ -73,39 +83,56 @@ class VerificationReport:
         return self.fault_count == 0
 
 
-def verify(path: Path, on_fault: Callable[[Fault], None] | None = None) -> VerificationReport:
+def verify(
+    path: Path,
+    on_fault: Callable[[Fault], None] | None = None,
+    *,
+    flaw: Flaw | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> VerificationReport:
     """Walk the chain at `path`; a fault does not end the walk.
 
     Args:
         path: the file. One that is being written may show a torn tail for a moment.
         on_fault: called with each fault as it is found.
+        flaw: checks the MAC of each receipt; without it none is checked.
+        on_progress: called now and then with the line, and with how many bytes were read.
 
     Raises:
         OSError: the file cannot be read.
+        Exception: whatever `flaw` raises.
     """
     count = 0
     kept: list[Fault] = []
-    chain = _Chain()
+    chain = _Chain(flaw)
     with path.open("rb") as file:
-        for fault in _faults(file, chain):
+        for fault in _faults(file, chain, on_progress):
             count += 1
             if len(kept) < KEPT_FAULTS:
                 kept.append(fault)
             if on_fault:
                 on_fault(fault)
     return VerificationReport(
-        chain.records, chain.first_time, chain.last, count, tuple(kept), chain.discarded
+        chain.records,
+        chain.first_time,
+        chain.last,
+        count,
+        tuple(kept),
+        chain.discarded,
+        chain.receipts,
     )
 
 
 class _Chain:
     """The chain as walked so far: what the next record must fit."""
 
-    def __init__(self) -> None:
+    def __init__(self, flaw: Flaw | None) -> None:
         self.records = 0
         self.first_time: datetime | None = None
         self.last: Record | None = None
         self.discarded = 0
+        self.receipts = 0
+        self._flaw = flaw
         self._sequence = 1
         self._previous_hash: str | None = GENESIS
         self._ledger = ReceiptLedger()
@@ -131,12 +158,8 @@ class _Chain:
                 Reason.TIME_BACKWARDS,
                 f"{record.time:%Y-%m-%d %H:%M:%S.%f} follows {self.last.time:%Y-%m-%d %H:%M:%S.%f}",
             )
-        for receipt in record.decision.receipts:
-            if not self._ledger.take(receipt, line):
-                yield (
-                    Reason.RECEIPT_DOUBLED,
-                    f"answer {receipt.sequence} of worker {receipt.worker} is on record twice",
-                )
+        for number, receipt in enumerate(record.decision.receipts):
+            yield from self._take_receipt(receipt, line, f"receipts.{number}")
         if record.decision.operation == RECORDS_DISCARDED:
             self.discarded += int(record.decision.details.get("count", 0))
         self.records += 1
@@ -145,16 +168,30 @@ class _Chain:
         self._sequence = record.sequence + 1
         self._previous_hash = record.hash
 
+    def _take_receipt(
+        self, receipt: Receipt, line: int, field: str
+    ) -> Iterator[tuple[Reason, str]]:
+        self.receipts += 1
+        answer = f"answer {receipt.sequence} of worker {receipt.worker}"
+        if self._flaw and (flaw := self._flaw(receipt)):
+            yield Reason.RECEIPT_FORGED, f"{field}.mac, of {answer}, {flaw}"
+        if not self._ledger.take(receipt, line):
+            yield Reason.RECEIPT_DOUBLED, f"{field}: {answer} is on record twice"
+
     def missing(self) -> Iterator[Fault]:
         """Yield the answers of workers that no record tells of."""
         for gap in self._ledger.gaps():
             yield Fault(gap.line, Reason.RECEIPTS_MISSING, str(gap))
 
 
-def _faults(file: BinaryIO, chain: _Chain) -> Iterator[Fault]:
+def _faults(
+    file: BinaryIO, chain: _Chain, on_progress: Callable[[int, int], None] | None
+) -> Iterator[Fault]:
     number = 0
     while line := file.readline(MAX_LINE):
         number += 1
+        if on_progress and number % LINES_BETWEEN_PROGRESS == 0:
+            on_progress(number, file.tell())
         if line.endswith(b"\n"):
             try:
                 record = Record.parse(line)

@@ -52,5 +52,6 @@ def recorded_receipt(told: messages.Receipt) -> Receipt:
         sequence=told.sequence,
         operation=told.operation,
         digest=told.digest.hex(),
+        key_version=told.key_version,
         mac=told.mac.hex(),
     )

@@ -422,8 +422,8 @@ class Receipt(Struct, frozen=True, forbid_unknown_fields=True):
     """What a worker did, for the record: a front that hides an operation leaves a gap.
 
     `sequence` counts the answers of this worker's process from 1. `digest` is the SHA-256 of
-    the encoded request and the encoded answer after it. `mac` is a CMAC by the token over the
-    fields before it.
+    the encoded request and the encoded answer after it. `mac` is a CMAC by the token over all
+    fields but the version of the key that made it.
     """
 
     worker: WorkerId
@@ -431,6 +431,7 @@ class Receipt(Struct, frozen=True, forbid_unknown_fields=True):
     sequence: Annotated[int, Meta(ge=1, lt=2**53)]
     operation: Name
     digest: Annotated[bytes, Meta(min_length=32, max_length=32)]
+    key_version: Annotated[int, Meta(ge=0, le=255)]
     mac: Annotated[bytes, Meta(min_length=16, max_length=16)]
 
     def mac_input(self) -> bytes:

@@ -39,10 +39,9 @@ class Receipts:
             sequence=self._last + 1,
             operation=str(request.__struct_config__.tag),
             digest=sha256(encoded).digest(),
+            key_version=context.receipt_key_version,
             mac=bytes(_MAC_LENGTH),
         )
-        mac = context.keyring.service_mac(
-            RECEIPT_KEY, context.receipt_key_version, receipt.mac_input()
-        )
+        mac = context.keyring.service_mac(RECEIPT_KEY, receipt.key_version, receipt.mac_input())
         self._last += 1
         return structs.replace(receipt, mac=mac)
