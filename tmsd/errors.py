@@ -22,6 +22,7 @@ class Code(StrEnum):
     REQUEST_TIMEOUT = "request-timeout"
 
     # The caller
+    CERTIFICATE_REFUSED = "certificate-refused"
     CALLER_UNKNOWN = "caller-unknown"
     ROLE_MISSING = "role-missing"
     DELIVERY_NOT_ALLOWED = "delivery-not-allowed"

@@ -150,7 +150,7 @@ def test_all_faults_of_a_file_are_reported_at_once(daemon: Daemon, refusal: Refu
         ),
         (
             "3: api.colour: is not a key of this table, "
-            "which has listen, certificate, private_key, caller_trust"
+            "which has listen, certificate, private_key, caller_trust, caller_crls"
         ),
         "6: hsm.token_label: must be 1 to 32 bytes of plain text, not ''",
         (

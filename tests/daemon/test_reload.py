@@ -114,7 +114,7 @@ def test_a_new_certificate_is_shown_to_who_connects_and_open_connections_stay(ru
 
 
 @pytest.mark.parametrize("file", ["certificate", "private_key"])
-def test_a_certificate_that_is_bad_changes_nothing(run: Run, file: str) -> None:
+def test_a_certificate_that_is_bad_changes_nothing_and_is_named(run: Run, file: str) -> None:
     site = run()
     before = served_certificate(site)
     path = getattr(site.site.credentials(SERVER), file)
@@ -122,6 +122,7 @@ def test_a_certificate_that_is_bad_changes_nothing(run: Run, file: str) -> None:
     path.write_bytes(b"garbage")
     reload(site, REFUSED)
 
+    assert f"api.{file}: {path}: must hold " in site.daemon.log
     assert served_certificate(site) == before
     with site.caller(TPS) as tps:
         assert tps.post(RANDOM, {"length": 1}).status == 200
@@ -157,3 +158,14 @@ def test_the_state_tells_of_the_policy_that_is_gone_by(make_site: MakeSite) -> N
 
         assert (before["policy"]["version"], after["policy"]["version"]) == (1, 7)
         assert running.daemon.stop() == 0
+
+
+def test_a_reload_that_is_wanted_during_the_start_is_taken_after_it(make_site: MakeSite) -> None:
+    with Daemon(make_site()) as daemon:
+        daemon.wait_until_told("unsigned policy")
+        assert "ready: " not in daemon.log
+        daemon.send(signal.SIGHUP)
+        daemon.wait_until_ready()
+
+        daemon.wait_until_told(TAKEN)
+        assert daemon.stop() == 0

@@ -5,9 +5,20 @@ import signal
 import socket
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from tests.site.daemon import Daemon, Watched, refuses_to_start
 from tests.site.directory import HOST, Site
@@ -15,6 +26,7 @@ from tests.site.fixtures import MakeSite
 from tests.softhsm.tokens import USER_PIN
 
 WRONG_PIN = b"a-wrong-pin-2718"
+TOO_FEW_BITS = 1024
 
 
 @pytest.fixture
@@ -105,7 +117,45 @@ def test_a_private_key_that_is_not_the_certificates_ends_it(stopped: Site) -> No
     other = stopped.credentials("tps-demo").private_key
     stopped.credentials("server").private_key.write_bytes(other.read_bytes())
 
-    assert refuses_to_start(stopped)
+    assert refuses_to_start(stopped) == (
+        f"{stopped.configuration}:4: api.private_key: {stopped.directory}/server.key: is not the "
+        f"key of the first certificate in {stopped.directory}/server.pem"
+    )
+
+
+def test_an_encrypted_private_key_ends_it_and_nobody_is_asked_for_its_password(
+    stopped: Site,
+) -> None:
+    file = stopped.credentials("server").private_key
+    key = load_pem_private_key(file.read_bytes(), password=None)
+    encryption = BestAvailableEncryption(b"a-password-2718")
+    file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption))
+
+    reason = refuses_to_start(stopped)
+
+    assert reason.startswith(f"{stopped.configuration}:4: api.private_key: {file}: is encrypted")
+
+
+def test_a_certificate_that_openssl_finds_too_weak_ends_it(stopped: Site) -> None:
+    key = rsa.generate_private_key(65537, TOO_FEW_BITS)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "weak")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, SHA256())
+    )
+    files = stopped.credentials("server")
+    files.certificate.write_bytes(certificate.public_bytes(Encoding.PEM))
+    files.private_key.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+
+    assert refuses_to_start(stopped) == (
+        f"{stopped.configuration}:3: api.certificate: {files.certificate}: is refused by OpenSSL: "
+        "EE_KEY_TOO_SMALL"
+    )
 
 
 def test_a_port_that_is_taken_ends_it_and_its_worker(stopped: Site) -> None:

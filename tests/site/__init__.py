@@ -6,6 +6,7 @@
     | changeovers.py | cards on their way from one key set to another |
     | transport_keys.py | what the HSM shares with callers that get session keys |
     | identities.py | certificates of the daemon and of those who call it |
+    | crls.py | what a CA of theirs revoked |
     | directory.py | `Site`: a directory with everything that a daemon needs |
     | daemon.py | `Daemon`: a running one, and its processes |
     | audit_trail.py | the audit log, read beside the daemon |

@@ -18,7 +18,8 @@ JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
 
 _BEFORE_ANY_INTENT = frozenset(
-    {*BODY_REFUSALS, Code.CALLER_UNKNOWN, Code.ROLE_MISSING} - {Code.REQUEST_INVALID}
+    {*BODY_REFUSALS, Code.CERTIFICATE_REFUSED, Code.CALLER_UNKNOWN, Code.ROLE_MISSING}
+    - {Code.REQUEST_INVALID}
 )
 
 

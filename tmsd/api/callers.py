@@ -7,23 +7,29 @@ from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from tmsd.clock import now
+from tmsd.config.caller_trust import CallerTrust
 from tmsd.config.callers import Caller, Role
 from tmsd.config.policy import Policy
 from tmsd.errors import Code, ServiceError
 
 
-def identify(request: web.Request, policy: Policy) -> Caller:
+def identify(request: web.Request, policy: Policy, trust: CallerTrust) -> Caller:
     """Return the caller whose key authenticated this connection.
 
-    The TLS layer has verified the certificate; being known is asked anew for each request.
+    The TLS layer has verified the certificate when the connection was opened. Whether it
+    still holds, and being known, are asked anew for each request.
 
     Raises:
-        ServiceError: `caller-unknown`, with the hash that the policy would have to name.
+        ServiceError: `certificate-refused`; or `caller-unknown`, with the hash that the
+            policy would have to name.
     """
     tls = request.transport.get_extra_info("ssl_object") if request.transport else None
     certificate = tls.getpeercert(binary_form=True) if tls else None
     if certificate is None:
         raise ServiceError(Code.CALLER_UNKNOWN, "the connection has no client certificate")
+    if objection := trust.judge(certificate).objection_at(now()):
+        raise ServiceError(Code.CERTIFICATE_REFUSED, objection)
     public_key_sha256 = _public_key_sha256(certificate)
     caller = policy.caller_by_public_key(public_key_sha256)
     if caller is None:

@@ -40,6 +40,7 @@ KINDS: dict[Code, Kind] = {
     Code.MEDIA_TYPE_UNSUPPORTED: Kind(415, "The body must be JSON", Next.CORRECT_REQUEST),
     Code.BODY_TOO_LARGE: Kind(413, "The body is too large", Next.CORRECT_REQUEST),
     Code.REQUEST_TIMEOUT: Kind(408, "The request did not arrive in time", Next.RETRY),
+    Code.CERTIFICATE_REFUSED: Kind(403, "The certificate holds no more", Next.CALL_OFFICER),
     Code.CALLER_UNKNOWN: Kind(403, "The caller is not known", Next.CALL_OFFICER),
     Code.ROLE_MISSING: Kind(403, "The caller lacks the role", Next.CALL_OFFICER),
     Code.DELIVERY_NOT_ALLOWED: Kind(403, "The delivery is not allowed", Next.CALL_OFFICER),

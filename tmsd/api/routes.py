@@ -14,6 +14,7 @@ Serve = Callable[[Tks, Caller, Any, Trail], Awaitable[Body]]
 
 # What any route may refuse with.
 COMMON_REFUSALS = (
+    Code.CERTIFICATE_REFUSED,
     Code.CALLER_UNKNOWN,
     Code.ROLE_MISSING,
     Code.OVERLOADED,

@@ -17,6 +17,7 @@ from tmsd.api.routes import Route
 from tmsd.api.tks import ROUTES
 from tmsd.audit.log import AuditLog
 from tmsd.audit.trail import Trail, recorded
+from tmsd.config.caller_trust import CallerTrust
 from tmsd.config.callers import Caller
 from tmsd.errors import Code, ServiceError
 from tmsd.systemd.journal import Event, about
@@ -34,9 +35,10 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(slots=True)
 class Edge:
-    """What the edge works with; a reload puts another service in the place of `tks`."""
+    """What the edge works with; a reload puts others in the place of `tks` and `trust`."""
 
     tks: Tks
+    trust: CallerTrust
     audit: AuditLog
     body_seconds: float
 
@@ -51,7 +53,7 @@ def application(edge: Edge) -> web.Application:
     async def serve_document(request: web.Request) -> web.Response:
         trail = Trail("api.openapi", request_id=request["request_id"])
         async with recorded(edge.audit, trail):
-            trail.caller = identify(request, edge.tks.policy).name
+            trail.caller = identify(request, edge.tks.policy, edge.trust).name
         return web.json_response(document)
 
     app.router.add_get(OPENAPI_PATH, serve_document)
@@ -70,7 +72,7 @@ def _handler(edge: Edge, route: Route) -> _Handler:
 
 
 async def _serve(edge: Edge, route: Route, request: web.Request, trail: Trail) -> bytes:
-    caller = identify(request, edge.tks.policy)
+    caller = identify(request, edge.tks.policy, edge.trust)
     trail.caller = request["caller"] = caller.name
     _spend_request(edge, caller, request)
     require_role(caller, route.role)
@@ -127,6 +129,8 @@ async def _problems(request: web.Request, handler: _Handler) -> web.StreamRespon
         )
         LOG.info("%s refused: %s", request_id, refusal, extra=fields)
         response = problem_response(refusal, request_id)
+        if refusal.code is Code.CERTIFICATE_REFUSED:
+            response.force_close()
     except web.HTTPNotFound:
         missing = ServiceError(Code.NOT_FOUND, f"there is no {request.path[:256]}")
         response = problem_response(missing, request_id)

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from tmsd.config.table import Table
+from tmsd.config.table import TOML, Table
 from tmsd.config.toml import shown
-from tmsd.config.values import Place
+from tmsd.config.values import DISTINCT, Place
 
 _LISTEN = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)):([1-9][0-9]{0,4})")
 
@@ -38,12 +38,18 @@ def _check_listen(listen: str) -> str:
 
 
 class ApiConfig(Table):
-    """The HTTPS listener. The files are PEM."""
+    """The HTTPS listener. The files are PEM.
+
+    Attributes:
+        caller_crls: files with a CRL of each CA of `caller_trust`; without any, nothing is
+            asked of revocation.
+    """
 
     listen: Annotated[str, AfterValidator(_check_listen)] = "127.0.0.1:8443"
     certificate: Place = Field(description="the daemon's certificate and its chain, a PEM file")
     private_key: Place = Field(description="the certificate's private key, a PEM file")
     caller_trust: Place = Field(description="the CA certificates of the callers, a PEM file")
+    caller_crls: Annotated[tuple[Place, ...], TOML, DISTINCT] = ()
 
     @property
     def host(self) -> str:

@@ -12,12 +12,13 @@ from pathlib import Path
 import click
 
 from tmsd.api.server import Edge, application
-from tmsd.api.tls import server_context
+from tmsd.api.tls import load_admission
 from tmsd.audit.chain_file import AuditFileError
 from tmsd.audit.log import AuditLog
 from tmsd.config.daemon import load_daemon_config
 from tmsd.config.policy import load_policy
 from tmsd.config.toml import ConfigError
+from tmsd.daemon.expiry import say_what_runs_out, warn_of_expiry
 from tmsd.daemon.listener import Listener
 from tmsd.daemon.notifying import kept_informed, tell_changes
 from tmsd.daemon.operations import Operations
@@ -78,10 +79,14 @@ def main(config_file: Path) -> None:
 
 
 async def _run(config_file: Path, manager: ServiceManager, inherited: list[socket.socket]) -> None:
+    wanted = asyncio.Event()
+    # From here on SIGHUP is no longer the end of the process.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, wanted.set)
     config = load_daemon_config(config_file)
     policy = load_policy(config.policy.file)
     LOG.warning("unsigned policy %s, version %d", policy.source, policy.version)
-    tls = server_context(config.api)
+    admission = load_admission(config)
+    say_what_runs_out(admission.trust)
     async with (
         kept_informed(manager),
         AuditLog.open(config.audit.file) as audit,
@@ -111,26 +116,24 @@ async def _run(config_file: Path, manager: ServiceManager, inherited: list[socke
                 config.worker.deadline_seconds,
             ),
         )
-        edge = Edge(tks=tks, audit=audit, body_seconds=config.limits.request_timeout_seconds)
+        edge = Edge(
+            tks=tks,
+            trust=admission.trust,
+            audit=audit,
+            body_seconds=config.limits.request_timeout_seconds,
+        )
         app = application(edge)
-        listener = Listener(config.api, tls, app, tuple(inherited))
+        listener = Listener(config.api, admission.tls, app, tuple(inherited))
         # The audit log is locked: no other daemon of this configuration uses the socket.
         async with operations_listening(config.operations.socket, operations):
-            await _serve(config_file, listener, edge, operations, manager)
+            reloading = Reloading(config_file, edge, operations, manager, wanted)
+            await _serve(listener, reloading)
     LOG.info("stopped")
 
 
-async def _serve(
-    config_file: Path,
-    listener: Listener,
-    edge: Edge,
-    operations: Operations,
-    manager: ServiceManager,
-) -> None:
+async def _serve(listener: Listener, reloading: Reloading) -> None:
     """Serve callers from the first worker's readiness until a signal."""
-    wanted = asyncio.Event()
-    # From here on SIGHUP is no longer the end of the process.
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, wanted.set)
+    operations, manager = reloading.operations, reloading.manager
     ready = asyncio.Event()
     manager.starting("the HSM")
     keeping = asyncio.create_task(operations.workers.keep(ready))
@@ -140,14 +143,16 @@ async def _serve(
             serving = f"serving callers at {listening.addresses}"
             LOG.info("ready: %s", listening.addresses, extra=about(Event.READY))
             manager.ready(serving)
-            telling = asyncio.create_task(tell_changes(manager, operations, serving))
-            reloading = Reloading(config_file, edge, operations, listening, edge.audit, manager)
-            renewing = asyncio.create_task(reloading.whenever(wanted, serving))
+            beside = [
+                asyncio.create_task(tell_changes(manager, operations, serving)),
+                asyncio.create_task(reloading.whenever_wanted(listening, serving)),
+                asyncio.create_task(warn_of_expiry(reloading.edge)),
+            ]
             try:
                 await _first_of(keeping, _stop_signal())
             finally:
-                telling.cancel()
-                renewing.cancel()
+                for task in beside:
+                    task.cancel()
                 LOG.info("stopping", extra=about(Event.STOPPING))
                 manager.stopping()
     finally:

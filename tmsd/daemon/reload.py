@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tmsd.api.server import Edge
-from tmsd.api.tls import server_context
-from tmsd.audit.log import AuditLog
+from tmsd.api.tls import load_admission
 from tmsd.audit.record import Decision, Outcome
 from tmsd.config.daemon import load_daemon_config
 from tmsd.config.policy import load_policy
 from tmsd.config.toml import ConfigError
+from tmsd.daemon.expiry import say_what_runs_out
 from tmsd.daemon.listener import Listening
 from tmsd.daemon.operations import Operations
 from tmsd.daemon.worker_process import WorkerStartError
@@ -34,43 +34,48 @@ class Reloading:
 
     Attributes:
         config_file: tmsd.toml.
-        edge: gets a service with the new policy.
+        edge: gets a service with the new policy, and the CAs and CRLs that callers are held to.
         operations: tells of the new policy.
-        listening: serves new connections with the new certificates.
-        audit: records what came of it.
         manager: is told when it begins and when it is over.
+        wanted: is set by the signal, at any time from the daemon's start on.
     """
 
     config_file: Path
     edge: Edge
     operations: Operations
-    listening: Listening
-    audit: AuditLog
     manager: ServiceManager
+    wanted: asyncio.Event
 
-    async def whenever(self, wanted: asyncio.Event, serving: str) -> None:
-        """Reload as often as it is wanted, until cancelled."""
+    async def whenever_wanted(self, listening: Listening, serving: str) -> None:
+        """Reload as often as it is wanted, until cancelled.
+
+        Args:
+            listening: serves new connections with the new certificates.
+            serving: what the manager is told when it is over.
+        """
         while True:
-            await wanted.wait()
-            wanted.clear()
+            await self.wanted.wait()
+            self.wanted.clear()
             self.manager.reloading()
-            await self._reload()
+            await self._reload(listening)
             self.manager.ready(serving)
 
-    async def _reload(self) -> None:
+    async def _reload(self, listening: Listening) -> None:
         try:
             config = load_daemon_config(self.config_file)
             policy = load_policy(config.policy.file)
-            tls = server_context(config.api)
+            admission = load_admission(config)
             await self.operations.workers.renew(policy.digest, config.worker.start_seconds)
-            await self.listening.serve(tls)
+            await listening.serve(admission.tls)
         except (ConfigError, OSError, WorkerStartError) as error:
             refused = about(Event.RELOAD_REFUSED)
             LOG.error("the new configuration is not taken: %s", error, extra=refused)
             await self._record(Outcome.REFUSED, {"reason": _in_a_line(str(error))})
             return
+        self.edge.trust = admission.trust
         self.edge.tks = replace(self.edge.tks, policy=policy)
         self.operations.policy = policy
+        say_what_runs_out(admission.trust)
         taken = about(Event.RELOADED)
         LOG.info("policy version %d and certificates are taken", policy.version, extra=taken)
         await self._record(
@@ -79,7 +84,7 @@ class Reloading:
 
     async def _record(self, outcome: Outcome, details: dict[str, str | int | bool]) -> None:
         try:
-            await self.audit.record(
+            await self.edge.audit.record(
                 Decision(operation="daemon.reload", outcome=outcome, details=details)
             )
         except ServiceError:
