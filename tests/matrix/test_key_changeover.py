@@ -13,6 +13,7 @@ from tests.virtual_token.keys import ENC
 from tests.virtual_token.memory import NonVolatileMemory
 from tests.virtual_token.vpcd import TornOut
 from tmsd.errors import Code, ServiceError
+from tmsd.vault.messages import PutKeyMade
 from tmsd.worker.context import Context
 
 GET_STATUS = bytes.fromhex("80f28002024f0000")
@@ -44,6 +45,13 @@ def _open_old(worker: Context, changeover: Changeover, card: Card) -> Channel:
     return open_channel(worker, card, name, changeover.level, version=version)
 
 
+def _ask_for_new(worker: Context, changeover: Changeover, card: Card) -> tuple[Channel, PutKeyMade]:
+    """Open a channel with the old keys, and have PUT KEY of the new ones made in it."""
+    channel = _open_old(worker, changeover, card)
+    made = channel.put_key(changeover.version, changeover.mode, changeover.target.name)
+    return channel, made
+
+
 def _obeys_new_keys(worker: Context, changeover: Changeover, card: Card) -> bool:
     channel = open_channel(worker, card, changeover.target.name, C_MAC, version=changeover.version)
     return channel.send(GET_STATUS) == [ISSUER_SECURITY_DOMAIN + OK]
@@ -63,9 +71,7 @@ def test_the_card_has_the_new_keys_and_confirms_them(
     worker: Context, changeover: Changeover
 ) -> None:
     card = _card(changeover)
-    channel = _open_old(worker, changeover, card)
-
-    made = channel.put_key(changeover.version, changeover.mode, changeover.target.name)
+    channel, made = _ask_for_new(worker, changeover, card)
     confirmed = channel.confirm(card.transmit(made.apdu))
 
     assert confirmed.new_key_version == changeover.version
@@ -82,9 +88,7 @@ def test_replaced_and_initial_keys_are_gone_and_others_stay_beside_the_new(
     worker: Context, changeover: Changeover
 ) -> None:
     card = _card(changeover)
-    channel = _open_old(worker, changeover, card)
-
-    made = channel.put_key(changeover.version, changeover.mode, changeover.target.name)
+    channel, made = _ask_for_new(worker, changeover, card)
     channel.confirm(card.transmit(made.apdu))
 
     is_initial = changeover.source.factory
@@ -114,16 +118,14 @@ def test_the_next_initialize_update_settles_what_a_loss_of_power_left_open(
     worker: Context, changeover: Changeover, *, after_storing: bool
 ) -> None:
     card = _card(changeover, PowerLossMemory(after_storing=after_storing))
-    channel = _open_old(worker, changeover, card)
-    made = channel.put_key(changeover.version, changeover.mode, changeover.target.name)
+    _, made = _ask_for_new(worker, changeover, card)
     with pytest.raises(TornOut):
         card.transmit(made.apdu)
     card.reset()
 
     if not after_storing:
         assert not _has_version(card, changeover.version)
-        again = _open_old(worker, changeover, card)
-        made = again.put_key(changeover.version, changeover.mode, changeover.target.name)
+        again, made = _ask_for_new(worker, changeover, card)
         again.confirm(card.transmit(made.apdu))
 
     assert _has_version(card, changeover.version)
@@ -135,8 +137,7 @@ def test_a_card_that_refuses_the_keys_has_those_that_it_had(
     worker: Context, changeover: Changeover
 ) -> None:
     card = _card(changeover)
-    channel = _open_old(worker, changeover, card)
-    made = channel.put_key(changeover.version, changeover.mode, changeover.target.name)
+    channel, made = _ask_for_new(worker, changeover, card)
     altered = bytearray(made.apdu)
     altered[20] ^= 0x01
 
@@ -154,8 +155,7 @@ def test_a_confirmation_of_other_keys_is_none(
     worker: Context, changeover: Changeover, at: int
 ) -> None:
     card = _card(changeover)
-    channel = _open_old(worker, changeover, card)
-    made = channel.put_key(changeover.version, changeover.mode, changeover.target.name)
+    channel, made = _ask_for_new(worker, changeover, card)
     answer = bytearray(card.transmit(made.apdu))
     answer[at] ^= 0x01
 

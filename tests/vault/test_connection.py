@@ -146,31 +146,27 @@ async def test_a_worker_is_drained_when_it_has_answered_all() -> None:
 
 
 class TestTheAnnouncement:
-    async def test_is_the_first_thing_that_a_worker_says(self) -> None:
-        found = Capabilities(*[True] * len(Capabilities.__struct_fields__))
-        started = Started(
-            worker=bytes(8),
-            generation=1,
-            token="label",
-            policy_digest="0" * 64,
-            capabilities=found,
-        )
+    @pytest.mark.parametrize(
+        "said",
+        [
+            Started(
+                worker=bytes(8),
+                generation=1,
+                token="label",
+                policy_digest="0" * 64,
+                capabilities=Capabilities(*[True] * len(Capabilities.__struct_fields__)),
+            ),
+            StartFailed(reason="the token is not there"),
+        ],
+        ids=["it started", "why it cannot start"],
+    )
+    async def test_is_the_first_thing_that_a_worker_says(self, said: Started | StartFailed) -> None:
         here, there = socket.socketpair()
         with there:
             worker = await WorkerConnection.over(here)
-            there.sendall(encode(Reply(number=0, answer=started)))
+            there.sendall(encode(Reply(number=0, answer=said)))
 
-            assert await worker.announcement() == started
-            worker.close()
-
-    async def test_may_be_why_it_cannot_start(self) -> None:
-        failed = StartFailed(reason="the token is not there")
-        here, there = socket.socketpair()
-        with there:
-            worker = await WorkerConnection.over(here)
-            there.sendall(encode(Reply(number=0, answer=failed)))
-
-            assert await worker.announcement() == failed
+            assert await worker.announcement() == said
             worker.close()
 
     async def test_is_missed_where_the_worker_ends_before_it(self) -> None:

@@ -6,7 +6,7 @@ goes into a card.
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from tests.virtual_token.apdu import StatusWord
@@ -43,12 +43,11 @@ def too_long(answer: bytes) -> bytes:
     return answer[:-2] + b"\x00" + answer[-2:]
 
 
-@dataclass(frozen=True, slots=True)
-class GarblingCard:
-    """Answers INITIALIZE UPDATE with what `garble` makes of the right answer."""
+class _Around:
+    """What is in the place of another card, and is reset with it."""
 
-    token: Token
-    garble: Callable[[bytes], bytes]
+    def __init__(self, token: Token) -> None:
+        self.token = token
 
     @property
     def atr(self) -> bytes:
@@ -59,14 +58,22 @@ class GarblingCard:
         """Reset the card within."""
         self.token.reset()
 
+
+class GarblingCard(_Around):
+    """Answers INITIALIZE UPDATE with what `garble` makes of the right answer."""
+
+    def __init__(self, token: Token, garble: Callable[[bytes], bytes]) -> None:
+        super().__init__(token)
+        self.garble = garble
+
     def transmit(self, apdu: bytes) -> bytes:
         """Answer, garbled where it is a successful INITIALIZE UPDATE."""
         answer = self.token.transmit(apdu)
         return self.garble(answer) if _opens_session(apdu, answer) else answer
 
 
-class ReplayingCard:
-    """Answers every INITIALIZE UPDATE with the same recorded response.
+class ReplayingCard(_Around):
+    """Answers every INITIALIZE UPDATE with the same recorded response, also after a reset.
 
     Args:
         token: answers everything else, and the first INITIALIZE UPDATE where nothing is
@@ -75,17 +82,8 @@ class ReplayingCard:
     """
 
     def __init__(self, token: Token, recorded: bytes | None = None) -> None:
-        self.token = token
+        super().__init__(token)
         self.recorded = recorded
-
-    @property
-    def atr(self) -> bytes:
-        """The ATR of the card within."""
-        return self.token.atr
-
-    def reset(self) -> None:
-        """Reset the card within; the recording stays."""
-        self.token.reset()
 
     def transmit(self, apdu: bytes) -> bytes:
         """Answer, from the recording where it is INITIALIZE UPDATE."""
@@ -97,21 +95,12 @@ class ReplayingCard:
         return answer
 
 
-@dataclass(frozen=True, slots=True)
-class VanishingCard:
+class VanishingCard(_Around):
     """Leaves the reader when it gets the instruction, without a byte of an answer."""
 
-    token: Token
-    instruction: int
-
-    @property
-    def atr(self) -> bytes:
-        """The ATR of the card within."""
-        return self.token.atr
-
-    def reset(self) -> None:
-        """Reset the card within."""
-        self.token.reset()
+    def __init__(self, token: Token, instruction: int) -> None:
+        super().__init__(token)
+        self.instruction = instruction
 
     def transmit(self, apdu: bytes) -> bytes:
         """Answer, or be gone."""

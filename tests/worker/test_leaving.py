@@ -33,6 +33,17 @@ def new_key(
     return base(store.operation, inside.key).derive_ecb(data, into, Use.NEW_CARD_KEY)
 
 
+def under_dek(
+    token: Token, algorithm: Algorithm, into: Algorithm, data: bytes, *, may_be_read: bool
+) -> tuple[bytes, bool]:
+    """Wrap a new card key under a DEK of the same algorithm as its master key."""
+    with token.operation() as operation:
+        store = TokenKeys(token, operation)
+        dek = store.key(algorithm, DEK, Use.DEK)
+        derive = partial(new_key, store, algorithm, into, data)
+        return leaving.under_dek(dek, derive, may_be_read=may_be_read, setting=SETTING)
+
+
 def session_keys(store: TokenKeys, base: type[HsmKey]) -> dict[str, HsmKey]:
     """Derive two keys over a class of base keys."""
     over = base(store.operation, store.key(Algorithm.DES2, VALUE, Use.CARD_KEY).key)
@@ -50,12 +61,8 @@ def test_an_aes_key_is_wrapped_in_the_token_exception_or_not(
     hsm_token: Token, into: Algorithm, may_be_read: bool, data: bytes
 ) -> None:
     plain = PlainKey(Algorithm.AES_128, VALUE).derive_ecb(data, into, Use.NEW_CARD_KEY)
-    with hsm_token.operation() as operation:
-        store = TokenKeys(hsm_token, operation)
-        dek = store.key(Algorithm.AES_128, DEK, Use.DEK)
-        derive = partial(new_key, store, Algorithm.AES_128, into, data)
 
-        wrapped = leaving.under_dek(dek, derive, may_be_read=may_be_read, setting=SETTING)
+    wrapped = under_dek(hsm_token, Algorithm.AES_128, into, data, may_be_read=may_be_read)
 
     assert wrapped == (PlainKey(Algorithm.AES_128, DEK).wrap_key(plain), False)
 
@@ -64,13 +71,8 @@ def test_an_aes_key_is_wrapped_in_the_token_exception_or_not(
 def test_under_triple_des_softhsm_wraps_nothing_and_the_refusal_names_mechanism_and_setting(
     hsm_token: Token, into: Algorithm
 ) -> None:
-    with hsm_token.operation() as operation:
-        store = TokenKeys(hsm_token, operation)
-        dek = store.key(Algorithm.DES2, DEK, Use.DEK)
-        derive = partial(new_key, store, Algorithm.DES2, into, DATA)
-
-        with pytest.raises(ServiceError) as refusal:
-            leaving.under_dek(dek, derive, may_be_read=False, setting=SETTING)
+    with pytest.raises(ServiceError) as refusal:
+        under_dek(hsm_token, Algorithm.DES2, into, DATA, may_be_read=False)
 
     assert refusal.value.code is Code.MECHANISM_UNAVAILABLE
     assert refusal.value.detail == (
@@ -86,12 +88,8 @@ def test_with_the_exception_the_ciphertext_is_right_and_the_answer_says_how_it_c
     hsm_token: Token, into: Algorithm, data: bytes
 ) -> None:
     plain = PlainKey(Algorithm.DES2, VALUE).derive_ecb(data, into, Use.NEW_CARD_KEY)
-    with hsm_token.operation() as operation:
-        store = TokenKeys(hsm_token, operation)
-        dek = store.key(Algorithm.DES2, DEK, Use.DEK)
-        derive = partial(new_key, store, Algorithm.DES2, into, data)
 
-        wrapped = leaving.under_dek(dek, derive, may_be_read=True, setting=SETTING)
+    wrapped = under_dek(hsm_token, Algorithm.DES2, into, data, may_be_read=True)
 
     assert wrapped == (PlainKey(Algorithm.DES2, DEK).wrap_key(plain), True)
 

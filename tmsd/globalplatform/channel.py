@@ -5,7 +5,7 @@ from enum import IntFlag
 from hmac import compare_digest
 
 from tmsd.errors import Code, ServiceError
-from tmsd.globalplatform.apdu import MAX_DATA, CommandApdu
+from tmsd.globalplatform.apdu import MAX_DATA, CommandApdu, require_unprotected
 
 MAC_LENGTH = 8
 
@@ -83,12 +83,25 @@ def require_card_cryptogram(expected: bytes, received: bytes) -> None:
         )
 
 
+def begin_command(state: ChannelState, command: CommandApdu) -> ChannelState:
+    """Count a command, before anything is done to it.
+
+    Raises:
+        ServiceError: `session-closed`; `apdu-invalid`, for one that is protected already.
+    """
+    require_open(state)
+    require_unprotected(command)
+    return replace(state, commands=state.commands + 1)
+
+
 def begin_response(state: ChannelState, response: bytes) -> Response:
     """Split a response into data and status word, before anything is verified.
 
     Raises:
-        ServiceError: `response-invalid`: it is too short, or no command waits for it.
+        ServiceError: `session-closed`; `response-invalid`: it is too short, or no command
+            waits for it.
     """
+    require_open(state)
     if len(response) < 2:
         raise ServiceError(Code.RESPONSE_INVALID, "a response ends with a status word of 2 bytes")
     if state.responses >= state.commands:

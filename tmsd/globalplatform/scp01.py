@@ -8,16 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from tmsd.globalplatform.apdu import CommandApdu, require_unprotected
+from tmsd.globalplatform.apdu import CommandApdu
 from tmsd.globalplatform.channel import (
     MAC_LENGTH,
     ChannelState,
     Response,
     SecurityLevel,
     after_response,
+    begin_command,
     begin_response,
     pad,
-    require_open,
     require_short,
     secured_command,
     secured_header,
@@ -137,9 +137,7 @@ def wrap(
         ServiceError: `apdu-invalid`, `apdu-too-long`, `session-closed`.
         ValueError: the level wants C-ENC and the keys have no S-ENC.
     """
-    require_open(state)
-    require_unprotected(command)
-    counted = replace(state, commands=state.commands + 1)
+    counted = begin_command(state, command)
     if not state.level & SecurityLevel.C_MAC:
         return counted, command
     header = secured_header(command, len(command.data) + MAC_LENGTH)
@@ -162,7 +160,6 @@ def unwrap(
     Raises:
         ServiceError: `response-invalid`, `session-closed`.
     """
-    require_open(state)
     received = begin_response(state, response)
     return after_response(state, received.status), received
 

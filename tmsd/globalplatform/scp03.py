@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 from hmac import compare_digest
 from typing import Generic, TypeVar
 
-from tmsd.globalplatform.apdu import CommandApdu, require_unprotected
+from tmsd.globalplatform.apdu import CommandApdu
 from tmsd.globalplatform.channel import (
     ChannelState,
     Response,
     SecurityLevel,
     after_response,
     bad_response,
+    begin_command,
     begin_response,
     pad,
-    require_open,
     secured_command,
     secured_header,
     unpad,
@@ -161,9 +161,7 @@ def wrap(
         ServiceError: `apdu-invalid`, `apdu-too-long`, `session-closed`.
         ValueError: the level wants C-ENC and the keys have no S-ENC.
     """
-    require_open(state)
-    require_unprotected(command)
-    counted = replace(state, commands=state.commands + 1)
+    counted = begin_command(state, command)
     if not state.level & SecurityLevel.C_MAC:
         return counted, command
     data = command.data
@@ -188,7 +186,6 @@ def unwrap(
         ServiceError: `response-invalid`, `session-closed`.
         ValueError: the level wants R-MAC or R-ENC and the keys were not derived.
     """
-    require_open(state)
     received = begin_response(state, response)
     moved = after_response(state, received.status)
     if not state.level & SecurityLevel.R_MAC:

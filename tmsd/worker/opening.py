@@ -15,7 +15,8 @@ from tmsd.config.key_sets import KeySet
 from tmsd.config.transport_keys import TransportKey
 from tmsd.errors import Code, ServiceError, faults_at
 from tmsd.globalplatform import initialize_update
-from tmsd.globalplatform.channel import SecurityLevel, require_card_cryptogram
+from tmsd.globalplatform.apdu import CommandApdu
+from tmsd.globalplatform.channel import ChannelState, SecurityLevel, require_card_cryptogram
 from tmsd.globalplatform.initialize_update import InitializeUpdateResponse
 from tmsd.globalplatform.keys import Use
 from tmsd.globalplatform.protocols import PROTOCOLS, SecureChannelProtocol
@@ -49,6 +50,15 @@ class _Admitted:
         return PROTOCOLS[self.answer.scp]
 
 
+@dataclass(frozen=True, slots=True)
+class _Authentication:
+    """What the host answers to a card that has proved its keys, and the channel that it opens."""
+
+    host_cryptogram: bytes
+    command: CommandApdu
+    state: ChannelState
+
+
 def issue_challenge(context: Context, request: messages.IssueChallenge) -> messages.ChallengeIssued:
     """Make a host challenge and its ticket."""
     admission.tks_caller(context.policy, request.caller)
@@ -70,11 +80,7 @@ def open_channel(context: Context, request: messages.OpenChannel) -> messages.Ch
     admission.require_delivery(card.caller, Delivery.SEALED)
     level = admission.accepted_level(card.identity.key_set, card.i, request.security_level)
     with context.token.operation() as operation:
-        keys = _opening_keys(context, operation, card)
-        expected = card.protocol.card_cryptogram(keys, card.channel_context)
-        require_card_cryptogram(expected, card.answer.card_cryptogram)
-        host_cryptogram = card.protocol.host_cryptogram(keys, card.channel_context)
-        state, command = card.protocol.external_authenticate(keys, host_cryptogram, card.i, level)
+        authentication = _authenticate(context, operation, card, level)
     now = now_ms()
     session = SealedSession(
         session_id=context.token.random(SESSION_ID_LENGTH),
@@ -85,7 +91,7 @@ def open_channel(context: Context, request: messages.OpenChannel) -> messages.Ch
         kdd=card.answer.diversification_data,
         cuid=card.cuid,
         context=card.channel_context,
-        state=state,
+        state=authentication.state,
         issued=now,
         expires=now + context.session_seconds * 1000,
     )
@@ -94,8 +100,8 @@ def open_channel(context: Context, request: messages.OpenChannel) -> messages.Ch
         i=card.i,
         key_set=session.key_set,
         key_version=session.key_version,
-        host_cryptogram=host_cryptogram,
-        external_authenticate=bytes(command),
+        host_cryptogram=authentication.host_cryptogram,
+        external_authenticate=bytes(authentication.command),
         session=sealed_session.seal(context.keyring, context.channel_key_version, session),
         key_material_in_worker=card.identity.is_exposed,
     )
@@ -112,19 +118,15 @@ def deliver_keys(context: Context, request: messages.DeliverKeys) -> messages.Ke
     transport = _transport_key(context, card.caller)
     level = admission.accepted_level(card.identity.key_set, card.i, request.security_level)
     with context.token.operation() as operation:
-        keys = _opening_keys(context, operation, card)
-        expected = card.protocol.card_cryptogram(keys, card.channel_context)
-        require_card_cryptogram(expected, card.answer.card_cryptogram)
-        host_cryptogram = card.protocol.host_cryptogram(keys, card.channel_context)
-        _, command = card.protocol.external_authenticate(keys, host_cryptogram, card.i, level)
+        authentication = _authenticate(context, operation, card, level)
         delivered, was_readable = _delivered_keys(context, operation, card, level, transport)
     return messages.KeysDelivered(
         scp=card.answer.scp,
         i=card.i,
         key_set=card.identity.key_set.name,
         key_version=card.identity.key_version,
-        host_cryptogram=host_cryptogram,
-        external_authenticate=bytes(command),
+        host_cryptogram=authentication.host_cryptogram,
+        external_authenticate=bytes(authentication.command),
         keys=delivered,
         key_material_in_worker=card.identity.is_exposed or was_readable,
     )
@@ -149,6 +151,22 @@ def verify_cryptogram(
     else:
         valid = True
     return messages.CryptogramVerified(valid=valid, key_material_in_worker=card.identity.is_exposed)
+
+
+def _authenticate(
+    context: Context, operation: Operation, card: _Admitted, level: SecurityLevel
+) -> _Authentication:
+    """Verify the card's cryptogram, and make what proves the host to the card.
+
+    Raises:
+        ServiceError: `card-cryptogram-mismatch`.
+    """
+    keys = _opening_keys(context, operation, card)
+    expected = card.protocol.card_cryptogram(keys, card.channel_context)
+    require_card_cryptogram(expected, card.answer.card_cryptogram)
+    host_cryptogram = card.protocol.host_cryptogram(keys, card.channel_context)
+    state, command = card.protocol.external_authenticate(keys, host_cryptogram, card.i, level)
+    return _Authentication(host_cryptogram, command, state)
 
 
 def _opening_keys(context: Context, operation: Operation, card: _Admitted) -> Any:  # noqa: ANN401  the protocol's own type
