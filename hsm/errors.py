@@ -18,6 +18,10 @@ class ModuleUnavailable(HsmError):
     """The PKCS#11 module cannot be loaded or initialised."""
 
 
+class ModuleStuck(ModuleUnavailable):
+    """The module did not let itself be finalized; only another process can start it anew."""
+
+
 class TokenNotFound(HsmError):
     """No token, or more than one, has the label and serial number."""
 

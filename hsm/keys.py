@@ -3,9 +3,18 @@
 from dataclasses import dataclass
 from typing import Any
 
-from pkcs11 import KeyType
+from pkcs11 import Attribute, KeyType
 
-from hsm.errors import KeyUnsuitable
+from hsm.errors import KeyUnsuitable, TokenLost, hsm_errors
+
+# The attributes that python-pkcs11 gives a handle its methods for.
+_METHODS = {
+    "encrypt": Attribute.ENCRYPT,
+    "decrypt": Attribute.DECRYPT,
+    "sign": Attribute.SIGN,
+    "wrap_key": Attribute.WRAP,
+    "derive_key": Attribute.DERIVE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +85,32 @@ class TokenKey:
         """Whether the key has the attribute that comes with this method."""
         return hasattr(self.handle, name)
 
+    @hsm_errors
     def method(self, name: str) -> Any:  # noqa: ANN401  see above
         """Return the handle's method of this name: `encrypt`, `sign`, `derive_key`, ….
 
         Raises:
             KeyUnsuitable: the key lacks the attribute that comes with the method.
+            TokenLost: the key has it, and the token failed to say so.
         """
         try:
             return getattr(self.handle, name)
         except AttributeError as error:
-            attribute = f"CKA_{name.removesuffix('_key').upper()}"
-            raise KeyUnsuitable(f"key {self.handle.label!r} lacks {attribute}") from error
+            self.require_whole()
+            label = self.handle[Attribute.LABEL]
+            raise KeyUnsuitable(f"key {label!r} lacks CKA_{_METHODS[name].name}") from error
+
+    @hsm_errors
+    def require_whole(self) -> None:
+        """Refuse a handle that lacks a method though its key has the attribute.
+
+        Where a token fails to tell an attribute when a handle is made, python-pkcs11 goes on
+        as if the key did not have it.
+
+        Raises:
+            TokenLost: the token failed to tell of one.
+        """
+        told = self.handle.get_attributes(list(_METHODS.values()))
+        for name, attribute in _METHODS.items():
+            if told.get(attribute) and not self.may(name):
+                raise TokenLost(f"the token failed to tell of CKA_{attribute.name}")

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +9,11 @@ import pkcs11
 from pkcs11 import TokenFlag
 from pkcs11._pkcs11 import lib as Module  # noqa: N812  the class behind pkcs11.lib()
 
-from hsm.errors import ModuleUnavailable, TokenNotFound, hsm_errors
+from hsm.errors import ModuleStuck, ModuleUnavailable, TokenNotFound, hsm_errors
+from hsm.hang import process_ending_after
+
+# How long C_Finalize may take. It has nothing to wait for but the connection to the HSM.
+_FINALIZE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +55,26 @@ def restart_module(file: Path, environment: Mapping[str, str]) -> Module:
     """Finalize a module and initialise it again; after a loss, nothing less helps.
 
     Every session, key and object from before is void, and may not even be closed: handles
-    are numbers, and are given out again.
+    are numbers, and are given out again. If C_Finalize does not return, this process ends.
 
     Raises:
         ModuleUnavailable: it does not start again. `load_module` or this may be tried later.
+        ModuleStuck: nor will it ever in this process.
     """
     module = load_module(file, environment)
-    # One that lost its token may fail to put it away; it is initialised anew all the same.
-    with suppress(pkcs11.PKCS11Error):
-        module.finalize()
-    return load_module(file, environment)
+    failure: pkcs11.PKCS11Error | None = None
+    try:
+        with process_ending_after(_FINALIZE_SECONDS):
+            module.finalize()
+    except pkcs11.PKCS11Error as error:
+        failure = error  # one that lost its token may be initialised anew all the same
+    try:
+        return load_module(file, environment)
+    except ModuleUnavailable as error:
+        if failure is None:
+            raise
+        finalize = f"after {type(failure).__name__} in C_Finalize"
+        raise ModuleStuck(f"{error} {finalize}; it takes another process") from error
 
 
 @hsm_errors

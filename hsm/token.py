@@ -135,5 +135,7 @@ def _known(reference: KeyReference, handle: Any) -> TokenKey:  # noqa: ANN401  s
     length = handle[Attribute.VALUE_LEN] if has_length else None
     for shape in SHAPES:
         if shape.key_type is key_type and length in (None, shape.length):
-            return TokenKey(handle, shape)
+            key = TokenKey(handle, shape)
+            key.require_whole()
+            return key
     raise KeyUnsuitable(f"{reference}: it is neither an AES, a triple DES nor a generic key")

@@ -1,13 +1,11 @@
 """A wrong PIN costs the token one try, however many workers and restarts there are.
 
-Logins are counted where they arrive: by a module that is built here and stands before SoftHSM.
+Logins are counted where they arrive: by a module that stands before SoftHSM.
 """
 
 import signal
-import subprocess
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,62 +13,50 @@ import pytest
 from tests.site.daemon import Daemon, Watched, refuses_to_start
 from tests.site.directory import Site
 from tests.site.fixtures import MakeSite
+from tests.softhsm.faulty_module import FaultyModule
 
 WORKERS = 4
 RESTARTS = 10
-PIN_INCORRECT = "a0"
-
-
-@pytest.fixture(scope="module")
-def counting_module(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    built = tmp_path_factory.mktemp("module") / "counting_logins.so"
-    source = Path(__file__).with_name("counting_logins.c")
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", built, source, "-ldl"], check=True)
-    return built
+SOON = 30.0
 
 
 @pytest.fixture
-def logins_of(counting_module: Path) -> Callable[[Site], Callable[[], list[str]]]:
-    """Let a site use the counting module; what it returns tells all results of C_Login."""
+def counting(faulty_module_file: Path) -> Callable[[Site], FaultyModule]:
+    """Let a site use the module that counts logins; the token says nothing of wrong PINs.
 
-    def counted(site: Site) -> Callable[[], list[str]]:
-        file = site.directory / "logins"
-        counting = {"TMSD_TEST_LOGINS": str(file), "TMSD_TEST_MODULE": str(site.token.module)}
-        site.write_configuration(
-            replace(
-                site.token,
-                module=counting_module,
-                environment={**site.token.environment, **counting},
-            )
-        )
-        return lambda: (
-            [line.split()[1] for line in file.read_text().splitlines()] if file.exists() else []
-        )
+    SoftHSM's own flag would keep a second login away, whatever became of the latch file.
+    """
+
+    def counted(site: Site) -> FaultyModule:
+        module = FaultyModule(faulty_module_file, site.token, site.directory / "orders")
+        module.conceal_pin_flags()
+        site.write_configuration(module.token)
+        return module
 
     return counted
 
 
-LoginsOf = Callable[[Site], Callable[[], list[str]]]
+Counting = Callable[[Site], FaultyModule]
 
 
 def test_of_four_workers_and_ten_restarts_one_tries_a_wrong_pin(
-    make_site: MakeSite, logins_of: LoginsOf
+    make_site: MakeSite, counting: Counting
 ) -> None:
     site = make_site(workers=WORKERS)
-    logins = logins_of(site)
+    module = counting(site)
     site.write_pin(b"wrong")
 
     for _ in range(RESTARTS):
         assert "PIN" in refuses_to_start(site)
 
-    assert logins() == [PIN_INCORRECT]
+    assert (module.calls("C_Login"), module.errors("C_Login")) == (1, 1)
 
 
 def test_so_does_one_of_four_that_are_killed_when_the_pin_is_wrong_by_then(
-    make_site: MakeSite, logins_of: LoginsOf
+    make_site: MakeSite, counting: Counting
 ) -> None:
     site = make_site(workers=WORKERS)
-    logins = logins_of(site)
+    module = counting(site)
     with Daemon(site) as daemon:
         daemon.wait_until_ready()
         daemon.wait_until_told("is logged in", times=WORKERS)
@@ -86,4 +72,4 @@ def test_so_does_one_of_four_that_are_killed_when_the_pin_is_wrong_by_then(
     for _ in range(RESTARTS):
         refuses_to_start(site)
 
-    assert logins() == ["0"] * WORKERS + [PIN_INCORRECT]
+    assert (module.calls("C_Login"), module.errors("C_Login")) == (WORKERS + 1, 1)

@@ -11,6 +11,8 @@
     | daemon.py | `Daemon`: a running one, and its processes |
     | audit_trail.py | the audit log, read beside the daemon |
     | caller.py | `Caller`: requests as bytes, answers as bytes |
+    | card_desk.py | `CardDesk`: cards taken all the way, whatever fails meanwhile |
+    | faulty.py | `FaultySite`: one whose HSM fails as a test orders |
     | contract.py | what must hold of every answer, whatever was asked |
     | channels.py | a card and a caller on the way to a secure channel |
     | fixtures.py | the same for pytest |

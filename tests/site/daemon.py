@@ -87,6 +87,13 @@ class Daemon:
         assert not self._has_ended(), self.log
         return self
 
+    def kill_worker(self) -> None:
+        """Kill the oldest worker, and wait for its end."""
+        assert self.worker is not None
+        with Watched(self.worker) as worker:
+            worker.send(signal.SIGKILL)
+            assert worker.ends_within(PATIENCE)
+
     def wait_until_told(self, words: str, times: int = 1) -> None:
         """Wait until daemon or worker have written something so many times in all."""
         wait_until(lambda: self.log.count(words) >= times)

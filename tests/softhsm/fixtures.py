@@ -4,12 +4,14 @@ For tests/conftest.py: `"tests.softhsm.fixtures"` in `pytest_plugins`.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from hsm.module import TokenAddress
 from hsm.secret import Secret
 from hsm.token import Token, open_token
+from tests.softhsm import faulty_module
 from tests.softhsm.tokens import USER_PIN, SoftHsm
 
 
@@ -34,3 +36,9 @@ def hsm_token(softhsm: SoftHsm) -> Iterator[Token]:
 def fresh_token(softhsm: SoftHsm) -> TokenAddress:
     """Where an empty token is that nobody is logged in to; its PIN is `USER_PIN`."""
     return softhsm.make_token()
+
+
+@pytest.fixture(scope="session")
+def faulty_module_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The compiled module that stands before SoftHSM and fails as it is told."""
+    return faulty_module.build(tmp_path_factory.mktemp("module"))

@@ -307,9 +307,11 @@ def test_a_lost_token_is_told_to_who_asked_and_to_the_front_and_the_work_goes_on
         closed = replace(context, token=token, keyring=keyring)
     asked = question(9, MakeRandom(TPS, length=1)) + question(10, MakeRandom(TPS, length=1))
 
-    refused, condition, next_refused = answers_to(closed, asked)
+    refused, condition, next_refused, after_a_try = answers_to(closed, asked)
 
     assert (refused.number, condition.number, next_refused.number) == (9, 0, 10)
+    assert isinstance(after_a_try.answer, Condition)
+    assert after_a_try.answer.state == "lost"
     assert isinstance(condition.answer, Condition)
     assert condition.answer.state == "lost"
     for reply in (refused, next_refused):

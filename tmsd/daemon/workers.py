@@ -19,7 +19,8 @@ LOG = logging.getLogger(__name__)
 
 _JITTER = random.SystemRandom()
 _FIRST_PAUSE = 0.2
-_LONGEST_PAUSE = 5.0
+# So that a token that is back is found within 5 s, the start of a worker included.
+_LONGEST_PAUSE = 3.0
 # How often a worker's condition is compared with what wears it out.
 _LOOKING_SECONDS = 0.5
 # A worker that is silent for so long beyond its lane's deadline hangs: it tells its condition

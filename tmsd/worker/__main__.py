@@ -31,6 +31,8 @@ def main() -> int:
     log_to_journal_or_stderr("tmsd-worker")
     # A core dump would hold the PIN, and with SoftHSM the keys.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # What a hang is ended by (hsm/hang.py); whoever started this may have left it ignored.
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
     # The front ends a worker by closing its socket; Ctrl-C reaches the whole group.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

@@ -6,10 +6,11 @@ and must be the same keys, before anybody is served.
 """
 
 import logging
+import math
 import random
 from collections.abc import Callable
 
-from hsm.errors import HsmError, PinLatched
+from hsm.errors import HsmError, ModuleStuck, PinLatched
 from tmsd.clock import monotonic
 from tmsd.worker.context import Context
 from tmsd.worker.keyring import Identities
@@ -87,12 +88,23 @@ class Generations:
         self._pause = _FIRST_PAUSE
         self._try_at = self._now()
 
-    def recover(self) -> None:
-        """Try to reach the token again, unless the last try is too recent."""
-        if self.context is not None or self._now() < self._try_at:
-            return
+    @property
+    def seconds_to_try(self) -> float:
+        """How long `recover` has nothing to do."""
+        return math.inf if self.context else max(0.0, self._try_at - self._now())
+
+    def recover(self) -> bool:
+        """Try to reach the token again, unless the last try is too recent; say whether it was.
+
+        Raises:
+            ModuleStuck: the token can be reached again by another process alone.
+        """
+        if self.seconds_to_try > 0:
+            return False
         try:
             context = self._reopen(self._before)
+        except ModuleStuck:
+            raise
         except HsmError as error:
             if self.reason != str(error):
                 LOG.error("the token is not back: %s", error)
@@ -101,8 +113,9 @@ class Generations:
             self._pause = _LONGEST_PAUSE if isinstance(error, PinLatched) else self._pause
             self._try_at = self._now() + self._pause * _JITTER.uniform(0.5, 1)
             self._pause = min(self._pause * 2, _LONGEST_PAUSE)
-            return
+            return True
         self.generation += 1
         self.context = context
         self.reason = None
         LOG.warning("the token is back, in generation %d", self.generation)
+        return True

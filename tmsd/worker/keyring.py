@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from hsm.cmac import service_cmac
-from hsm.errors import KeyChanged, KeyNotFound, KeyUnsuitable, TokenLost
+from hsm.errors import HsmError, KeyChanged, KeyNotFound, KeyUnsuitable, TokenLost
 from hsm.identity import KeyIdentity, identity
 from hsm.keys import (
     DES2,
@@ -105,7 +105,7 @@ class Keyring:
         for reference, held in tuple(self._found.items()):
             try:
                 identity(self._token, held)
-            except TokenLost:
+            except HsmError:
                 del self._found[reference]
 
     def _service_keys(self) -> Iterator[tuple[KeyReference, TokenKey]]:

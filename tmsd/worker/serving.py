@@ -17,6 +17,7 @@ from hsm.errors import (
     MechanismUnavailable,
     TokenLost,
 )
+from hsm.hang import process_ending_after
 from tmsd.clock import monotonic
 from tmsd.errors import Code, ServiceError
 from tmsd.vault import messages
@@ -31,6 +32,12 @@ LOG = logging.getLogger(__name__)
 
 # A lost token is noticed within a second, by one probe in each half of it.
 BEAT_SECONDS = 0.5
+
+# A call into the module that takes longer than this, or than a question's deadline and a second
+# more, hangs. The process ends, and the front starts another, or systemd does.
+_PROBE_SECONDS = 5.0
+_GRACE_SECONDS = 1.0
+_LONGEST_DEADLINE = 600.0
 
 _RECEIVE = 64 * 1024
 _LOST = "the HSM does not answer"
@@ -56,6 +63,7 @@ def serve(connection: socket.socket, generations: Generations, receipts: Receipt
 
     Raises:
         FrameError: the front does not keep to the protocol.
+        ModuleStuck: the token is lost, and to be reached again by another process alone.
     """
     worker = _Worker(connection, generations, receipts)
     reader = FrameReader(Question)
@@ -66,7 +74,9 @@ def serve(connection: socket.socket, generations: Generations, receipts: Receipt
                 return
             for question in reader.feed(received):
                 worker.answer(question)
-                worker.beat_if_due()
+                # Who asked is refused before the token is reached again.
+                if generations.context is not None:
+                    worker.beat_if_due()
         worker.beat_if_due()
 
 
@@ -83,19 +93,26 @@ class _Worker:
 
     def seconds_to_beat(self) -> float:
         """Return how long nothing has to be done unless a question comes."""
-        return max(0.0, self._next_beat - monotonic())
+        to_beat = max(0.0, self._next_beat - monotonic())
+        return min(to_beat, self._generations.seconds_to_try)
 
     def beat_if_due(self) -> None:
         """Look after the token and tell the front how it is, every so often."""
-        if monotonic() >= self._next_beat:
-            if self._generations.context is None:
-                self._generations.recover()
-            else:
+        is_due = monotonic() >= self._next_beat
+        if self._generations.context is None:
+            is_due |= self._generations.recover()
+        elif is_due:
+            with process_ending_after(_PROBE_SECONDS):
                 self._generations.probe()
+        if is_due:
             self._tell_condition()
 
     def answer(self, question: Question) -> None:
-        """Answer one question; a token that turns out to be lost is let go of."""
+        """Answer one question in time, or end; a token that turns out to be lost is let go of."""
+        with process_ending_after(_seconds_for(question)):
+            self._answer(question)
+
+    def _answer(self, question: Question) -> None:
         context = self._generations.context
         if context is None:
             self._send(question.number, _refused(Code.HSM_UNAVAILABLE, _LOST), None)
@@ -105,7 +122,7 @@ class _Worker:
             receipt = self._receipts.make(
                 context, self._generations.generation, question.request, answer
             )
-        except TokenLost as error:
+        except HsmError as error:
             LOG.error("an operation failed: %s", error)
             self._send(question.number, _refused(Code.HSM_UNAVAILABLE, _LOST), None)
             # Some tokens say the like of a single operation or key; the probe knows.
@@ -131,6 +148,12 @@ class _Worker:
         self, number: int, answer: messages.AnyAnswer, receipt: messages.Receipt | None
     ) -> None:
         self._connection.sendall(encode(Reply(number=number, answer=answer, receipt=receipt)))
+
+
+def _seconds_for(question: Question) -> float:
+    """Return how long the answer may take, whatever the front says of its deadline."""
+    left = question.deadline - monotonic()
+    return min(left, _LONGEST_DEADLINE) + _GRACE_SECONDS if left > 0 else _GRACE_SECONDS
 
 
 def _resident_bytes() -> int:

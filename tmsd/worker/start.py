@@ -10,7 +10,8 @@ from pathlib import Path
 
 from hsm.capabilities import probe
 from hsm.credentials import pin_from
-from hsm.errors import HsmError
+from hsm.errors import HsmError, ModuleStuck
+from hsm.hang import process_ending_after
 from hsm.keys import KeyReference
 from hsm.login import Login
 from hsm.module import TokenAddress
@@ -33,13 +34,15 @@ from tmsd.worker.serving import serve
 LOG = logging.getLogger(__name__)
 
 _WORKER_ID_LENGTH = 8
+_LOGOUT_SECONDS = 2.0
 
 
 def run(config_file: Path, connection: socket.socket) -> int:
     """Start, announce it and what the token does, answer until the front goes away.
 
     Returns:
-        The exit status: 0 when the front closed the socket, 1 when the worker could not start.
+        The exit status: 0 when the front closed the socket, 1 when the worker could not start
+        or cannot go on.
     """
     try:
         begun = _begin(config_file)
@@ -48,7 +51,11 @@ def run(config_file: Path, connection: socket.socket) -> int:
         return 1
     with begun.ending():
         _send(connection, begun.announcement)
-        serve(connection, begun.generations, begun.receipts)
+        try:
+            serve(connection, begun.generations, begun.receipts)
+        except ModuleStuck as error:
+            LOG.error("another worker has to go on: %s", error)
+            return 1
     return 0
 
 
@@ -67,7 +74,11 @@ class _Begun:
             yield
         finally:
             if self.generations.context is not None:
-                close(self.generations.context.token)
+                try:
+                    with process_ending_after(_LOGOUT_SECONDS):
+                        close(self.generations.context.token)
+                except HsmError as error:
+                    LOG.warning("logging out failed: %s", error)
 
 
 def _begin(config_file: Path) -> _Begun:
@@ -102,6 +113,8 @@ class _Opening:
     def log_in(self, before: Identities, *, restart: bool) -> Context:
         """Log in, find the keys, and have the token give known answers.
 
+        If that takes longer than a worker has for its start, this process ends.
+
         Args:
             before: keys that were found in earlier generations and must be there again.
             restart: whether the module has to be finalized first.
@@ -109,17 +122,20 @@ class _Opening:
         Raises:
             HsmError: the token is not there, not as it was, or derives what is wrong.
         """
-        token = _login(self.config.hsm).log_in(restart=restart)
-        try:
-            context = self._context(token)
-            context.keyring.look_for(_references(self.policy))
-            context.keyring.require(before)
-            right = require_known_answers(token)
-        except BaseException:
-            # Whoever logs in next restarts the module; this login must not stand in its way.
-            token.abandoned = True
-            raise
-        LOG.info("known answers are right: %s", ", ".join(right))
+        with process_ending_after(self.config.worker.start_seconds):
+            token = _login(self.config.hsm).log_in(restart=restart)
+            try:
+                return self._tested(token, before)
+            except BaseException:
+                # Whoever logs in next restarts the module; this login must not stand in its way.
+                token.abandoned = True
+                raise
+
+    def _tested(self, token: Token, before: Identities) -> Context:
+        context = self._context(token)
+        context.keyring.look_for(_references(self.policy))
+        context.keyring.require(before)
+        LOG.info("known answers are right: %s", ", ".join(require_known_answers(token)))
         return context
 
     def _context(self, token: Token) -> Context:

@@ -1,0 +1,110 @@
+"""PKCS#11 functions that dawdle or never return: 503 at the deadline, another worker goes on."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.site.channels import RANDOM
+from tests.site.daemon import PATIENCE, Watched, wait_until
+from tests.site.faulty import LOSING, FaultySite, faulty_site
+from tests.softhsm.tokens import SoftHsm
+
+DEADLINE = 0.5
+START_SECONDS = 3.0
+
+
+@pytest.fixture(scope="module")
+def running(
+    softhsm: SoftHsm, faulty_module_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[FaultySite]:
+    with faulty_site(
+        tmp_path_factory.mktemp("site"),
+        softhsm,
+        faulty_module_file,
+        deadline_seconds=DEADLINE,
+        worker_settings=f"start_seconds = {START_SECONDS}",
+    ) as site:
+        yield site
+
+
+@pytest.fixture
+def faulty(running: FaultySite) -> Iterator[FaultySite]:
+    """A site that serves before and after."""
+    running.recover()
+    yield running
+    running.recover()
+
+
+@contextmanager
+def worker_replaced(faulty: FaultySite) -> Iterator[None]:
+    """Make sure that what happens here ends the worker, and that another logs in."""
+    logins = faulty.running.daemon.log.count("is logged in")
+    assert faulty.running.daemon.worker is not None
+    with Watched(faulty.running.daemon.worker) as worker:
+        yield
+        assert worker.ends_within(PATIENCE)
+    assert faulty.running.daemon.log.count("is logged in") == logins + 1
+
+
+@pytest.mark.parametrize(
+    "function",
+    ["C_Sign", "C_Encrypt", "C_DeriveKey", "C_WrapKey", "C_DestroyObject", "C_FindObjects"],
+)
+def test_a_worker_that_hangs_is_replaced(faulty: FaultySite, function: str) -> None:
+    with worker_replaced(faulty):
+        faulty.module.hang(function, 1)
+        faulty.wait_until_refused()
+        faulty.desk.serve_a_card()
+
+
+@pytest.mark.parametrize("function", ["C_Finalize", "C_Initialize", "C_OpenSession", "C_Login"])
+def test_a_worker_that_hangs_on_its_way_back_to_the_token_is_replaced(
+    faulty: FaultySite, function: str
+) -> None:
+    with worker_replaced(faulty):
+        faulty.module.hang(function, 1)
+        faulty.module.fail(LOSING, "CKR_DEVICE_REMOVED", 1)
+        faulty.wait_until_refused()
+        faulty.desk.serve_a_card()
+
+
+@pytest.mark.parametrize("function", ["C_Initialize", "C_Login"])
+def test_a_start_that_hangs_is_given_up(faulty: FaultySite, function: str) -> None:
+    given_up = faulty.running.daemon.log.count("not ready after")
+    faulty.module.hang(function, 1)
+    faulty.running.daemon.kill_worker()
+    faulty.running.daemon.wait_until_told("not ready after", given_up + 1)
+
+    faulty.desk.serve_a_card()
+
+
+def test_what_takes_longer_than_usual_is_answered(faulty: FaultySite) -> None:
+    faulty.module.delay("C_DeriveKey", DEADLINE / 20)
+
+    faulty.desk.serve_a_card()
+
+    assert all(answer.status == 200 for answer in faulty.desk.answers[-15:])
+
+
+def test_what_takes_longer_than_the_deadline_is_a_503_and_on_record(faulty: FaultySite) -> None:
+    """The worker has done it all the same, and its receipt is not lost."""
+    faulty.module.delay("C_GenerateRandom", DEADLINE + 0.2, 1)
+    with faulty.running.caller() as caller:
+        assert caller.post(RANDOM, {"length": 1}).code == "hsm-unavailable"
+
+    def is_on_record() -> bool:
+        return faulty.running.trail.records[-1].decision.operation == "worker.answer-unclaimed"
+
+    wait_until(is_on_record)
+
+
+def test_a_logout_that_hangs_does_not_keep_the_daemon(
+    softhsm: SoftHsm, faulty_module_file: Path, tmp_path: Path
+) -> None:
+    with faulty_site(tmp_path, softhsm, faulty_module_file) as faulty:
+        faulty.module.hang("C_CloseSession")
+
+    assert faulty.module.met("C_CloseSession") == 1
+    assert "is killed" not in faulty.running.daemon.log

@@ -1,0 +1,134 @@
+/* A PKCS#11 module in front of another that fails, dawdles or hangs as it is told, at any moment.
+ *
+ * $TMSD_TEST_MODULE is the module behind. $TMSD_TEST_ORDERS is a file that all processes share by
+ * mmap(2): `struct orders`, which tests/softhsm/faulty_module.py writes and reads.
+ */
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+/* CK_FUNCTION_LIST (PKCS#11 2.40, section 5.1): a version, then 68 pointers in a fixed order. */
+enum { GET_FUNCTION_LIST = 3, GET_TOKEN_INFO = 6, FUNCTIONS = 68 };
+enum { CKR_OK = 0, CKR_GENERAL_ERROR = 5 };
+
+/* CKF_USER_PIN_COUNT_LOW, _FINAL_TRY and _LOCKED (section 3.2). */
+#define PIN_FLAGS 0x70000ul
+#define FOREVER (~0ul)
+
+struct functions {
+    void *version;
+    void *at[FUNCTIONS];
+};
+
+struct orders {
+    unsigned long conceals_pin_flags; /* as HSMs that say nothing of wrong PINs */
+    struct order {
+        unsigned long calls;        /* so far */
+        unsigned long errors;       /* of them, those that the module behind did not call CKR_OK */
+        unsigned long met;          /* of them, those that met an order */
+        unsigned long remaining;    /* how many more shall meet this one; FOREVER: all */
+        unsigned long milliseconds; /* how long they are delayed; FOREVER: they hang */
+        unsigned long result;       /* what they return; CKR_OK: what the module behind does */
+        unsigned long afterwards;   /* whether that module is called first */
+    } of[FUNCTIONS];
+};
+
+/* CK_TOKEN_INFO as far as it matters here: label, manufacturer, model and serial number come first. */
+struct token_info {
+    unsigned char texts[32 + 32 + 16 + 16];
+    unsigned long flags;
+};
+
+/* Every argument of every function is a pointer or an unsigned integer and there are at most eight, so
+ * that all functions can be called alike: those with fewer do not look at the rest (System V ABI, AAPCS64).
+ */
+#define PARAMETERS                                                                                        \
+    unsigned long a, unsigned long b, unsigned long c, unsigned long d, unsigned long e, unsigned long f, \
+        unsigned long g, unsigned long h
+#define ARGUMENTS a, b, c, d, e, f, g, h
+_Static_assert(sizeof(unsigned long) == sizeof(void *), "arguments have the size of pointers");
+
+typedef unsigned long any_function(PARAMETERS);
+typedef unsigned long list_function(struct functions **);
+
+static struct functions ours, *theirs;
+static struct orders *orders;
+
+static unsigned long call_behind(int number, PARAMETERS)
+{
+    unsigned long result = ((any_function *)theirs->at[number])(ARGUMENTS);
+    if (result != CKR_OK)
+        __atomic_add_fetch(&orders->of[number].errors, 1, __ATOMIC_SEQ_CST);
+    else if (number == GET_TOKEN_INFO && orders->conceals_pin_flags)
+        ((struct token_info *)b)->flags &= ~PIN_FLAGS;
+    return result;
+}
+
+static int meets(struct order *order)
+{
+    unsigned long remaining = __atomic_load_n(&order->remaining, __ATOMIC_SEQ_CST);
+    while (remaining != 0 && remaining != FOREVER)
+        if (__atomic_compare_exchange_n(
+                &order->remaining, &remaining, remaining - 1, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+            break;
+    return remaining != 0;
+}
+
+static void delay(unsigned long milliseconds)
+{
+    struct timespec time = {milliseconds / 1000, milliseconds % 1000 * 1000000};
+    while (milliseconds == FOREVER)
+        pause();
+    nanosleep(&time, NULL);
+}
+
+static unsigned long call(int number, PARAMETERS)
+{
+    struct order *order = &orders->of[number];
+    __atomic_add_fetch(&order->calls, 1, __ATOMIC_SEQ_CST);
+    if (!meets(order))
+        return call_behind(number, ARGUMENTS);
+    unsigned long milliseconds = order->milliseconds, ordered = order->result, result = CKR_OK;
+    int afterwards = order->afterwards;
+    if (afterwards)
+        result = call_behind(number, ARGUMENTS);
+    __atomic_add_fetch(&order->met, 1, __ATOMIC_SEQ_CST);
+    delay(milliseconds);
+    if (ordered != CKR_OK)
+        return ordered;
+    return afterwards ? result : call_behind(number, ARGUMENTS);
+}
+
+#define TENS(X, n) X(n##0) X(n##1) X(n##2) X(n##3) X(n##4) X(n##5) X(n##6) X(n##7) X(n##8) X(n##9)
+#define EACH(X)                                                                                            \
+    X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9)                                                      \
+    TENS(X, 1) TENS(X, 2) TENS(X, 3) TENS(X, 4) TENS(X, 5)                                                 \
+    X(60) X(61) X(62) X(63) X(64) X(65) X(66) X(67)
+#define DEFINE(n)                                                                                          \
+    static unsigned long function_##n(PARAMETERS) { return call(n, ARGUMENTS); }
+#define ENTER(n) ours.at[n] = function_##n;
+
+EACH(DEFINE)
+
+unsigned long C_GetFunctionList(struct functions **list)
+{
+    if (!theirs) {
+        void *module = dlopen(getenv("TMSD_TEST_MODULE"), RTLD_NOW);
+        int file = open(getenv("TMSD_TEST_ORDERS"), O_RDWR | O_CLOEXEC);
+        if (!module || file < 0)
+            return CKR_GENERAL_ERROR;
+        orders = mmap(NULL, sizeof *orders, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+        close(file);
+        if (orders == MAP_FAILED || ((list_function *)dlsym(module, "C_GetFunctionList"))(&theirs))
+            return CKR_GENERAL_ERROR;
+        ours.version = theirs->version;
+        EACH(ENTER)
+        ours.at[GET_FUNCTION_LIST] = C_GetFunctionList;
+    }
+    *list = &ours;
+    return CKR_OK;
+}
