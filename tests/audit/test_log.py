@@ -1,7 +1,6 @@
 """The audit log of a running process: durable before it answers, shared fsyncs, recovery."""
 
 import asyncio
-import errno
 import itertools
 import json
 import os
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.audit.samples import decision, receipt, records_in, with_receipts
+from tests.site.failing_disk import FailingDisk
 from tmsd.audit.chain_file import ChainFile
 from tmsd.audit.log import MAX_KEPT_RECEIPTS, AuditLog
 from tmsd.audit.record import MAX_RECEIPTS, Record
@@ -24,12 +24,11 @@ ROOT = Path(__file__).parents[2]
 
 
 class Disk:
-    """Stands before os.fsync: counts, can hold it up or let it fail, and calls through."""
+    """Stands before os.fsync: counts, can hold it up, and calls through."""
 
     def __init__(self) -> None:
         self._fsync = os.fsync
         self.fsyncs = 0
-        self.failures = 0
         self.entered = threading.Event()
         self.go_on = threading.Event()
         self.go_on.set()
@@ -38,10 +37,6 @@ class Disk:
         self.fsyncs += 1
         self.entered.set()
         assert self.go_on.wait(20), "the event loop never let the disk go on: it was blocked"
-        # No disk fails on demand without root, so here alone the error is made up.
-        if self.failures:
-            self.failures -= 1
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
         self._fsync(descriptor)
 
     def hold(self) -> None:
@@ -213,33 +208,37 @@ async def test_more_callers_than_the_queue_holds_are_refused_and_accounted_for(
 
 
 async def test_a_failed_fsync_refuses_everybody_in_the_batch_and_the_chain_goes_on(
-    path: Path, disk: Disk
+    failing_disk: FailingDisk,
 ) -> None:
+    path = failing_disk.path / "audit.log"
     async with AuditLog.open(path) as log:
         acknowledged = await log.record(decision(1))
         length = len(contents(path))
-        disk.failures = 1
-        await asyncio.gather(*(refusal_of(log, n) for n in (2, 3)))
-        assert len(contents(path)) == length
-        assert "Input/output error" in (log.fault or "")
+        with failing_disk.failing(path):
+            await asyncio.gather(*(refusal_of(log, n) for n in (2, 3)))
+            assert len(contents(path)) == length
+            assert "Input/output error" in (log.fault or "")
         record = await log.record(decision(4))
         assert log.fault is None
         assert record.sequence == acknowledged.sequence + 2
+    failing_disk.remount()
     assert operations(path)[2:] == ["records-discarded", "tks.sessions.open"]
     assert verify(path).clean
 
 
 async def test_after_a_failed_fsync_nothing_is_taken_before_the_old_end_is_durable_again(
-    path: Path, disk: Disk
+    failing_disk: FailingDisk, disk: Disk
 ) -> None:
+    path = failing_disk.path / "audit.log"
     async with AuditLog.open(path) as log:
         await log.record(decision(1))
-        disk.failures = 3
-        for number in (2, 3, 4):  # the second and third fail in writing the old end again
-            await refusal_of(log, number)
+        with failing_disk.failing(path):
+            for number in (2, 3, 4):  # the second and third fail in writing the old end again
+                await refusal_of(log, number)
         before = disk.fsyncs
         await log.record(decision(5))
         assert disk.fsyncs - before == 2
+    failing_disk.remount()
     assert records_in(path)[2].decision.details == {"count": 3}
     assert verify(path).clean
 

@@ -41,7 +41,7 @@ pin_file = "hsm-pin"
 environment = {{ {environment} }}
 
 [audit]
-file = "audit.jsonl"
+file = "{audit_directory}/audit.jsonl"
 
 [store]
 file = "store.db"
@@ -67,6 +67,7 @@ class Settings(TypedDict, total=False):
         slow_workers: how many more there are for slow ones.
         worker_settings: further lines of the table [worker].
         of_callers: by name, lines about a caller in place of those that leave it unlimited.
+        audit_directory: where the audit log is, from the site's directory.
     """
 
     deadline_seconds: float
@@ -74,10 +75,16 @@ class Settings(TypedDict, total=False):
     slow_workers: int
     worker_settings: str
     of_callers: Mapping[str, str]
+    audit_directory: str
 
 
 _USUAL = Settings(
-    deadline_seconds=5.0, workers=1, slow_workers=0, worker_settings="", of_callers={}
+    deadline_seconds=5.0,
+    workers=1,
+    slow_workers=0,
+    worker_settings="",
+    of_callers={},
+    audit_directory=".",
 )
 
 
@@ -103,13 +110,13 @@ class Site:
         self.directory = directory
         self.configuration = directory / "tmsd.toml"
         self.policy = directory / "policy.toml"
-        self.audit_file = directory / "audit.jsonl"
         self.pin_file = directory / "hsm-pin"
         self.token_directory = softhsm.token_directory
         self.token = softhsm.make_token()
         self._reserved = _reserved_port()
         self.port: int = self._reserved.getsockname()[1]
         self._settings: Settings = {**_USUAL, **settings}
+        self.audit_file = directory / self._settings["audit_directory"] / "audit.jsonl"
         callers = write_identities(directory, self._settings["of_callers"])
         key_sets = "\n".join(batch.table for batch in batches)
         transport_keys = "\n".join(shared.table for shared in SHARED_KEYS)

@@ -6,6 +6,7 @@ For tests/conftest.py: `"tests.site.fixtures"` in `pytest_plugins`.
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import Protocol, Unpack
 
 import pytest
@@ -16,6 +17,7 @@ from tests.site.caller import Caller
 from tests.site.contract import Contract
 from tests.site.daemon import Daemon
 from tests.site.directory import Settings, Site
+from tests.site.failing_disk import FailingDisk, obstacle
 from tests.site.identities import BRANCH, TPS
 from tests.softhsm.tokens import SoftHsm
 
@@ -71,6 +73,18 @@ def site(softhsm: SoftHsm, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield RunningSite(made, daemon)
         assert daemon.stop() == 0, daemon.log
         assert "Traceback" not in daemon.log, daemon.log
+
+
+@pytest.fixture
+def failing_disk(tmp_path: Path) -> Iterator[FailingDisk]:
+    """A disk that fails when a test wants it to."""
+    if reason := obstacle():
+        pytest.skip(reason)
+    disk = FailingDisk(tmp_path)
+    try:
+        yield disk
+    finally:
+        disk.close()
 
 
 @pytest.fixture
