@@ -1,4 +1,4 @@
-"""Fixtures for every test: a private pcscd and cards to put into its readers."""
+"""Fixtures for every test: policies, sites, tokens, and cards in the readers of a private pcscd."""
 
 import os
 import signal
@@ -17,6 +17,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = [
+    "tests.config.fixtures",
     "tests.site.fixtures",
     "tests.softhsm.fixtures",
     "tests.virtual_token.fixtures",

@@ -1,8 +1,7 @@
-"""Keys of a test, which it takes out of the token again; and policies."""
+"""Keys of a test, which it takes out of the token again."""
 
 from collections.abc import Callable, Iterator
 from itertools import count
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +10,6 @@ from hsm.keys import KeyReference
 from hsm.token import Token
 from tmsd.ceremony.wanted_key import Purpose, WantedKey
 from tmsd.config.key_sets import KeyAlgorithm
-from tmsd.config.policy import Policy, load_policy
 
 _NUMBERS = count(1)
 
@@ -30,15 +28,3 @@ def wanted(hsm_token: Token) -> Iterator[Callable[..., WantedKey]]:
     yield name
     for reference, _ in hsm_token.list_keys(label):
         destroy_key(hsm_token, reference)
-
-
-@pytest.fixture
-def policy(tmp_path: Path) -> Callable[[str], Policy]:
-    """Load a policy of the key sets in a text; each needs no more than what differs."""
-
-    def load(text: str) -> Policy:
-        file = tmp_path / "policy.toml"
-        file.write_text(text)
-        return load_policy(file)
-
-    return load

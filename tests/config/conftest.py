@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from tmsd.config.daemon import DaemonConfig, load_daemon_config
-from tmsd.config.policy import Policy, load_policy
 from tmsd.config.toml import ConfigError
 
 DAEMON = {
@@ -24,16 +23,6 @@ def daemon(tmp_path: Path) -> Callable[..., DaemonConfig]:
         file = tmp_path / "tmsd.toml"
         file.write_text("".join(f"[{name}]\n{body}\n" for name, body in (DAEMON | tables).items()))
         return load_daemon_config(file)
-
-    return load
-
-
-@pytest.fixture
-def policy(tmp_path: Path) -> Callable[[str], Policy]:
-    def load(text: str) -> Policy:
-        file = tmp_path / "policy.toml"
-        file.write_text(text)
-        return load_policy(file)
 
     return load
 

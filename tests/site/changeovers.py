@@ -15,6 +15,34 @@ from tests.site.batches import FACTORY_KEY, Batch, aes_batch, des_batch
 _EXCEPTION = "allow_key_material_in_worker = true"
 _OTHER_MASTER = bytes(range(0xE0, 0xF0))
 
+
+def _in_two_versions(batch: Batch, settings: str) -> Batch:
+    """Return a batch whose key set has a second version, of another master key."""
+    return replace(
+        batch,
+        settings=settings,
+        versions='{1 = "active", 2 = "active"}',
+        imported=(1, 2),
+        other_masters={2: _OTHER_MASTER},
+    )
+
+
+def _fresh(scp: int, i: int, algorithm: str, settings: str) -> Batch:
+    """Return cards of a protocol as their maker sends them."""
+    return Batch(
+        f"fresh-scp{scp:02x}",
+        scp,
+        i,
+        algorithm,
+        "none",
+        FACTORY_KEY,
+        key_version=0xFF,
+        versions='{255 = "active"}',
+        settings=f"factory = true\n{settings}",
+        imported=(255,),
+    )
+
+
 ROTATING = replace(
     aes_batch("rotating", 128, 0x70, "kdf3", 0x90),
     versions='{1 = "active", 2 = "active", 3 = "retired"}',
@@ -28,26 +56,11 @@ ROTATING = replace(
 LONGER = replace(aes_batch("longer", 192, 0x70, "kdf3", 0x91), upgrade_i=0x70)
 """AES-192 keys, which are no whole blocks."""
 
-FRESH_SCP03 = Batch(
-    "fresh-scp03",
-    0x03,
-    0x70,
-    "aes128",
-    "none",
-    FACTORY_KEY,
-    key_version=0xFF,
-    versions='{255 = "active"}',
-    settings='factory = true\nchange_to = ["rotating:1", "by-cuid-old:1"]',
-    imported=(255,),
-)
-"""Cards of SCP03 as their maker sends them."""
+FRESH_SCP03 = _fresh(0x03, 0x70, "aes128", 'change_to = ["rotating:1", "by-cuid-old:1"]')
 
-DES_OPEN = replace(
+DES_OPEN = _in_two_versions(
     des_batch("des-open", "visa2", 0x92),
-    settings=f'{_EXCEPTION}\nchange_to = ["des-open:2"]',
-    versions='{1 = "active", 2 = "active"}',
-    imported=(1, 2),
-    other_masters={2: _OTHER_MASTER},
+    f'{_EXCEPTION}\nchange_to = ["des-open:2"]',
 )
 DES_CLOSED = des_batch("des-closed", "emv", 0x93)
 """Like the one before, without the exception that SoftHSM would need."""
@@ -55,54 +68,26 @@ DES_CLOSED = des_batch("des-closed", "emv", 0x93)
 UPGRADED = replace(aes_batch("upgraded", 128, 0x70, "kdf3", 0x94), settings=_EXCEPTION)
 """AES keys for cards that had 3DES keys before."""
 
-FRESH_SCP02 = Batch(
-    "fresh-scp02",
-    0x02,
-    0x15,
-    "des3",
-    "none",
-    FACTORY_KEY,
-    key_version=0xFF,
-    versions='{255 = "active"}',
-    settings='factory = true\nchange_to = ["des-open:1", "des-closed:1", "upgraded:1"]',
-    imported=(255,),
+FRESH_SCP02 = replace(
+    _fresh(0x02, 0x15, "des3", 'change_to = ["des-open:1", "des-closed:1", "upgraded:1"]'),
     upgrade_i=0x70,
 )
-"""Cards of SCP02 as their maker sends them."""
 
 SCP01_OPEN = replace(
     des_batch("scp01-open", "visa1", 0x95, scp=0x01),
     settings=f'{_EXCEPTION}\nput_key_des_type = "81"',
 )
-FRESH_SCP01 = Batch(
-    "fresh-scp01",
-    0x01,
-    0x15,
-    "des3",
-    "none",
-    FACTORY_KEY,
-    key_version=0xFF,
-    versions='{255 = "active"}',
-    settings='factory = true\nput_key_des_type = "81"\nchange_to = ["scp01-open:1"]',
-    imported=(255,),
-)
-"""Cards of SCP01 as their maker sends them."""
+FRESH_SCP01 = _fresh(0x01, 0x15, "des3", 'put_key_des_type = "81"\nchange_to = ["scp01-open:1"]')
 
-HMAC = replace(
+HMAC = _in_two_versions(
     des_batch("hmac", "nist-sp800-108-hmac", 0x96),
-    settings=f'{_EXCEPTION}\nchange_to = ["hmac:2", "des-open:1"]',
-    versions='{1 = "active", 2 = "active"}',
-    imported=(1, 2),
-    other_masters={2: _OTHER_MASTER},
+    f'{_EXCEPTION}\nchange_to = ["hmac:2", "des-open:1"]',
 )
 """Keys as Dogtag makes them, which no token derives inside."""
 
-BY_CUID_OLD = replace(
+BY_CUID_OLD = _in_two_versions(
     aes_batch("by-cuid-old", 128, 0x70, "kdf3", 0x97),
-    settings='diversification_data = "cuid"\nchange_to = ["by-cuid-old:2", "rotating:1"]',
-    versions='{1 = "active", 2 = "active"}',
-    imported=(1, 2),
-    other_masters={2: _OTHER_MASTER},
+    'diversification_data = "cuid"\nchange_to = ["by-cuid-old:2", "rotating:1"]',
 )
 """Keys by CUID, now and later."""
 

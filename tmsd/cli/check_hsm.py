@@ -11,6 +11,7 @@ import click
 
 from hsm.capabilities import probe
 from tmsd.ceremony.configured_token import configured_token, token_address
+from tmsd.cli.configuration import configuration
 from tmsd.config.daemon import load_daemon_config
 from tmsd.config.policy import load_policy
 from tmsd.config.ways import EXCEPTION, IN_TOKEN, Capability, Way, Ways, capabilities_of, ways
@@ -20,14 +21,7 @@ _NONE = "-"
 
 
 @click.command("hsm")
-@click.option(
-    "--config",
-    "config_file",
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    required=True,
-    help="tmsd.toml",
-)
+@configuration
 def check_hsm(config_file: Path) -> None:
     """Try on the HSM what the policy's key sets need, with keys made for the trial.
 

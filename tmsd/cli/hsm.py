@@ -5,16 +5,8 @@ from pathlib import Path
 import click
 
 from hsm.pin_latch import PinLatch
+from tmsd.cli.configuration import configuration
 from tmsd.config.daemon import load_daemon_config
-
-_config = click.option(
-    "--config",
-    "config_file",
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    required=True,
-    help="tmsd.toml",
-)
 
 
 @click.group()
@@ -23,7 +15,7 @@ def hsm() -> None:
 
 
 @hsm.command("unlatch")
-@_config
+@configuration
 @click.option("--yes", is_flag=True, help="do not ask")
 def unlatch(config_file: Path, *, yes: bool) -> None:
     """Let the workers try the PIN once more, after the HSM refused it.

@@ -26,6 +26,7 @@ from tmsd.ceremony.steps.generate_service_keys import generate_service_key
 from tmsd.ceremony.steps.list_keys import ListedKey, list_keys
 from tmsd.ceremony.transport_key import transport_key
 from tmsd.ceremony.wanted_key import WantedKey, require_algorithm
+from tmsd.cli.configuration import configuration
 from tmsd.config.daemon import DaemonConfig, load_daemon_config
 from tmsd.config.key_sets import KeyAlgorithm, VersionState
 from tmsd.config.policy import Policy, load_policy
@@ -34,14 +35,6 @@ from tmsd.globalplatform.diversification import Role
 
 _HEADINGS = ("LABEL", "VERSION", "ALGORITHM", "KCV", "USED BY", "STATE")
 
-_config = click.option(
-    "--config",
-    "config_file",
-    metavar="FILE",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="tmsd.toml, which names the token and the policy.",
-)
 _ALGORITHMS = click.Choice([algorithm.value for algorithm in KeyAlgorithm])
 _SERVICES = click.Choice([label.removeprefix(RESERVED_PREFIX) for label in SERVICE_KEYS])
 _NAMES = "give either --key-set and --version, or --transport-key"
@@ -121,7 +114,7 @@ def key() -> None:
 
 
 @key.command("import")
-@_config
+@configuration
 @_names_a_key
 @click.option("--algorithm", required=True, type=_ALGORITHMS, help="As in policy.toml.")
 def import_key(config_file: Path, named: _Named, algorithm: str) -> None:
@@ -149,7 +142,7 @@ def import_key(config_file: Path, named: _Named, algorithm: str) -> None:
 
 
 @key.command()
-@_config
+@configuration
 @_names_a_key
 @click.option("--algorithm", type=_ALGORITHMS, help="By default as in policy.toml.")
 @click.option("--service", type=_SERVICES, help="The next version of this key of the daemon.")
@@ -168,7 +161,7 @@ def generate(config_file: Path, named: _Named, algorithm: str | None, service: s
 
 
 @key.command("list")
-@_config
+@configuration
 def list_(config_file: Path) -> None:
     """List the keys in the HSM, and those that policy.toml names and it lacks."""
     config, policy = _loaded(config_file)
@@ -181,7 +174,7 @@ def list_(config_file: Path) -> None:
 
 
 @key.command()
-@_config
+@configuration
 @_names_a_key
 @click.option("--yes", is_flag=True, help="Do not ask, as scripts need it.")
 def destroy(config_file: Path, named: _Named, yes: bool) -> None:
