@@ -77,10 +77,21 @@ class CardProfile:
     def __post_init__(self) -> None:
         if self.scp not in PROTOCOLS:
             raise ValueError(f"scp is one of {sorted(PROTOCOLS)}, not {self.scp}")
-        protocol = PROTOCOLS[self.scp]
-        protocol.options(self.i)
+        PROTOCOLS[self.scp].options(self.i)
         if self.upgrade_i is not None:
             PROTOCOLS[0x03].options(self.upgrade_i)
+        self._check_keys()
+        if len(self.kdd) != 10:
+            raise ValueError(f"kdd is 10 bytes, not {len(self.kdd)}")
+        if not 5 <= len(self.aid) <= 16:
+            raise ValueError(f"aid is 5 to 16 bytes, not {len(self.aid)}")
+        if not self.production_data:
+            object.__setattr__(self, "production_data", cplc(self.kdd))
+        if len(self.production_data) != 42:
+            raise ValueError(f"production_data is 42 bytes, not {len(self.production_data)}")
+
+    def _check_keys(self) -> None:
+        protocol = PROTOCOLS[self.scp]
         present = self._keys_by_identifier()
         if missing := [k for k in protocol.key_identifiers(self.i) if k not in present]:
             raise ValueError(f"i {self.i:02X} needs keys with the identifiers {missing}, too")
@@ -92,14 +103,6 @@ class CardProfile:
             )
         if not 0x01 <= self.key_version <= 0x7F and self.key_version != 0xFF:
             raise ValueError(f"key_version is 01..7F or FF, not {self.key_version:02X}")
-        if len(self.kdd) != 10:
-            raise ValueError(f"kdd is 10 bytes, not {len(self.kdd)}")
-        if not 5 <= len(self.aid) <= 16:
-            raise ValueError(f"aid is 5 to 16 bytes, not {len(self.aid)}")
-        if not self.production_data:
-            object.__setattr__(self, "production_data", cplc(self.kdd))
-        if len(self.production_data) != 42:
-            raise ValueError(f"production_data is 42 bytes, not {len(self.production_data)}")
 
     @property
     def keys(self) -> KeySet:

@@ -7,6 +7,7 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from tmsd.config.table import BY_LOADER, Table
 from tmsd.config.toml import Complaint, KeyPath, shown
@@ -39,27 +40,34 @@ _WORDS: dict[str, _Words] = {
 def explain(error: ValidationError, root: type[Table]) -> Iterator[Complaint]:
     """Yield one complaint per thing wrong in the tables that `root` was made from."""
     for detail in error.errors(include_url=False):
-        path: KeyPath = detail["loc"]
-        if path[-1:] == ("[key]",):  # pydantic's mark for the key itself, not its value
-            path = path[:-1]
-        table, field = _looked_up(root, path)
-        match detail["type"]:
-            case "complaints":
-                for found in detail["ctx"]["complaints"]:
-                    yield Complaint(path + found.path, found.message)
-            case "default_factory_not_called":
-                pass  # a consequence of another fault of the same table
-            case "extra_forbidden":
-                yield Complaint(path, f"is not a key of this table, which has {_keys(table)}")
-            case "missing":
-                meaning = f": {field.description}" if field and field.description else ""
-                yield Complaint(path, f"is missing{meaning}")
-            case kind:
-                if field and BY_LOADER in field.metadata:  # the table's own name is at fault
-                    path = path[:-1]
-                words = _WORDS.get(kind)
-                value, context = detail["input"], detail.get("ctx", {})
-                yield Complaint(path, words(value, context) if words else detail["msg"])
+        yield from _complaints(detail, root)
+
+
+def _complaints(detail: ErrorDetails, root: type[Table]) -> Iterator[Complaint]:
+    path: KeyPath = detail["loc"]
+    if path[-1:] == ("[key]",):  # pydantic's mark for the key itself, not its value
+        path = path[:-1]
+    table, field = _looked_up(root, path)
+    match detail["type"]:
+        case "complaints":
+            for found in detail["ctx"]["complaints"]:
+                yield Complaint(path + found.path, found.message)
+        case "default_factory_not_called":
+            pass  # a consequence of another fault of the same table
+        case "extra_forbidden":
+            yield Complaint(path, f"is not a key of this table, which has {_keys(table)}")
+        case "missing":
+            meaning = f": {field.description}" if field and field.description else ""
+            yield Complaint(path, f"is missing{meaning}")
+        case _:
+            if field and BY_LOADER in field.metadata:  # the table's own name is at fault
+                path = path[:-1]
+            yield Complaint(path, _in_words(detail))
+
+
+def _in_words(detail: ErrorDetails) -> str:
+    words = _WORDS.get(detail["type"])
+    return words(detail["input"], detail.get("ctx", {})) if words else detail["msg"]
 
 
 def _looked_up(root: type[Table], path: KeyPath) -> tuple[type[Table], FieldInfo | None]:
