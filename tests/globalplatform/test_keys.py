@@ -4,7 +4,7 @@ import pytest
 
 from tests.globalplatform.key_stores import AES, DES, KeyStore, shows
 from tests.vectors import Vector, each
-from tmsd.globalplatform.keys import Algorithm, CounterInput, Use, key_check_value
+from tmsd.globalplatform.keys import Algorithm, CounterInput, Key, Use, key_check_value
 from tmsd.globalplatform.plain_key import PlainKey, odd_parity
 
 
@@ -40,8 +40,13 @@ def test_cmacs_are_the_published_ones(key_store: KeyStore, vector: Vector) -> No
 def test_the_counter_kdf_derives_keys_that_begin_the_published_output(
     key_store: KeyStore, vector: Vector
 ) -> None:
-    value, derived = vector.bytes("key"), vector.bytes("derived")
-    key = key_store.key(AES[len(value)], value, Use.CARD_KEY)
+    value = vector.bytes("key")
+    require_published(key_store.key(AES[len(value)], value, Use.CARD_KEY), vector)
+
+
+def require_published(key: Key, vector: Vector) -> None:
+    """Derive AES keys of each length that the published output has."""
+    derived = vector.bytes("derived")
     # A counter of more than 8 bits begins with zeros, which stand in what is before it.
     zeros = bytes(vector["counter_bits"] // 8 - 1)
     fixed = CounterInput(vector.bytes("before") + zeros, vector.bytes("after"))
@@ -65,15 +70,8 @@ def test_cmacs_over_triple_des_are_the_published_ones(key_store: KeyStore, vecto
 def test_the_counter_kdf_over_triple_des_derives_keys_that_begin_the_published_output(
     key_store: KeyStore, vector: Vector
 ) -> None:
-    value, derived = vector.bytes("key"), vector.bytes("derived")
-    key = key_store.master_key(DES[len(value)], value)
-    zeros = bytes(vector["counter_bits"] // 8 - 1)
-    fixed = CounterInput(vector.bytes("before") + zeros, vector.bytes("after"))
-
-    for into in (algorithm for length, algorithm in AES.items() if length <= len(derived)):
-        (made,) = key.derive_counter([fixed], into, Use.CARD_KEY)
-        assert made.algorithm is into
-        assert shows(made, Use.CARD_KEY, derived[: into.length])
+    value = vector.bytes("key")
+    require_published(key_store.master_key(DES[len(value)], value), vector)
 
 
 @each("sp800_108_cmac.json", "kcv")

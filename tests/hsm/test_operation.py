@@ -43,15 +43,19 @@ def test_one_key_that_cannot_be_destroyed_keeps_no_other(
     assert _count(hsm_token) == before
 
 
+def _fail_and_spoil_the_end(operation: Operation, master: TokenKey) -> None:
+    keys = _derive(operation, master)
+    keys[1].handle.destroy()
+    _derive(operation, keys[0])
+
+
 def test_the_error_of_the_operation_comes_before_one_of_clearing_up(
     hsm_token: Token, aes_master: TokenKey
 ) -> None:
     before = _count(hsm_token)
 
-    with pytest.raises(KeyUnsuitable), hsm_token.operation() as operation:  # noqa: PT012  both errors are of one scope
-        keys = _derive(operation, aes_master)
-        keys[1].handle.destroy()
-        _derive(operation, keys[0])
+    with pytest.raises(KeyUnsuitable), hsm_token.operation() as operation:
+        _fail_and_spoil_the_end(operation, aes_master)
 
     assert _count(hsm_token) == before
 
