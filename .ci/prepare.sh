@@ -13,6 +13,7 @@ packages() {
     echo libsystemd-dev   # sd-daemon.h and sd-journal.h: being a service
     echo softhsm2         # the HSM of the demo and the tests
     echo e2fsprogs        # mkfs.ext4, for a disk that tests let fail
+    echo libfaketime      # steps the clock of the processes that tests start
     echo systemd          # systemd-analyze, which checks the units
     echo systemd-container # systemd-nspawn, in which tests boot a system with the units
     echo systemd-sysv     # /sbin/init, which it boots

@@ -9,20 +9,11 @@ import pytest
 
 from tests.site.batches import AES128
 from tests.site.caller import Caller, tls_settings
-from tests.site.channels import RANDOM, SESSIONS, VERIFY, presented, session_request
+from tests.site.channels import RANDOM, SESSIONS, VERIFY, forged, presented, session_request
 from tests.site.directory import HOST
 from tests.site.fixtures import Run, RunningSite
 from tests.site.identities import BRANCH, TPS
-from tests.virtual_token.card import Card
 from tmsd.errors import Code
-
-
-def wrong(caller: Caller, card: Card) -> dict[str, object]:
-    """Return what a forged card presents, which has another's number and not its keys."""
-    answer = presented(caller, AES128, card)
-    forged = bytearray.fromhex(answer["initialize_update"])
-    forged[21] ^= 1  # the cryptogram's first byte
-    return answer | {"initialize_update": forged.hex()}
 
 
 @pytest.mark.parametrize("path", [SESSIONS, VERIFY])
@@ -30,7 +21,9 @@ def test_a_card_that_fails_waits_for_its_caller_and_for_no_other(
     site: RunningSite, tps: Caller, branch: Caller, path: str
 ) -> None:
     card = AES128.card()
-    body = {"card": wrong(tps, card)} | ({"security_level": "03"} if path == SESSIONS else {})
+    body = {"card": forged(tps, AES128, card)} | (
+        {"security_level": "03"} if path == SESSIONS else {}
+    )
     failed = tps.post(path, body)
 
     refused = tps.post(SESSIONS, session_request(presented(tps, AES128, card)))
@@ -46,7 +39,7 @@ def test_a_card_that_fails_waits_for_its_caller_and_for_no_other(
 
 def test_a_refusal_to_look_at_the_card_does_not_use_its_challenge_up(tps: Caller) -> None:
     card = AES128.card()
-    tps.post(VERIFY, {"card": wrong(tps, card)})
+    tps.post(VERIFY, {"card": forged(tps, AES128, card)})
     body = session_request(presented(tps, AES128, card))
 
     while (answer := tps.post(SESSIONS, body)).status == 429:
@@ -101,7 +94,7 @@ def test_of_forgeries_of_a_card_at_one_moment_one_is_looked_at(site: RunningSite
 
     def verified(_number: int) -> str | None:
         with site.caller() as tps:
-            body = {"card": wrong(tps, card)}
+            body = {"card": forged(tps, AES128, card)}
             moment.wait()
             return tps.post(VERIFY, body).code
 
@@ -116,8 +109,8 @@ def test_a_card_that_fails_with_several_callers_raises_an_alert(
     site: RunningSite, tps: Caller, branch: Caller
 ) -> None:
     card = AES128.card()
-    first = tps.post(VERIFY, {"card": wrong(tps, card)})
-    second = branch.post(VERIFY, {"card": wrong(branch, card)})
+    first = tps.post(VERIFY, {"card": forged(tps, AES128, card)})
+    second = branch.post(VERIFY, {"card": forged(branch, AES128, card)})
 
     alert = f"card {card.profile.kdd.hex()} of key set aes128 fails with several callers"
     assert f"{alert}: {BRANCH}, {TPS}" in site.daemon.log
@@ -134,7 +127,7 @@ def test_back_off_and_used_challenges_outlive_a_restart(run: Run) -> None:
         used = session_request(presented(tps, AES128, AES128.card()))
         assert tps.post(SESSIONS, used).status == 200
         for _ in range(4):
-            while tps.post(VERIFY, {"card": wrong(tps, card)}).status == 429:
+            while tps.post(VERIFY, {"card": forged(tps, AES128, card)}).status == 429:
                 pass
     assert site.daemon.stop() == 0
     with site.restarted() as after, after.caller(TPS) as tps:

@@ -1,16 +1,13 @@
 """The operations socket: how the daemon is, for its own user alone."""
 
-import json
 import os
 import signal
 import socket
 import stat
 from collections.abc import Iterator
 from hashlib import sha256
-from http.client import HTTPConnection
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,50 +15,17 @@ from tests.site.batches import AES128, SCP01_HMAC
 from tests.site.caller import Caller
 from tests.site.changeovers import DES_CLOSED, DES_OPEN, FRESH_SCP02, UPGRADED
 from tests.site.channels import RANDOM
-from tests.site.daemon import PATIENCE, Daemon, Watched, refuses_to_start, wait_until
+from tests.site.daemon import Daemon, Watched, refuses_to_start, wait_until
 from tests.site.directory import Site
 from tests.site.fixtures import MakeSite
 from tests.site.identities import TPS
+from tests.site.operations_socket import ask, with_socket
 
 BATCHES = (AES128, SCP01_HMAC, FRESH_SCP02, DES_OPEN, DES_CLOSED, UPGRADED)
 IN_WORKER = "worker memory (exception)"
 UNAVAILABLE = (
     "unavailable: token does not wrap with CKM_DES3_ECB; needs allow_key_material_in_worker"
 )
-
-
-class Asking(HTTPConnection):
-    """HTTP over a Unix socket."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__("tmsd", timeout=PATIENCE)
-        self._path = path
-
-    def connect(self) -> None:
-        """Connect to the socket."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(PATIENCE)
-        self.sock.connect(str(self._path))
-
-
-def ask(path: Path, what: str, method: str = "GET") -> tuple[int, Any]:
-    """Ask the socket; return the status and, of JSON, the document."""
-    connection = Asking(path)
-    try:
-        connection.request(method, what)
-        answer = connection.getresponse()
-        content = answer.read()
-    finally:
-        connection.close()
-    is_json = answer.headers.get_content_type() == "application/json"
-    return answer.status, json.loads(content) if is_json else content
-
-
-def with_socket(site: Site) -> Path:
-    """Give a site an operations socket, and return its path."""
-    with site.configuration.open("a") as configuration:
-        configuration.write('\n[operations]\nsocket = "o"\n')
-    return site.directory / "o"
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import ssl
 
 import pytest
 
-from tests.daemon.test_operations import ask, with_socket
 from tests.site.batches import AES128
 from tests.site.caller import Caller
 from tests.site.channels import RANDOM, WRAP, get_data, open_channel
@@ -14,6 +13,7 @@ from tests.site.daemon import Daemon, wait_until
 from tests.site.directory import HOST
 from tests.site.fixtures import MakeSite, Run, RunningSite
 from tests.site.identities import BRANCH, SERVER, TPS
+from tests.site.operations_socket import ask, with_socket
 from tmsd.quickstart.certificates import certificate_authority, server_identity
 
 TAKEN = "policy version 1 and certificates are taken"

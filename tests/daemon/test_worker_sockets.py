@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon.test_operations import ask, with_socket
 from tests.site.caller import Caller
 from tests.site.channels import KEY_SETS, RANDOM
 from tests.site.daemon import PATIENCE, Daemon, refuses_to_start, wait_until
 from tests.site.directory import Site
 from tests.site.fixtures import MakeSite, RunningSite
 from tests.site.identities import TPS
+from tests.site.operations_socket import ask, with_socket
 from tests.systemd.handing_over import handing_over
 
 # Folders of tests are closed to others, so the socket is opened (O_PATH) before the user changes.

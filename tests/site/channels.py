@@ -54,6 +54,14 @@ def presented(caller: Caller, batch: Batch, card: Card, key_version: int = 0) ->
     }
 
 
+def forged(caller: Caller, batch: Batch, card: Card) -> dict[str, str]:
+    """Return what a forged card presents, which has another's number and not its keys."""
+    answer = presented(caller, batch, card)
+    initialize_update = bytearray.fromhex(answer["initialize_update"])
+    initialize_update[21] ^= 1  # the cryptogram's first byte
+    return answer | {"initialize_update": initialize_update.hex()}
+
+
 def session_request(card: JsonObject, level: str = "03") -> JsonObject:
     """Return the body that asks for a channel."""
     return {"card": card, "security_level": level}

@@ -88,7 +88,7 @@ class Contract:
             self._hold_problem(answer)
         if (route := asked.route) is not None:
             self._hold_route(route, answer)
-            if answer.code != Code.AUDIT_UNAVAILABLE:
+            if answer.code not in (Code.AUDIT_UNAVAILABLE, Code.CLOCK_UNRELIABLE):
                 self._hold_record(route, asked, answer)
 
     def _hold_problem(self, answer: Answer) -> None:

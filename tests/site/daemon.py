@@ -137,10 +137,10 @@ class Watched:
         signal.pidfd_send_signal(self._descriptor, number)
 
 
-def refuses_to_start(site: Site) -> str:
+def refuses_to_start(site: Site, environment: Mapping[str, str] | None = None) -> str:
     """Start a daemon that ends by itself; return why, which is the last that it says."""
-    with Daemon(site) as daemon:
-        assert daemon.wait() == 1
+    with Daemon(site, environment=environment) as daemon:
+        assert daemon.wait(PATIENCE) == 1
         log = daemon.log
     assert "Traceback" not in log
     assert "ready: " not in log

@@ -128,6 +128,10 @@ async def test_a_clock_that_is_set_back_makes_no_wait_longer_than_it_was_meant(
     clock.now -= 10_000_000
 
     assert wait_of(failures, CARD) == 1
+    clock.now += 400
+    assert wait_of(failures, CARD) == 0.6
+    clock.now += 600
+    assert wait_of(failures, CARD) == 0
 
 
 async def test_what_is_long_past_is_swept_and_alarms_nobody(

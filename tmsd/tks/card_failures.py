@@ -58,16 +58,23 @@ class CardFailures:
             ServiceError: `backing-off`, with the time that is left.
         """
         failures = self._by_caller[card.caller].get(card)
-        left_ms = failures.until_ms - self._now() if failures else 0
+        left_ms = self._left_ms(card, failures) if failures else 0
         if failures and left_ms > 0:
-            # However the clock was set, the wait is no longer than it was meant to be.
-            seconds = min(left_ms, delay_ms(failures.count)) / 1000
+            seconds = left_ms / 1000
             raise ServiceError(
                 Code.BACKING_OFF,
                 f"the card failed {failures.count} times in a row; ask again in {seconds:.0f} s",
                 pointer="/card",
                 retry_after=seconds,
             )
+
+    def _left_ms(self, card: CardOfCaller, failures: Failures) -> int:
+        """Return how long a card has to wait; where the clock was set back, from now on."""
+        now, longest = self._now(), delay_ms(failures.count)
+        if failures.until_ms - now <= longest:
+            return failures.until_ms - now
+        self._by_caller[card.caller][card] = Failures(failures.count, now + longest)
+        return longest
 
     async def failed(self, card: CardOfCaller) -> int:
         """Count a failure; return with how many callers the card failed lately.
