@@ -51,6 +51,34 @@ SERVICE_MAC_KEY = _granting(Attribute.TOKEN, Attribute.SIGN)
 # The same in a token that refuses CKM_AES_CMAC: MACs are made in steps (cmac.py).
 SERVICE_MAC_KEY_IN_STEPS = _granting(Attribute.TOKEN, Attribute.ENCRYPT)
 
+# The private half of a key pair signs, and does nothing else: it neither decrypts nor agrees on
+# keys, so that no signature of a CA is ever the by-product of something else.
+SIGNING_KEY: Template = {
+    Attribute.CLASS: ObjectClass.PRIVATE_KEY,
+    Attribute.TOKEN: True,
+    Attribute.PRIVATE: True,
+    Attribute.SENSITIVE: True,
+    Attribute.EXTRACTABLE: False,
+    Attribute.MODIFIABLE: False,
+    Attribute.SIGN: True,
+    Attribute.SIGN_RECOVER: False,
+    Attribute.DECRYPT: False,
+    Attribute.UNWRAP: False,
+    Attribute.DERIVE: False,
+}
+# Its public half, which everybody may know.
+VERIFYING_KEY: Template = {
+    Attribute.CLASS: ObjectClass.PUBLIC_KEY,
+    Attribute.TOKEN: True,
+    Attribute.PRIVATE: False,
+    Attribute.MODIFIABLE: False,
+    Attribute.VERIFY: True,
+    Attribute.VERIFY_RECOVER: False,
+    Attribute.ENCRYPT: False,
+    Attribute.WRAP: False,
+    Attribute.DERIVE: False,
+}
+
 # A component is only shown by its check value.
 COMPONENT = _granting(Attribute.ENCRYPT)
 

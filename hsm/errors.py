@@ -58,6 +58,10 @@ class KeyUnsuitable(HsmError):
     """A key is not what its reference says: another algorithm, or too few attributes."""
 
 
+class UseRefused(HsmError):
+    """A private key of the token is asked for what it is not for, as its value is."""
+
+
 class ComponentInvalid(HsmError):
     """A key component has the wrong form or length."""
 

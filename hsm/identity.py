@@ -1,7 +1,15 @@
-"""What a key is, seen from outside: its shape, and a short value that only it computes."""
+"""What a key is, seen from outside: its shape, and a short value that only it computes.
+
+A key pair is known by its public half, once the private half has signed something for it.
+"""
 
 from contextlib import suppress
 from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from hsm.attributes import COMPONENT
 from hsm.check_values import key_check_value
@@ -9,10 +17,17 @@ from hsm.cmac import cmac
 from hsm.errors import KeyUnsuitable, MechanismUnavailable
 from hsm.hmac import hmac_sha256
 from hsm.kdf import derive_ecb
+from hsm.key_pairs import KeyPair
 from hsm.keys import AES_128, DES2, KeyShape, TokenKey
+from hsm.public_keys import KeyPairAlgorithm, spki_sha256
+from hsm.signing import EcSigningKey, RsaSigningKey, signing_key
 from hsm.token import Token
 
 _LENGTH = 3
+
+# What a private half signs to show that it belongs to the public one. No certificate, CRL or
+# OCSP response is it, for those begin with the tag of a SEQUENCE (30).
+_PROOF = b"tmsd: the halves of this key pair belong together"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +52,40 @@ def identity(token: Token, key: TokenKey) -> KeyIdentity:
     with suppress(KeyUnsuitable, MechanismUnavailable):
         return KeyIdentity(key.shape, _derivation(token, key))
     return KeyIdentity(key.shape, b"")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPairIdentity:
+    """A key pair's algorithm, and the SHA-256 (32 bytes) of its SubjectPublicKeyInfo."""
+
+    algorithm: KeyPairAlgorithm
+    spki_sha256: bytes
+
+
+def key_pair_identity(pair: KeyPair) -> KeyPairIdentity:
+    """Return a key pair's identity, after one signature by the private half.
+
+    Raises:
+        KeyUnsuitable: the private half belongs to another public key.
+        TokenLost: the key or its token is gone.
+    """
+    try:
+        _require_proof(pair)
+    except InvalidSignature as error:
+        raise KeyUnsuitable(f"{pair.reference}: its halves do not belong together") from error
+    return KeyPairIdentity(pair.algorithm, spki_sha256(pair.public_key))
+
+
+def _require_proof(pair: KeyPair) -> None:
+    key = signing_key(pair)
+    if isinstance(key, RsaSigningKey):
+        signature = key.sign(_PROOF, PKCS1v15(), SHA256())
+        key.public_key().verify(signature, _PROOF, PKCS1v15(), SHA256())
+    elif isinstance(key, EcSigningKey):
+        signature = key.sign(_PROOF, ec.ECDSA(SHA256()))
+        key.public_key().verify(signature, _PROOF, ec.ECDSA(SHA256()))
+    else:
+        key.public_key().verify(key.sign(_PROOF), _PROOF)
 
 
 def _encryption(key: TokenKey) -> bytes:

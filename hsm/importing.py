@@ -76,7 +76,7 @@ def import_key(
         KeyExists: the label and id are taken.
     """
     require_absent(token, reference)
-    handle = _create(token, value, shape, {**template, **_naming(reference)})
+    handle = _create(token, value, shape, {**template, **naming(reference)})
     return TokenKey(handle, shape)
 
 
@@ -94,7 +94,7 @@ def generate_key(
         shape.key_type,
         shape.length * 8,
         mechanism=_GENERATION[shape.key_type],
-        template={**template, **_naming(reference)},
+        template={**template, **naming(reference)},
         store=True,
     )
     return TokenKey(handle, shape)
@@ -124,16 +124,17 @@ def destroy_key(token: Token, reference: KeyReference) -> None:
 
 
 def require_absent(token: Token, reference: KeyReference) -> None:
-    """Make sure that a label and id are free.
+    """Make sure that no key has this label and id, be it secret, private or public.
 
     Raises:
         KeyExists: they are taken, perhaps more than once.
     """
-    if token.find_keys(reference):
+    if token.holds(reference):
         raise KeyExists(f"{reference} is in the token already")
 
 
-def _naming(reference: KeyReference) -> Template:
+def naming(reference: KeyReference) -> Template:
+    """Return the attributes that a persistent key is found by."""
     return {Attribute.LABEL: reference.label, Attribute.ID: reference.id}
 
 

@@ -1,13 +1,18 @@
-"""Generated keys that other tests of this folder derive from."""
+"""Generated keys that other tests of this folder derive from, and sign with."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from hsm.attributes import MASTER_KEY
+from hsm.errors import MechanismUnavailable
 from hsm.importing import destroy_key, generate_key
+from hsm.key_pairs import KeyPair, destroy_key_pair, generate_key_pair
 from hsm.keys import AES_256, DES3, KeyReference, TokenKey
+from hsm.public_keys import KeyPairAlgorithm
 from hsm.token import Token
+
+PairOf = Callable[[KeyPairAlgorithm], KeyPair]
 
 
 @pytest.fixture(scope="module")
@@ -24,3 +29,22 @@ def des_master(hsm_token: Token) -> Iterator[TokenKey]:
     reference = KeyReference("generated des master", 1)
     yield generate_key(hsm_token, reference, DES3, MASTER_KEY)
     destroy_key(hsm_token, reference)
+
+
+@pytest.fixture(scope="session")
+def pair_of(hsm_token: Token) -> Iterator[PairOf]:
+    """Make the key pair of an algorithm, once. One that the token does not make is skipped."""
+    made: dict[KeyPairAlgorithm, KeyPair] = {}
+
+    def pair_of(algorithm: KeyPairAlgorithm) -> KeyPair:
+        if algorithm not in made:
+            reference = KeyReference(f"generated {algorithm} pair", 1)
+            try:
+                made[algorithm] = generate_key_pair(hsm_token, reference, algorithm)
+            except MechanismUnavailable as refusal:
+                pytest.skip(str(refusal))
+        return made[algorithm]
+
+    yield pair_of
+    for pair in made.values():
+        destroy_key_pair(hsm_token, pair.reference)

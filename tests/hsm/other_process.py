@@ -12,15 +12,21 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from cryptography.hazmat.primitives.hashes import SHA256
+
 from hsm.attributes import AES_CARD_KEY, MASTER_KEY
 from hsm.ciphers import encrypt_ecb
 from hsm.errors import HsmError
 from hsm.importing import generate_key
 from hsm.kdf import derive_ecb
+from hsm.key_pairs import generate_key_pair
 from hsm.keys import AES_128, KeyReference
 from hsm.module import load_module
+from hsm.public_keys import KeyPairAlgorithm
 from hsm.secret import Secret
+from hsm.signing import signing_key
 from hsm.token import open_token
+from tests.hsm.authority import Authority, Scheme
 from tests.softhsm.tokens import USER_PIN, SoftHsm
 
 REFERENCE = KeyReference("held", 1)
@@ -34,35 +40,40 @@ def main() -> None:
     softhsm = SoftHsm(arguments.folder)
     if arguments.broken_configuration:
         environment = {"SOFTHSM2_CONF": str(arguments.folder / "missing.conf")}
-        met = {"load": _met(lambda: load_module(softhsm.module, environment))}
+        found = {"load": met(lambda: load_module(softhsm.module, environment))}
     else:
-        met = _lose_token(softhsm)
-    json.dump(met, sys.stdout)
+        found = _lose_token(softhsm)
+    json.dump(found, sys.stdout)
 
 
 def _lose_token(softhsm: SoftHsm) -> dict[str, str]:
     address = softhsm.make_token()
     with open_token(address, Secret(USER_PIN), writable=True) as token:
         held = generate_key(token, REFERENCE, AES_128, MASTER_KEY)
+        pair = generate_key_pair(token, KeyReference("signing", 1), KeyPairAlgorithm.P256)
+        request = Authority(signing_key(pair), Scheme(SHA256())).request
         with token.operation() as operation:
-            met = {
-                "before": _met(lambda: encrypt_ecb(held, bytes(16))),
+            found = {
+                "before": met(lambda: encrypt_ecb(held, bytes(16))),
+                "signed before": met(request),
             }
             for folder in softhsm.token_directory.iterdir():
                 if folder.name.replace("-", "").endswith(str(address.serial)):
                     shutil.rmtree(folder)
-            return met | {
-                "encrypt": _met(lambda: encrypt_ecb(held, bytes(16))),
-                "derive": _met(
+            return found | {
+                "encrypt": met(lambda: encrypt_ecb(held, bytes(16))),
+                "derive": met(
                     lambda: derive_ecb(operation, held, bytes(16), AES_128, AES_CARD_KEY)
                 ),
-                "find": _met(lambda: token.find_key(REFERENCE)),
-                "random": _met(lambda: token.random(8)),
-                "login": _met(lambda: open_token(address, Secret(USER_PIN)).__enter__()),
+                "sign": met(request),
+                "find": met(lambda: token.find_key(REFERENCE)),
+                "random": met(lambda: token.random(8)),
+                "login": met(lambda: open_token(address, Secret(USER_PIN)).__enter__()),
             }
 
 
-def _met(use: Callable[[], object]) -> str:
+def met(use: Callable[[], object]) -> str:
+    """Return the error of the HSM that something met, or that it met none."""
     try:
         use()
     except HsmError as error:

@@ -1,0 +1,182 @@
+"""Key pairs in the token: made there, found again, and destroyed, always both halves.
+
+The halves are two objects of one label and id. A token keeps neither the name unique nor the
+halves together, so both are looked at whenever a pair is found.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
+from pkcs11.exceptions import AttributeValueInvalid, DomainParamsInvalid, KeySizeRange
+
+from hsm.attributes import SIGNING_KEY, VERIFYING_KEY, Template
+from hsm.errors import KeyNotFound, KeyUnsuitable, MechanismUnavailable, hsm_errors
+from hsm.importing import naming, require_absent
+from hsm.keys import KeyReference
+from hsm.public_keys import (
+    EC_PARAMETERS,
+    RSA_BITS,
+    KeyPairAlgorithm,
+    PublicKey,
+    algorithm_of,
+    public_key_of,
+)
+from hsm.token import Token
+
+_HALVES = {ObjectClass.PRIVATE_KEY: "private", ObjectClass.PUBLIC_KEY: "public"}
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """A key pair whose private half never leaves the token.
+
+    Attributes:
+        token: the login that it was found by.
+        reference: the label and version of both halves.
+        algorithm: what it is a key pair of.
+        private: python-pkcs11's handle of the private half.
+        public_key: the public half, here.
+    """
+
+    token: Token
+    reference: KeyReference
+    algorithm: KeyPairAlgorithm
+    private: Any
+    public_key: PublicKey
+
+
+@hsm_errors
+def generate_key_pair(
+    token: Token, reference: KeyReference, algorithm: KeyPairAlgorithm
+) -> KeyPair:
+    """Make a key pair in the token under a new label and id.
+
+    RSA keys have the public exponent 65537.
+
+    Raises:
+        KeyExists: the label and id are taken.
+        MechanismUnavailable: the token makes no key pairs of this algorithm.
+    """
+    require_absent(token, reference)
+    try:
+        _generate(token, algorithm, naming(reference))
+    except (AttributeValueInvalid, DomainParamsInvalid, KeySizeRange) as error:
+        raise MechanismUnavailable(f"the token makes no key pairs of {algorithm}") from error
+    return find_key_pair(token, reference)
+
+
+@hsm_errors
+def find_key_pair(token: Token, reference: KeyReference) -> KeyPair:
+    """Return the one key pair with this label and id.
+
+    Raises:
+        KeyNotFound: one half or both are not there, or more than once.
+        KeyUnsuitable: the halves are of two algorithms or of one that tmsd does not sign with,
+            or the private half may not sign.
+        TokenLost: the token is gone.
+    """
+    private, public = _both_halves(token, reference)
+    try:
+        return _matched(token, reference, private, public)
+    except KeyUnsuitable as error:
+        raise KeyUnsuitable(f"{reference}: {error}") from error
+
+
+@hsm_errors
+def list_key_pairs(token: Token) -> list[KeyReference]:
+    """Return the names of the persistent key pairs with a one-byte id, by label and version.
+
+    A name stands for at least one half; `find_key_pair` says whether it is a whole pair.
+    """
+    names = set()
+    for half in _HALVES:
+        for handle in token.session.get_objects({Attribute.CLASS: half, Attribute.TOKEN: True}):
+            key_id = bytes(handle[Attribute.ID])
+            if len(key_id) == 1:
+                names.add(KeyReference(handle[Attribute.LABEL], key_id[0]))
+    return sorted(names, key=lambda name: (name.label, name.version))
+
+
+@hsm_errors
+def destroy_key_pair(token: Token, reference: KeyReference) -> None:
+    """Destroy a key pair for good: the private half first, then the public one.
+
+    What is left of a pair whose destruction was interrupted is destroyed as well.
+
+    Raises:
+        KeyNotFound: there is no such key pair, or a half of it is there twice.
+    """
+    halves = {half: _halves(token, reference, half) for half in _HALVES}
+    if not any(halves.values()):
+        raise KeyNotFound(f"{reference}: it is not in the token")
+    for half, found in halves.items():
+        if len(found) > 1:
+            raise KeyNotFound(f"{reference}: {len(found)} {_HALVES[half]} keys fit")
+    for found in halves.values():
+        for handle in found:
+            handle.destroy()
+
+
+def _generate(token: Token, algorithm: KeyPairAlgorithm, name: Template) -> None:
+    public, private = {**VERIFYING_KEY, **name}, {**SIGNING_KEY, **name}
+    if algorithm in RSA_BITS:
+        token.session.generate_keypair(
+            KeyType.RSA,
+            RSA_BITS[algorithm],
+            mechanism=Mechanism.RSA_PKCS_KEY_PAIR_GEN,
+            store=True,
+            public_template=public,
+            private_template=private,
+        )
+        return
+    if algorithm is KeyPairAlgorithm.ED25519:
+        key_type, mechanism = KeyType.EC_EDWARDS, Mechanism.EC_EDWARDS_KEY_PAIR_GEN
+    else:
+        key_type, mechanism = KeyType.EC, Mechanism.EC_KEY_PAIR_GEN
+    curve = token.session.create_domain_parameters(
+        key_type, {Attribute.EC_PARAMS: EC_PARAMETERS[algorithm]}, local=True
+    )
+    curve.generate_keypair(
+        mechanism=mechanism, store=True, public_template=public, private_template=private
+    )
+
+
+def _matched(token: Token, reference: KeyReference, private: Any, public: Any) -> KeyPair:  # noqa: ANN401  see TokenKey
+    algorithm = algorithm_of(public)
+    if algorithm_of(private) is not algorithm:
+        raise KeyUnsuitable("its halves are keys of two algorithms")
+    if not private[Attribute.SIGN]:
+        raise KeyUnsuitable("its private half lacks CKA_SIGN")
+    return KeyPair(token, reference, algorithm, private, public_key_of(public, algorithm))
+
+
+def _both_halves(token: Token, reference: KeyReference) -> tuple[Any, Any]:
+    """Return the handles of the private and the public half.
+
+    Raises:
+        KeyNotFound: as find_key_pair says.
+    """
+    private, public = (_halves(token, reference, half) for half in _HALVES)
+    if not private and not public:
+        raise KeyNotFound(f"{reference}: it is not in the token")
+    for half, found in ((ObjectClass.PRIVATE_KEY, private), (ObjectClass.PUBLIC_KEY, public)):
+        if not found:
+            raise KeyNotFound(
+                f"{reference}: its {_HALVES[half]} half is not in the token"
+                f"{_other_ids(token, reference, half)}"
+            )
+        if len(found) > 1:
+            raise KeyNotFound(f"{reference}: {len(found)} {_HALVES[half]} keys fit")
+    return private[0], public[0]
+
+
+def _halves(token: Token, reference: KeyReference, half: ObjectClass) -> list[Any]:
+    return list(token.session.get_objects({Attribute.CLASS: half, **naming(reference)}))
+
+
+def _other_ids(token: Token, reference: KeyReference, half: ObjectClass) -> str:
+    """Say under which ids there is a half of this label; other programs give both their own."""
+    template = {Attribute.CLASS: half, Attribute.LABEL: reference.label}
+    ids = [bytes(handle[Attribute.ID]).hex() for handle in token.session.get_objects(template)]
+    return f", but with CKA_ID {', '.join(sorted(ids))} and not {reference.id.hex()}" if ids else ""
