@@ -124,12 +124,12 @@ def destroy_key(token: Token, reference: KeyReference) -> None:
 
 
 def require_absent(token: Token, reference: KeyReference) -> None:
-    """Make sure that no key has this label and id, be it secret, private or public.
+    """Make sure that a label and id are free.
 
     Raises:
         KeyExists: they are taken, perhaps more than once.
     """
-    if token.holds(reference):
+    if token.find_keys(reference):
         raise KeyExists(f"{reference} is in the token already")
 
 

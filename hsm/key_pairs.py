@@ -1,7 +1,7 @@
 """Key pairs in the token: made there, found again, and destroyed, always both halves.
 
 The halves are two objects of one label and id. A token keeps neither the name unique nor the
-halves together, so both are looked at whenever a pair is found.
+halves together, so both are looked at whenever a pair is found. Secret keys have their own names.
 """
 
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
 from pkcs11.exceptions import AttributeValueInvalid, DomainParamsInvalid, KeySizeRange
 
 from hsm.attributes import SIGNING_KEY, VERIFYING_KEY, Template
-from hsm.errors import KeyNotFound, KeyUnsuitable, MechanismUnavailable, hsm_errors
-from hsm.importing import naming, require_absent
+from hsm.errors import KeyExists, KeyNotFound, KeyUnsuitable, MechanismUnavailable, hsm_errors
+from hsm.importing import naming
 from hsm.keys import KeyReference
 from hsm.public_keys import (
     EC_PARAMETERS,
@@ -58,7 +58,8 @@ def generate_key_pair(
         KeyExists: the label and id are taken.
         MechanismUnavailable: the token makes no key pairs of this algorithm.
     """
-    require_absent(token, reference)
+    if any(_halves(token, reference, half) for half in _HALVES):
+        raise KeyExists(f"{reference} is in the token already")
     try:
         _generate(token, algorithm, naming(reference))
     except (AttributeValueInvalid, DomainParamsInvalid, KeySizeRange) as error:

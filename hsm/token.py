@@ -60,19 +60,6 @@ class Token:
         return [_known(reference, handle) for handle in self._search(template)]
 
     @hsm_errors
-    def holds(self, reference: KeyReference) -> bool:
-        """Say whether any key, secret, private or public, has this label and id."""
-        name = {Attribute.LABEL: reference.label, Attribute.ID: reference.id}
-        return any(
-            list(self.session.get_objects({Attribute.CLASS: key_class, **name}))
-            for key_class in (
-                ObjectClass.SECRET_KEY,
-                ObjectClass.PRIVATE_KEY,
-                ObjectClass.PUBLIC_KEY,
-            )
-        )
-
-    @hsm_errors
     def list_keys(self, label: str | None = None) -> list[tuple[KeyReference, TokenKey]]:
         """Return the persistent secret keys with a one-byte id, by label and version.
 
