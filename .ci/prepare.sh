@@ -11,6 +11,7 @@ packages() {
     echo pkgconf          # finds the next two
     echo libpcsclite-dev  # winscard.h and libpcsclite.so.1: readers and tokens
     echo libsystemd-dev   # sd-daemon.h and sd-journal.h: being a service
+    echo postgresql       # the server of the tests of more than one node, and through it libpq5
     echo softhsm2         # the HSM of the demo and the tests
     echo e2fsprogs        # mkfs.ext4, for a disk that tests let fail
     echo libfaketime      # steps the clock of the processes that tests start
@@ -89,7 +90,7 @@ make_venv() {
     venv_is_usable >/dev/null 2>&1 || /usr/bin/python3 -m venv --clear "$PWD/.venv"
     # 25.1 is the first pip that reads dependency groups.
     .venv/bin/python -m pip install --quiet 'pip>=25.1'
-    .venv/bin/python -m pip install --quiet --prefer-binary --editable '.[systemd]' --group dev
+    .venv/bin/python -m pip install --quiet --prefer-binary --editable '.[postgresql,systemd]' --group dev
     rm -rf "$TMPDIR"
 }
 

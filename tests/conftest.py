@@ -18,6 +18,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 pytest_plugins = [
     "tests.config.fixtures",
+    "tests.postgresql.fixtures",
     "tests.site.fixtures",
     "tests.softhsm.fixtures",
     "tests.virtual_token.fixtures",

@@ -44,7 +44,7 @@ environment = {{ {environment} }}
 file = "{audit_directory}/audit.jsonl"
 
 [store]
-file = "store.db"
+{store}
 
 [worker]
 count = {workers}
@@ -66,6 +66,7 @@ class Settings(TypedDict, total=False):
         workers: how many there are for fast requests.
         slow_workers: how many more there are for slow ones.
         worker_settings: further lines of the table [worker].
+        store: the table [store].
         of_callers: by name, lines about a caller in place of those that leave it unlimited.
         audit_directory: where the audit log is, from the site's directory.
     """
@@ -74,6 +75,7 @@ class Settings(TypedDict, total=False):
     workers: int
     slow_workers: int
     worker_settings: str
+    store: str
     of_callers: Mapping[str, str]
     audit_directory: str
 
@@ -83,6 +85,7 @@ _USUAL = Settings(
     workers=1,
     slow_workers=0,
     worker_settings="",
+    store='file = "store.db"',
     of_callers={},
     audit_directory=".",
 )

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tmsd.errors import Code, ServiceError
 from tmsd.store.card_failures import CardOfCaller, all_failures
+from tmsd.store.sqlite import SqliteFile
 from tmsd.store.store import Store
 from tmsd.tks import card_failures
 from tmsd.tks.card_failures import CardFailures, delay_ms
@@ -30,7 +31,7 @@ class Clock:
 
 @pytest_asyncio.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with Store.open(tmp_path / "store.db") as opened:
+    async with Store.open(SqliteFile(tmp_path / "store.db")) as opened:
         yield opened
 
 
@@ -94,11 +95,11 @@ async def test_a_card_that_fails_with_several_callers_is_told(
 
 async def test_a_restart_forgets_nothing(tmp_path: Path) -> None:
     clock, path = Clock(), tmp_path / "store.db"
-    async with Store.open(path) as store:
+    async with Store.open(SqliteFile(path)) as store:
         before = CardFailures(store, clock)
         for _ in range(4):
             await before.failed(CARD)
-    async with Store.open(path) as store:
+    async with Store.open(SqliteFile(path)) as store:
         after = CardFailures(store, clock)
         await after.load()
 

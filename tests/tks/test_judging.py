@@ -10,6 +10,7 @@ import pytest_asyncio
 from tmsd.config.callers import Caller, Role
 from tmsd.errors import Code, ServiceError
 from tmsd.store.card_failures import CardOfCaller
+from tmsd.store.sqlite import SqliteFile
 from tmsd.store.store import Store
 from tmsd.tks.budgets import Budgets
 from tmsd.tks.card_failures import CardFailures
@@ -65,7 +66,7 @@ def caller(name: str = "tps", failures_per_minute: int = 1000) -> Caller:
 
 @pytest_asyncio.fixture
 async def judging(tmp_path: Path) -> AsyncIterator[Judging]:
-    async with Store.open(tmp_path / "store.db") as store:
+    async with Store.open(SqliteFile(tmp_path / "store.db")) as store:
         yield Judging(Budgets(), CardFailures(store), MAX_WAITING, PATIENCE)
 
 
@@ -124,7 +125,7 @@ async def test_no_more_wait_than_there_is_room_for(judging: Judging) -> None:
 
 
 async def test_who_waited_too_long_is_told(tmp_path: Path) -> None:
-    async with Store.open(tmp_path / "store.db") as store:
+    async with Store.open(SqliteFile(tmp_path / "store.db")) as store:
         judging = Judging(Budgets(), CardFailures(store), MAX_WAITING, seconds=0.05)
         desk, tps = Desk(judging, genuine=True), caller()
         async with judging.turn(tps, CardOfCaller("tps", "pilot", bytes([1]))):

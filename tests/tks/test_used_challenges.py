@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from tmsd.errors import Code, ServiceError
+from tmsd.store.sqlite import SqliteFile
 from tmsd.store.store import Store
 from tmsd.tks import used_challenges
 from tmsd.tks.used_challenges import UsedChallenges
@@ -17,7 +18,7 @@ A_MINUTE = 60.0
 
 @pytest_asyncio.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with Store.open(tmp_path / "store.db") as opened:
+    async with Store.open(SqliteFile(tmp_path / "store.db")) as opened:
         yield opened
 
 
@@ -49,9 +50,9 @@ async def test_of_many_at_one_moment_one_succeeds(store: Store) -> None:
 
 async def test_a_restart_forgets_nothing(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
-    async with Store.open(path) as before:
+    async with Store.open(SqliteFile(path)) as before:
         await UsedChallenges(before, A_MINUTE).use(b"ticket")
-    async with Store.open(path) as after:
+    async with Store.open(SqliteFile(path)) as after:
         assert await refusal(UsedChallenges(after, A_MINUTE), b"ticket") is Code.CHALLENGE_USED
 
 

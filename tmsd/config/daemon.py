@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 from tmsd.config.api import ApiConfig
 from tmsd.config.hsm import HsmConfig
 from tmsd.config.operations import OperationsConfig
+from tmsd.config.store import StoreConfig
 from tmsd.config.table import BY_LOADER, TOML, Loaded, Origin, Table
 from tmsd.config.toml import Complaint, ConfigError, read
 from tmsd.config.values import DISTINCT, Place, SocketPlace
@@ -48,12 +49,6 @@ class AuditConfig(Table):
     """[audit]: the hash-chained record of what was done."""
 
     file: Place = Field(description="the audit log, which the daemon appends to")
-
-
-class StoreConfig(Table):
-    """[store]: the database of what is remembered over a restart."""
-
-    file: Place = Field(default=Path("tmsd.db"), validate_default=True)
 
 
 class LimitsConfig(Table):

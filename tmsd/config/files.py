@@ -39,6 +39,8 @@ def check_files(config: DaemonConfig) -> Iterator[Complaint]:
     checks: list[_Check] = [(("hsm", "module"), config.hsm.module, _require_file)]
     if config.hsm.pin_file is not None:
         checks.append((("hsm", "pin_file"), config.hsm.pin_file, _require_pin_mode))
+    if config.store.password_file is not None:
+        checks.append((("store", "password_file"), config.store.password_file, _require_private))
     yield from _found(checks, {})
 
 
@@ -75,6 +77,11 @@ def _require_pin_mode(file: Path) -> None:
         raise UnfitFile(f"must have mode {PIN_FILE_MODE:04o}, not {found:04o}")
 
 
+def _require_private(file: Path) -> None:
+    if (found := mode(file)) & _OF_OTHERS:
+        raise UnfitFile(f"is open to others (mode {found:04o}): chmod 0400")
+
+
 def _certified_key(file: Path) -> bytes:
     """Return the first certificate's SubjectPublicKeyInfo."""
     certificate = certificates(file)[0]
@@ -86,8 +93,7 @@ def _certified_key(file: Path) -> bytes:
 
 def _public_half(file: Path) -> bytes:
     """Return the SubjectPublicKeyInfo of a PEM private key that only its owner can read."""
-    if (found := mode(file)) & _OF_OTHERS:
-        raise UnfitFile(f"is open to others (mode {found:04o}): chmod 0400")
+    _require_private(file)
     try:
         return _spki(load_pem_private_key(content(file), password=None).public_key())
     except TypeError:

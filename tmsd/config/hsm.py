@@ -12,20 +12,11 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from tmsd.config.table import Table
-from tmsd.config.toml import Complaint, shown
-from tmsd.config.values import Place, text
+from tmsd.config.toml import Complaint
+from tmsd.config.values import Place, credential, text
 
-_CREDENTIAL = re.compile(r"(?!\.\.?$)[A-Za-z0-9._-]{1,255}")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 _SECRET_VARIABLE = re.compile(r"PIN|PASSWORD|SECRET")
-
-
-def _check_credential(value: str) -> str:
-    if not _CREDENTIAL.fullmatch(value):
-        raise ValueError(
-            f'must be the name of a systemd credential, as "hsm-pin", not {shown(value)}'
-        )
-    return value
 
 
 def _check_variable(name: str) -> str:
@@ -58,7 +49,7 @@ class HsmConfig(Table):
     token_label: Annotated[str, text(32)] = Field(description="the label of the token")
     token_serial: Annotated[str, text(16)] | None = None
     pin_file: Place | None = None
-    pin_credential: Annotated[str, AfterValidator(_check_credential)] | None = None
+    pin_credential: Annotated[str, credential("hsm-pin")] | None = None
     environment: _Environment = Field(default_factory=dict)
     latch_file: Place = Field(default=Path("hsm-pin.latch"), validate_default=True)
 

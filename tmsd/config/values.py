@@ -14,6 +14,7 @@ T = TypeVar("T", bound=Hashable)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _HEX_BYTE = re.compile(r"[0-9a-f]{2}")
+_CREDENTIAL = re.compile(r"(?!\.\.?$)[A-Za-z0-9._-]{1,255}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -74,6 +75,19 @@ def _hex_byte(value: object, info: ValidationInfo) -> int:
 
 HexByte = Annotated[int, BeforeValidator(_hex_byte)]
 """One byte, which a file spells as two hex digits in quotes."""
+
+
+def credential(example: str) -> AfterValidator:
+    """Return the check that text is the name of a systemd credential (systemd.exec(5))."""
+
+    def check(value: str) -> str:
+        if not _CREDENTIAL.fullmatch(value):
+            raise ValueError(
+                f'must be the name of a systemd credential, as "{example}", not {shown(value)}'
+            )
+        return value
+
+    return AfterValidator(check)
 
 
 def text(most: int) -> AfterValidator:

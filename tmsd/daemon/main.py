@@ -18,6 +18,7 @@ from tmsd.audit.log import AuditLog
 from tmsd.config.daemon import load_daemon_config
 from tmsd.config.policy import load_policy
 from tmsd.config.toml import ConfigError
+from tmsd.daemon.database import database_place
 from tmsd.daemon.expiry import say_what_runs_out, warn_of_expiry
 from tmsd.daemon.listener import Listener
 from tmsd.daemon.notifying import kept_informed, tell_changes
@@ -90,7 +91,7 @@ async def _run(config_file: Path, manager: ServiceManager, inherited: list[socke
     async with (
         kept_informed(manager),
         AuditLog.open(config.audit.file) as audit,
-        Store.open(config.store.file) as store,
+        Store.open(database_place(config.store)) as store,
     ):
         vault = Vault(
             deadline_seconds(config.worker),

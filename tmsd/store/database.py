@@ -1,57 +1,76 @@
-"""The database file: opened by one daemon, brought to this release's schema, durable.
+"""A database of either kind: where it is, its way to this release's schema, its errors."""
 
-SQLite with a write-ahead log: a transaction that was committed is on the disk.
-"""
-
-import os
-import sqlite3
-import stat
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import StaticPool
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
-_BUSY_SECONDS = 5.0
+
+# SQLSTATEs (PostgreSQL 15, Appendix A) of transactions that lost against another, and may win when
+# they are run again: serialization_failure, deadlock_detected, and unique_violation, which section
+# 13.5 counts with them: what was in the way can be a row that the transaction could not yet see.
+_LOST_AGAINST_ANOTHER = frozenset({"40001", "40P01", "23505"})
 
 
 class StoreError(Exception):
     """The database cannot be used: says which, why, and what would be right."""
 
 
-def open_database(path: Path) -> Engine:
-    """Open or create (mode 0600) the database, and upgrade its schema.
+@dataclass(frozen=True, slots=True)
+class Database:
+    """An opened database.
 
-    Raises:
-        StoreError: it is no database, others may read it, or a later release has made it.
+    Attributes:
+        engine: its transactions are serializable.
+        require_in_place: raises OSError where what is written would not be there at the next start.
     """
-    _require_private(path)
-    engine = create_engine(
-        f"sqlite:///{path}",
-        poolclass=StaticPool,
-        connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False},
-    )
-    _with_explicit_transactions(engine)
-    try:
-        with engine.begin() as connection:
-            _upgrade(path, connection)
-    except SQLAlchemyError as error:
-        engine.dispose()
-        raise StoreError(f"database {path}: {reason_of(error)}") from error
-    except BaseException:
-        engine.dispose()
-        raise
-    return engine
+
+    engine: Engine
+    require_in_place: Callable[[], None]
+
+
+class Place(Protocol):
+    """Where a database is."""
+
+    def open(self) -> Database:
+        """Open the database and upgrade its schema.
+
+        Raises:
+            StoreError: it cannot be used, or a later release has made it.
+        """
+        ...
+
+    def open_to_read(self) -> Database:
+        """Open the database; each transaction sees one state of it, and cannot write.
+
+        Raises:
+            StoreError: it cannot be used, or does not have this release's schema.
+        """
+        ...
 
 
 def reason_of(error: SQLAlchemyError) -> str:
-    """Return what the database said, without the statement and its values."""
-    return str(getattr(error, "orig", None) or type(error).__name__)
+    """Return what the database said in one line, without the statement and its values."""
+    origin = getattr(error, "orig", None)
+    # What PostgreSQL says about a row is in its details, which are left out.
+    primary = getattr(getattr(origin, "diag", None), "message_primary", None)
+    return " ".join(str(primary or origin or type(error).__name__).split())
+
+
+def lost_against_another(error: SQLAlchemyError) -> bool:
+    """Tell whether a transaction can be run again, since only another was in its way.
+
+    It is certain then that nothing of it was committed.
+    """
+    return getattr(getattr(error, "orig", None), "sqlstate", None) in _LOST_AGAINST_ANOTHER
 
 
 def migrations() -> Config:
@@ -61,43 +80,26 @@ def migrations() -> Config:
     return config
 
 
-def _upgrade(path: Path, connection: Connection) -> None:
+def upgrade(name: str, connection: Connection) -> None:
+    """Bring the schema of a database, which messages call by this name, to this release's."""
     config = migrations()
     config.attributes["connection"] = connection
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     present = MigrationContext.configure(connection).get_current_revision()
     if present is not None and present not in known:
         raise StoreError(
-            f"database {path} has revision {present}, of a later release than this one: "
+            f"database {name} has revision {present}, of a later release than this one: "
             "install that, or restore a backup of before its upgrade"
         )
     command.upgrade(config, "head")
 
 
-def _require_private(path: Path) -> None:
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise StoreError(f"database {path}: {error.strerror}") from error
-    try:
-        mode = os.fstat(descriptor).st_mode
-    finally:
-        os.close(descriptor)
-    if not stat.S_ISREG(mode) or mode & (stat.S_IRWXG | stat.S_IRWXO):
+def require_schema(name: str, connection: Connection) -> None:
+    """Refuse a schema that is not this release's."""
+    head = ScriptDirectory.from_config(migrations()).get_current_head()
+    present = MigrationContext.configure(connection).get_current_revision()
+    if present != head:
         raise StoreError(
-            f"database {path} must be a regular file that its owner alone may use (chmod 0600)"
+            f"database {name} has revision {present}, and this release reads {head}: "
+            "start the daemon of this release first, which upgrades it"
         )
-
-
-def _with_explicit_transactions(engine: Engine) -> None:
-    """Begin and commit when told: Python's driver would do so by its own rules."""
-
-    @event.listens_for(engine, "connect")
-    def connected(connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def begun(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -2,19 +2,19 @@
 
 import asyncio
 import logging
-import os
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from random import SystemRandom
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from tmsd.errors import Code, ServiceError
-from tmsd.store.database import open_database, reason_of
+from tmsd.store.database import Database, Place, lost_against_another, reason_of
 
 LOG = logging.getLogger(__name__)
 
@@ -23,6 +23,15 @@ T = TypeVar("T")
 Job = Callable[[Connection], Any]
 
 MAX_WAITING = 4096
+
+# After a transaction that lost against another's, up to so many milliseconds pass until it is run
+# again: each daemon has one writer, so that one of them gets through.
+_PAUSES_MS = (1, 4, 16, 32, 64, 128, 256)
+_JITTER = SystemRandom()
+
+
+class ConstraintViolated(Exception):
+    """A job wanted to write what the tables do not allow: a fault of the job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +44,12 @@ class Store:
     """Runs jobs on the database; made by `open` only.
 
     A job is a function of a connection. Those that wait at one moment share a transaction, each
-    in a savepoint of its own, so that one that fails takes nothing from the others.
+    in a savepoint of its own, so that one that fails takes nothing from the others. A job may be
+    run again, when the transaction lost against that of another daemon.
     """
 
-    def __init__(self, path: Path, engine: Engine, thread: Executor) -> None:
-        self._path = path
-        self._opened = path.stat()
-        self._engine = engine
+    def __init__(self, database: Database, thread: Executor) -> None:
+        self._database = database
         self._thread = thread
         self._waiting: list[_Waiting] = []
         self._wake = asyncio.Event()
@@ -50,7 +58,7 @@ class Store:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, path: Path) -> AsyncIterator[Self]:
+    async def open(cls, place: Place) -> AsyncIterator[Self]:
         """Open the database and, on leaving, finish what waits and close it.
 
         Raises:
@@ -58,8 +66,8 @@ class Store:
         """
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="store") as thread:
             loop = asyncio.get_running_loop()
-            engine = await loop.run_in_executor(thread, open_database, path)
-            store = cls(path, engine, thread)
+            database = await loop.run_in_executor(thread, place.open)
+            store = cls(database, thread)
             working = asyncio.create_task(store._work(), name="store")
             try:
                 yield store
@@ -67,7 +75,7 @@ class Store:
                 store._closed = True
                 store._wake.set()
                 await working
-                await loop.run_in_executor(thread, engine.dispose)
+                await loop.run_in_executor(thread, database.engine.dispose)
 
     @property
     def fault(self) -> str | None:
@@ -80,6 +88,7 @@ class Store:
         Raises:
             ServiceError: `store-unavailable`; nothing of the job is in the database.
             ServiceError: the job's own; nothing of it is, either.
+            ConstraintViolated: nor here.
         """
         if self._closed or len(self._waiting) >= MAX_WAITING:
             raise _unavailable()
@@ -115,31 +124,34 @@ class Store:
                 waiting.done.set_result(outcome)
 
     def _run_all(self, batch: Sequence[_Waiting]) -> list[object]:
-        self._require_place()
+        for pause_ms in _PAUSES_MS:
+            try:
+                return self._run_once(batch)
+            except SQLAlchemyError as error:
+                if not lost_against_another(error):
+                    raise
+            threading.Event().wait(_JITTER.uniform(0, pause_ms) / 1000)
+        return self._run_once(batch)
+
+    def _run_once(self, batch: Sequence[_Waiting]) -> list[object]:
+        self._database.require_in_place()
         first: SQLAlchemyError | None = None
         outcomes: list[object] = []
         try:
-            with self._engine.begin() as connection:
+            with self._database.engine.begin() as connection:
                 for waiting in batch:
                     try:
                         outcomes.append(_run(waiting.job, connection))
                     except SQLAlchemyError as error:
-                        first = error
-                        raise
+                        if not _is_of_the_job(error):
+                            first = error
+                            raise
+                        outcomes.append(ConstraintViolated(reason_of(error)))
                     except Exception as error:  # noqa: BLE001  it is its asker's, who gets it
                         outcomes.append(error)
         except SQLAlchemyError as error:
             raise (first or error) from None
         return outcomes
-
-    def _require_place(self) -> None:
-        """Make sure that what is written is there at the next start.
-
-        Raises:
-            OSError: the file was removed or replaced.
-        """
-        if not os.path.samestat(self._path.stat(), self._opened):
-            raise OSError(f"{self._path} was replaced; put it back or restart")
 
     def _note_fault(self, fault: str | None) -> None:
         if fault == self._fault:
@@ -166,6 +178,11 @@ def _run(job: Job, connection: Connection) -> object:
                 raise
     except SQLAlchemyError as error:
         raise (first or error) from None
+
+
+def _is_of_the_job(error: SQLAlchemyError) -> bool:
+    """Tell whether the database refused values, and would refuse them always."""
+    return isinstance(error, IntegrityError | DataError) and not lost_against_another(error)
 
 
 def _unavailable() -> ServiceError:
