@@ -93,8 +93,10 @@ def test_what_is_secret_is_its_owners_alone_whatever_the_umask(tmp_path: Path, u
         assert (site / path).read_bytes() not in done.stdout + done.stderr
 
 
-def test_the_configuration_allows_what_the_demonstration_needs_and_no_more(tmp_path: Path) -> None:
-    site = make_site(tmp_path / "site")
+def test_the_configuration_allows_what_the_demonstration_needs_and_no_more(
+    quickstart_site: Path,
+) -> None:
+    site = quickstart_site
     config = load_daemon_config(site / "tmsd.toml")
     assert (config.api.host, config.api.port) == ("127.0.0.1", 8443)
     assert config.audit.file == site / "audit" / "tmsd.jsonl"
@@ -175,8 +177,10 @@ def test_certificates_say_what_they_are_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1"])
-def test_caller_and_daemon_agree_on_tls_1_3_under_strict_rules(tmp_path: Path, host: str) -> None:
-    tls = make_site(tmp_path / "site") / "tls"
+def test_caller_and_daemon_agree_on_tls_1_3_under_strict_rules(
+    quickstart_site: Path, host: str
+) -> None:
+    tls = quickstart_site / "tls"
     accepting = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=tls / "ca.pem")
     accepting.verify_mode = ssl.CERT_REQUIRED
     accepting.load_cert_chain(tls / "server.pem", tls / "server.key")
@@ -262,16 +266,15 @@ def test_an_empty_directory_is_filled(tmp_path: Path) -> None:
     assert tmp_path.stat().st_mode & 0o7777 == 0o755
 
 
-def test_a_directory_that_is_not_empty_is_not_touched(tmp_path: Path) -> None:
-    make_site(tmp_path / "site")
-    before = tree(tmp_path)
-    done = tmsctl("quickstart", tmp_path / "site")
+def test_a_directory_that_is_not_empty_is_not_touched(site: Path) -> None:
+    before = tree(site)
+    done = tmsctl("quickstart", site)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        f"Error: {tmp_path}/site is not empty, and nothing in it is touched: "
+        f"Error: {site} is not empty, and nothing in it is touched: "
         "choose a directory that is empty or not there yet\n"
     )
-    assert tree(tmp_path) == before
+    assert tree(site) == before
 
 
 @pytest.mark.parametrize(
