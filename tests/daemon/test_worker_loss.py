@@ -2,13 +2,14 @@
 
 import signal
 import time
+from functools import partial
 
 import pytest
 from click.testing import CliRunner
 
 from hsm.pin_latch import PinLatch
 from tests.site.batches import AES128, OWN_CHALLENGE
-from tests.site.caller import Caller
+from tests.site.caller import ANSWER_SECONDS, Caller
 from tests.site.channels import (
     RANDOM,
     SESSIONS,
@@ -24,19 +25,21 @@ from tests.site.fixtures import Run, RunningSite
 from tests.softhsm.tokens import USER_PIN
 from tmsd.cli.hsm import hsm
 
-AT_ONCE = 1.0
+
+@pytest.fixture
+def run(run: Run) -> Run:
+    """Run sites whose deadline a caller does not live to see: what waits for it breaks the test."""
+    return partial(run, deadline_seconds=3 * ANSWER_SECONDS)
 
 
 def recovers(caller: Caller) -> bool:
-    """Ask until there is an answer; meanwhile each refusal comes at once and says to retry."""
+    """Ask until there is an answer; meanwhile each refusal says to retry."""
 
     def answers() -> bool:
-        begun = time.monotonic()
         answer = caller.post(RANDOM, {"length": 1})
         if answer.status != 200:
             assert answer.code == "hsm-unavailable"
             assert answer.document["next"] == "retry"
-            assert time.monotonic() - begun < AT_ONCE
         return answer.status == 200
 
     wait_until(answers)
@@ -48,7 +51,7 @@ def end_worker(site: RunningSite) -> None:
     assert site.daemon.worker is not None
     with Watched(site.daemon.worker) as worker:
         worker.send(signal.SIGKILL)
-        assert worker.ends_within(AT_ONCE)
+        assert worker.ends_within()
 
 
 def test_a_worker_that_was_killed_is_replaced(run: Run) -> None:
