@@ -12,6 +12,7 @@ import click
 from hsm.capabilities import probe
 from tmsd.ceremony.configured_token import configured_token, token_address
 from tmsd.cli.configuration import configuration
+from tmsd.cli.table import print_table
 from tmsd.config.daemon import load_daemon_config
 from tmsd.config.policy import load_policy
 from tmsd.config.ways import EXCEPTION, IN_TOKEN, Capability, Way, Ways, capabilities_of, ways
@@ -34,11 +35,8 @@ def check_hsm(config_file: Path) -> None:
         held = capabilities_of(probe(token))
     found = ways(policy, held)
     click.echo(str(token_address(config.hsm)))
-    rows = [_HEADINGS, *(row for one in Capability for row in _rows(one, one in held, found))]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
+    rows = [row for one in Capability for row in _rows(one, one in held, found)]
+    print_table(_HEADINGS, rows)
     lacking = list(_lacking(found))
     for line in lacking:
         click.echo(line, err=True)

@@ -4,108 +4,53 @@ Here is only what a person types and reads. No key and no PIN is ever an argumen
 """
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import wraps
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 
 from hsm.errors import ComponentInvalid
 from hsm.importing import require_absent
+from hsm.public_keys import KeyPairAlgorithm
 from hsm.secret import Secret
 from hsm.token import Token
 from tmsd.ceremony.configured_token import configured_token
 from tmsd.ceremony.described_key import DescribedKey, algorithm_name
-from tmsd.ceremony.master_key import master_key
-from tmsd.ceremony.refusal import Refused
 from tmsd.ceremony.steps import destroy_key as destruction
 from tmsd.ceremony.steps import generate_key as generation
 from tmsd.ceremony.steps import import_key as importing
 from tmsd.ceremony.steps.generate_service_keys import generate_service_key
+from tmsd.ceremony.steps.list_key_pairs import list_key_pairs
 from tmsd.ceremony.steps.list_keys import ListedKey, list_keys
-from tmsd.ceremony.transport_key import transport_key
 from tmsd.ceremony.wanted_key import WantedKey, require_algorithm
 from tmsd.cli.configuration import configuration
+from tmsd.cli.confirmation import confirm
+from tmsd.cli.key_pair import PAIR_HEADINGS, destroy_pair, generate_pair, pair_row
+from tmsd.cli.named_key import (
+    NAMES,
+    PAIR_NAMES,
+    NamedKey,
+    NamedKeyPair,
+    names_a_key,
+    names_a_key_pair,
+)
+from tmsd.cli.table import print_table
 from tmsd.config.daemon import DaemonConfig, load_daemon_config
 from tmsd.config.key_sets import KeyAlgorithm, VersionState
 from tmsd.config.policy import Policy, load_policy
 from tmsd.config.reserved_keys import RESERVED_PREFIX, SERVICE_KEYS
-from tmsd.globalplatform.diversification import Role
 
 _HEADINGS = ("LABEL", "VERSION", "ALGORITHM", "KCV", "USED BY", "STATE")
 
 _ALGORITHMS = click.Choice([algorithm.value for algorithm in KeyAlgorithm])
+_ALL_ALGORITHMS = click.Choice([one.value for one in (*KeyAlgorithm, *KeyPairAlgorithm)])
 _SERVICES = click.Choice([label.removeprefix(RESERVED_PREFIX) for label in SERVICE_KEYS])
-_NAMES = "give either --key-set and --version, or --transport-key"
-_ROLES = click.Choice([role.name.lower() for role in Role])
 
 
-@dataclass(frozen=True, slots=True)
-class _Named:
-    """A key as the command line names it."""
-
-    key_set: str | None
-    transport_key: str | None
-    role: str | None
-    version: int | None
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether it names one key."""
-        if self.key_set is not None:
-            return self.transport_key is None and self.version is not None
-        return self.transport_key is not None and self.role is None
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing was said."""
-        return self == _Named(None, None, None, None)
-
-    def wanted(self, policy: Policy) -> WantedKey:
-        """Look the key up in the policy.
-
-        Raises:
-            Refused: the policy does not have it so.
-        """
-        if self.key_set is not None and self.version is not None:
-            role = Role[self.role.upper()] if self.role else None
-            return master_key(policy, self.key_set, self.version, role)
-        if self.transport_key is not None:
-            return transport_key(policy, self.transport_key, self.version)
-        raise click.UsageError(_NAMES)
-
-
-def _names_a_key(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that name a key; the command gets them as its `named`."""
-
-    @click.option("--key-set", metavar="NAME", help="A master key of this key set.")
-    @click.option("--role", type=_ROLES, help="Which one, in key sets with three master keys.")
-    @click.option("--transport-key", metavar="NAME", help="This transport key.")
-    @click.option(
-        "--version",
-        metavar="N",
-        type=click.IntRange(1, 255),
-        help="1 to 255; of a transport key by default that of the policy.",
-    )
-    @wraps(command)
-    def packed(
-        *,
-        key_set: str | None,
-        transport_key: str | None,
-        role: str | None,
-        version: int | None,
-        **others: object,
-    ) -> None:
-        command(named=_Named(key_set, transport_key, role, version), **others)
-
-    return packed
-
-
-def _require_whole(named: _Named) -> None:
+def _require_whole(named: NamedKey) -> None:
     """Refuse a command line that does not name one key, before any file is read."""
     if not named.is_whole:
-        raise click.UsageError(_NAMES)
+        raise click.UsageError(NAMES)
 
 
 @click.group()
@@ -115,9 +60,9 @@ def key() -> None:
 
 @key.command("import")
 @configuration
-@_names_a_key
+@names_a_key
 @click.option("--algorithm", required=True, type=_ALGORITHMS, help="As in policy.toml.")
-def import_key(config_file: Path, named: _Named, algorithm: str) -> None:
+def import_key(config_file: Path, named: NamedKey, algorithm: str) -> None:
     """Import a master key or a transport key from its components, combined by XOR.
 
     Components are hexadecimal, one a line: on a terminal each is typed without echo, and an
@@ -143,21 +88,34 @@ def import_key(config_file: Path, named: _Named, algorithm: str) -> None:
 
 @key.command()
 @configuration
-@_names_a_key
-@click.option("--algorithm", type=_ALGORITHMS, help="By default as in policy.toml.")
+@names_a_key
+@names_a_key_pair
+@click.option(
+    "--algorithm",
+    type=_ALL_ALGORITHMS,
+    help="By default as in policy.toml; of a key pair it must be said.",
+)
 @click.option("--service", type=_SERVICES, help="The next version of this key of the daemon.")
-def generate(config_file: Path, named: _Named, algorithm: str | None, service: str | None) -> None:
+def generate(
+    config_file: Path,
+    named: NamedKey,
+    pair: NamedKeyPair,
+    algorithm: str | None,
+    service: str | None,
+) -> None:
     """Generate a key in the HSM, which never leaves it.
 
-    Either a master key (--key-set and --version), or a transport key (--transport-key), or a
-    key of the daemon's own (--service).
+    Either a master key (--key-set and --version), or a transport key (--transport-key), or the
+    key pair of a CA (--ca) or its responder (--ocsp), or a key of the daemon's own (--service).
     """
-    if service is not None and named.is_empty and algorithm is None:
+    if not pair.is_empty and service is None:
+        generate_pair(config_file, pair.wanted(named), _pair_algorithm(algorithm))
+    elif service is not None and named.is_empty and pair.is_empty and algorithm is None:
         _generate_service_key(config_file, RESERVED_PREFIX + service)
     elif service is None and named.is_whole:
-        _generate_named_key(config_file, named, algorithm)
+        _generate_named_key(config_file, named, _cipher(algorithm))
     else:
-        raise click.UsageError(f"{_NAMES}, or --service alone")
+        raise click.UsageError(f"{NAMES}, or --ca or --ocsp, or --service alone")
 
 
 @key.command("list")
@@ -167,18 +125,26 @@ def list_(config_file: Path) -> None:
     config, policy = _loaded(config_file)
     with configured_token(config.hsm) as token:
         rows = [_row(listed) for listed in list_keys(token, policy)]
-    widths = [max(map(len, column)) for column in zip(_HEADINGS, *rows, strict=True)]
-    for row in (_HEADINGS, *rows):
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
+        pairs = [pair_row(pair) for pair in list_key_pairs(token)]
+    print_table(_HEADINGS, rows)
+    if pairs:
+        click.echo()
+        print_table(PAIR_HEADINGS, pairs)
 
 
 @key.command()
 @configuration
-@_names_a_key
+@names_a_key
+@names_a_key_pair
 @click.option("--yes", is_flag=True, help="Do not ask, as scripts need it.")
-def destroy(config_file: Path, named: _Named, yes: bool) -> None:
-    """Destroy a master key or a transport key for good, after asking for its KCV or its name."""
+def destroy(config_file: Path, named: NamedKey, pair: NamedKeyPair, yes: bool) -> None:
+    """Destroy a key for good, after asking for its name, or its KCV or public key's hash.
+
+    Of a key pair (--ca, --ocsp) both halves are destroyed.
+    """
+    if not pair.is_empty:
+        destroy_pair(config_file, pair.wanted(named), ask=not yes)
+        return
     _require_whole(named)
     config, policy = _loaded(config_file)
     wanted = named.wanted(policy)
@@ -194,6 +160,19 @@ def _loaded(config_file: Path) -> tuple[DaemonConfig, Policy]:
     return config, load_policy(config.policy.file)
 
 
+def _pair_algorithm(algorithm: str | None) -> KeyPairAlgorithm:
+    if algorithm not in list(KeyPairAlgorithm):
+        known = ", ".join(KeyPairAlgorithm)
+        raise click.UsageError(f"a key pair needs --algorithm, one of {known}")
+    return KeyPairAlgorithm(algorithm)
+
+
+def _cipher(algorithm: str | None) -> KeyAlgorithm | None:
+    if algorithm in list(KeyPairAlgorithm):
+        raise click.UsageError(f"{algorithm} is for key pairs: {PAIR_NAMES}")
+    return KeyAlgorithm(algorithm) if algorithm else None
+
+
 def _generate_service_key(config_file: Path, label: str) -> None:
     config = load_daemon_config(config_file)
     with configured_token(config.hsm, writable=True) as token:
@@ -202,11 +181,11 @@ def _generate_service_key(config_file: Path, label: str) -> None:
     click.echo("The daemon takes it up when it is started anew.")
 
 
-def _generate_named_key(config_file: Path, named: _Named, algorithm: str | None) -> None:
+def _generate_named_key(config_file: Path, named: NamedKey, algorithm: KeyAlgorithm | None) -> None:
     config, policy = _loaded(config_file)
     wanted = named.wanted(policy)
     if algorithm is not None:
-        require_algorithm(wanted, KeyAlgorithm(algorithm))
+        require_algorithm(wanted, algorithm)
     with configured_token(config.hsm, writable=True) as token:
         made = generation.generate_key(token, wanted)
     _print_made("Generated", made)
@@ -259,7 +238,7 @@ def _print_made(what: str, described: DescribedKey) -> None:
     click.echo(f"{what} {described.reference}: {algorithm_name(described.shape)}{check_value}")
 
 
-def _note_unnamed(policy: Policy, named: _Named) -> None:
+def _note_unnamed(policy: Policy, named: NamedKey) -> None:
     """Say so if the policy does not name this version of the key yet."""
     if named.key_set is not None and named.version not in policy.key_sets[named.key_set].versions:
         click.echo(
@@ -275,7 +254,7 @@ def _note_unnamed(policy: Policy, named: _Named) -> None:
             )
 
 
-def _loss(policy: Policy, named: _Named, version: int) -> str | None:
+def _loss(policy: Policy, named: NamedKey, version: int) -> str | None:
     """Return what will not work without this version of the key, if anything."""
     if named.key_set is not None:
         is_active = policy.key_sets[named.key_set].versions.get(version) is VersionState.ACTIVE
@@ -286,21 +265,16 @@ def _loss(policy: Policy, named: _Named, version: int) -> str | None:
     return None
 
 
-def _confirm(found: DescribedKey, policy: Policy, named: _Named) -> None:
+def _confirm(found: DescribedKey, policy: Policy, named: NamedKey) -> None:
     """Let a person type the key's check value or its name.
 
     Raises:
         Refused: they typed something else.
     """
-    name = f"{found.reference.label}:{found.reference.version}"
-    check_value = found.check_value.hex() if found.check_value else ""
     _print_made("About to destroy", found)
     if loss := _loss(policy, named, found.reference.version):
         click.echo(loss)
-    shown = f"its KCV or {name}" if check_value else name
-    typed = click.prompt(f"There is no way back. Type {shown} to destroy it").strip().lower()
-    if typed not in {name.lower(), check_value} - {""}:
-        raise Refused(f"that is neither its KCV nor {name}: nothing was destroyed")
+    confirm(found.reference, "KCV", found.check_value.hex() if found.check_value else "")
 
 
 def _row(listed: ListedKey) -> tuple[str, ...]:

@@ -138,6 +138,17 @@ def test_a_missing_configuration_is_said_to_be_missing(tmp_path: Path) -> None:
         ["import", "--config", "x", "--transport-key", "b"],
         ["generate", "--config", "x", "--transport-key", "b", "--service", "channel"],
         ["generate", "--config", "x", "--service", "channel", "--role", "enc"],
+        ["generate", "--config", "x", "--ca", "demo"],
+        ["generate", "--config", "x", "--ca", "demo", "--algorithm", "aes256"],
+        ["generate", "--config", "x", "--ca", "demo", "--algorithm", "rsa1024"],
+        ["generate", "--config", "x", "--ca", "a", "--ocsp", "b", "--algorithm", "p256"],
+        ["generate", "--config", "x", "--label", "a", "--algorithm", "p256"],
+        ["generate", "--config", "x", "--ca", "a", "--key-set", "b", "--algorithm", "p256"],
+        ["generate", "--config", "x", "--ca", "a", "--algorithm", "p256", "--service", "channel"],
+        ["generate", "--config", "x", "--key-set", "a", "--version", "1", "--algorithm", "p256"],
+        ["import", "--config", "x", "--ca", "a", "--algorithm", "p256"],
+        ["destroy", "--config", "x", "--ca", "a", "--transport-key", "b"],
+        ["destroy", "--config", "x", "--label", "a"],
     ],
 )
 def test_a_wrong_command_line_exits_2(arguments: list[str]) -> None:

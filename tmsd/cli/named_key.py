@@ -1,0 +1,136 @@
+"""Keys as the command line of `tmsctl key` names them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+
+import click
+
+from tmsd.ceremony.master_key import master_key
+from tmsd.ceremony.signing_key import WantedKeyPair, ca_key_pair, responder_key_pair
+from tmsd.ceremony.transport_key import transport_key
+from tmsd.ceremony.wanted_key import WantedKey
+from tmsd.config.policy import Policy
+from tmsd.globalplatform.diversification import Role
+
+NAMES = "give either --key-set and --version, or --transport-key"
+PAIR_NAMES = "give either --ca or --ocsp"
+
+_ROLES = click.Choice([role.name.lower() for role in Role])
+
+
+@dataclass(frozen=True, slots=True)
+class NamedKey:
+    """A master key or a transport key.
+
+    Attributes:
+        version: also that of a key pair.
+    """
+
+    key_set: str | None
+    transport_key: str | None
+    role: str | None
+    version: int | None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it names one key."""
+        if self.key_set is not None:
+            return self.transport_key is None and self.version is not None
+        return self.transport_key is not None and self.role is None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was said."""
+        return self == NamedKey(None, None, None, None)
+
+    @property
+    def is_at_most_a_version(self) -> bool:
+        """Whether it leaves it open which key has the version."""
+        return self == NamedKey(None, None, None, self.version)
+
+    def wanted(self, policy: Policy) -> WantedKey:
+        """Look the key up in the policy.
+
+        Raises:
+            Refused: the policy does not have it so.
+        """
+        if self.key_set is not None and self.version is not None:
+            role = Role[self.role.upper()] if self.role else None
+            return master_key(policy, self.key_set, self.version, role)
+        if self.transport_key is not None:
+            return transport_key(policy, self.transport_key, self.version)
+        raise click.UsageError(NAMES)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedKeyPair:
+    """A key pair of a CA or its responder."""
+
+    ca: str | None
+    ocsp: str | None
+    label: str | None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was said."""
+        return self == NamedKeyPair(None, None, None)
+
+    def wanted(self, named: NamedKey) -> WantedKeyPair:
+        """Return the key pair in the version that was named, by default the first.
+
+        Raises:
+            Refused: its label is none.
+        """
+        if not named.is_at_most_a_version or (self.ca is None) is (self.ocsp is None):
+            raise click.UsageError(PAIR_NAMES)
+        version = named.version or 1
+        if self.ca is not None:
+            return ca_key_pair(self.ca, version, self.label)
+        return responder_key_pair(self.ocsp or "", version, self.label)
+
+
+def names_a_key(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that name a key; the command gets them as its `named`."""
+
+    @click.option("--key-set", metavar="NAME", help="A master key of this key set.")
+    @click.option("--role", type=_ROLES, help="Which one, in key sets with three master keys.")
+    @click.option("--transport-key", metavar="NAME", help="This transport key.")
+    @click.option(
+        "--version",
+        metavar="N",
+        type=click.IntRange(1, 255),
+        help="1 to 255; of a transport key by default that of the policy.",
+    )
+    @wraps(command)
+    def packed(
+        *,
+        key_set: str | None,
+        transport_key: str | None,
+        role: str | None,
+        version: int | None,
+        **others: object,
+    ) -> None:
+        command(named=NamedKey(key_set, transport_key, role, version), **others)
+
+    return packed
+
+
+def names_a_key_pair(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that name a key pair, which the command gets as its `pair`.
+
+    The version is that of `names_a_key`.
+    """
+
+    @click.option("--ca", metavar="NAME", help="The key pair of this CA; by default version 1.")
+    @click.option("--ocsp", metavar="NAME", help="The key pair of this CA's OCSP responder.")
+    @click.option(
+        "--label",
+        metavar="TEXT",
+        help="Its label in the HSM; by default NAME, and NAME-ocsp for a responder.",
+    )
+    @wraps(command)
+    def packed(*, ca: str | None, ocsp: str | None, label: str | None, **others: object) -> None:
+        command(pair=NamedKeyPair(ca, ocsp, label), **others)
+
+    return packed
