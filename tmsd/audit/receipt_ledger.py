@@ -5,7 +5,9 @@ stand in another order than their receipts, so a number that is passed over is m
 when the file has ended without it.
 """
 
+from bisect import bisect_left
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 
 from tmsd.audit.receipt import Receipt
 
@@ -44,11 +46,11 @@ class Gap:
 
 @dataclass(slots=True)
 class _Worker:
-    """What was seen of one worker: the highest number, and the gaps below it by their end."""
+    """What was seen of one worker: the highest number, and the gaps below it in their order."""
 
     highest: int = 0
     generation: int = 1
-    gaps: dict[int, Gap] = field(default_factory=dict)
+    gaps: list[Gap] = field(default_factory=list)
 
 
 class ReceiptLedger:
@@ -64,23 +66,29 @@ class ReceiptLedger:
         if number <= known.highest:
             return self._fill(known, number, generation)
         if number > known.highest + 1 and len(known.gaps) < MAX_OPEN:
-            known.gaps[number - 1] = Gap(
-                receipt.worker, known.highest + 1, number - 1, known.generation, generation, line
+            known.gaps.append(
+                Gap(
+                    receipt.worker,
+                    known.highest + 1,
+                    number - 1,
+                    known.generation,
+                    generation,
+                    line,
+                )
             )
         known.highest, known.generation = number, generation
         return True
 
     def gaps(self) -> list[Gap]:
         """Return what is missing between the receipts of each worker, by line."""
-        open_gaps = [gap for known in self._workers.values() for gap in known.gaps.values()]
+        open_gaps = [gap for known in self._workers.values() for gap in known.gaps]
         return sorted(open_gaps, key=lambda gap: gap.line)
 
     def _fill(self, known: _Worker, number: int, generation: int) -> bool:
-        gap = next((g for g in known.gaps.values() if g.first <= number <= g.last), None)
-        if gap is None:
+        at = bisect_left(known.gaps, number, key=attrgetter("last"))
+        if at == len(known.gaps) or number < known.gaps[at].first:
             return False
-        del known.gaps[gap.last]
-        lower = replace(gap, last=number - 1, before=generation)
-        upper = replace(gap, first=number + 1, after=generation)
-        known.gaps |= {left.last: left for left in (lower, upper) if left.first <= left.last}
+        lower = replace(known.gaps[at], last=number - 1, before=generation)
+        upper = replace(known.gaps[at], first=number + 1, after=generation)
+        known.gaps[at : at + 1] = [left for left in (lower, upper) if left.first <= left.last]
         return True

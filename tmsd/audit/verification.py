@@ -20,7 +20,7 @@ from tmsd.audit.record import GENESIS, MAX_LINE, RECORDS_DISCARDED, Record, Reco
 KEPT_FAULTS = 1000
 """How many faults a report keeps; all are counted, and all are told to `on_fault`."""
 
-LINES_BETWEEN_PROGRESS = 50_000
+LINES_BETWEEN_PROGRESS = 20_000
 
 Flaw = Callable[[Receipt], str | None]
 """Returns what is wrong with a receipt's MAC, or None."""
