@@ -2,7 +2,7 @@
 # and what it makes stays inside this folder; a bare Debian with git and make is enough.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench fuzz lint type fmt openapi clean prepare
+.PHONY: help demo test cycles bench fuzz lint type fmt openapi clean prepare
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 PYTHON := .venv/bin/python
@@ -11,6 +11,9 @@ SCRATCH := sh .ci/scratch.sh
 ARGS ?=
 # For how many seconds each target is fuzzed.
 FUZZ_SECONDS ?= 60
+# How often the HSM is lost, and in which order of losses; in another one each time without a SEED.
+CYCLES ?= 200
+SEED ?=
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name what; \
@@ -21,6 +24,9 @@ demo: prepare ## show the whole system at work, on virtual tokens and a software
 
 test: prepare ## run every test; ARGS="…" is handed to pytest
 	@$(SCRATCH) $(PYTHON) -m pytest $(ARGS)
+
+cycles: prepare ## lose the HSM CYCLES=… times, with callers at work; SEED=… for the same order again
+	@$(SCRATCH) $(PYTHON) -m tests.cycles --cycles $(CYCLES) $(addprefix --seed ,$(SEED))
 
 fuzz: prepare ## feed mutated inputs to whatever parses; FUZZ_SECONDS=… for each target
 	@$(SCRATCH) $(PYTHON) -m tests.fuzz --seconds $(FUZZ_SECONDS) --corpus .cache/fuzz

@@ -79,7 +79,6 @@ _CAUSES: tuple[tuple[type[HsmError], tuple[type[ck.PKCS11Error], ...]], ...] = (
             ck.PinLenRange,
             ck.PinLocked,
             ck.PinExpired,
-            ck.UserPinNotInitialized,
         ),
     ),
     (

@@ -2,7 +2,6 @@
 
 import shutil
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -26,9 +25,8 @@ from tests.site.channels import (
     session_request,
 )
 from tests.site.daemon import Daemon, Watched, wait_until
-from tests.site.directory import Site
 from tests.site.fixtures import MakeSite, Run, RunningSite
-from tests.softhsm.tokens import SO_PIN, USER_PIN
+from tests.softhsm.tokens import USER_PIN
 from tmsd.config.reserved_keys import SERVICE_KEYS
 
 MASTER = KeyReference(AES128.key_set, 1)
@@ -163,6 +161,7 @@ def test_a_key_that_is_destroyed_or_replaced_while_the_daemon_runs_is_alone_refu
         assert opens(caller) == ""
         without_key(site)
         assert opens(caller) == "hsm-unavailable"
+        wait_until(lambda: serves(caller))
         assert opens(caller) == "key-missing"
 
         with open_token(site.site.token, Secret(USER_PIN), writable=True) as token:
@@ -174,24 +173,11 @@ def test_a_key_that_is_destroyed_or_replaced_while_the_daemon_runs_is_alone_refu
         assert open_channel(caller, AES256, AES256.card())
 
 
-def initialise_again(site: Site) -> None:
-    """Initialise the token anew, as another process; all of its keys are gone."""
-    subprocess.run(
-        [
-            *("softhsm2-util", "--init-token", "--token", site.token.label),
-            *("--label", site.token.label, "--so-pin", SO_PIN, "--pin", USER_PIN),
-        ],
-        env=dict(site.token.environment),
-        check=True,
-        capture_output=True,
-    )
-
-
 def test_a_token_that_another_process_initialised_serves_once_it_has_the_same_keys(
     make_site: MakeSite,
 ) -> None:
     made = make_site(batches=[AES128])
-    initialise_again(made)
+    made.initialise_again()
     made.fill_token(bytes(32))
     with Daemon(made) as daemon:
         site = RunningSite(made, daemon.wait_until_ready())
@@ -201,7 +187,7 @@ def test_a_token_that_another_process_initialised_serves_once_it_has_the_same_ke
                 "apdus": [get_data(0x9F7F)],
             }
             before = caller.post(WRAP, body)
-            initialise_again(made)
+            made.initialise_again()
             daemon.wait_until_told("the token is lost")
             assert not serves(caller)
 
@@ -209,7 +195,7 @@ def test_a_token_that_another_process_initialised_serves_once_it_has_the_same_ke
             daemon.wait_until_told("is another key than before the token was lost")
             assert not serves(caller)
 
-            initialise_again(made)
+            made.initialise_again()
             made.fill_token(bytes(32))
             wait_until(lambda: serves(caller))
             assert caller.post(WRAP, body).document == before.document

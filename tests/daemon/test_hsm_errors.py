@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.site.channels import KEY_SETS
 from tests.site.daemon import wait_until
 from tests.site.faulty import LOSING, FaultySite, faulty_site
 from tests.softhsm.faulty_module import RETURN_VALUES
@@ -124,3 +125,20 @@ def test_a_module_that_was_finalized_with_an_error_is_initialised_anew(faulty: F
     faulty.desk.serve_a_card()
 
     assert faulty.running.daemon.worker == worker
+
+
+def test_a_key_that_was_used_while_the_token_was_away_for_a_moment_is_found_again(
+    faulty: FaultySite,
+) -> None:
+    """SoftHSM does not find such a key any more, though it finds all others."""
+    healed = "is not found any more"
+
+    def goes_away_for_a_moment() -> bool:
+        # The probe that follows the failure finds the token back, unless one was due just now.
+        faulty.module.delay("C_GetAttributeValue", 0.3, 3)
+        with faulty.running.caller() as caller, faulty.running.site.token_taken_away():
+            assert caller.get(KEY_SETS).code == "hsm-unavailable"
+        faulty.recover()
+        return healed in faulty.running.daemon.log
+
+    wait_until(goes_away_for_a_moment)

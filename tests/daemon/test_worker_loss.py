@@ -164,7 +164,7 @@ def test_a_pin_that_is_refused_after_the_start_is_not_tried_again_until_it_is_an
 def test_unlatching_allows_one_more_try(run: Run) -> None:
     site = run()
     with site.caller() as caller:
-        latch = PinLatch(site.site.directory / "hsm-pin.latch")
+        latch = PinLatch(site.site.latch_file)
         with latch.locked():
             latch.close("somebody typed another one", site.site.pin_file)
         end_worker(site)

@@ -16,7 +16,6 @@ MEANINGS = [
     (ck.PinIncorrect, PinRefused),
     (ck.PinLocked, PinRefused),
     (ck.PinExpired, PinRefused),
-    (ck.UserPinNotInitialized, PinRefused),
     (ck.MechanismInvalid, MechanismUnavailable),
     (ck.MechanismParamInvalid, MechanismUnavailable),
     (ck.FunctionNotSupported, MechanismUnavailable),
@@ -29,6 +28,7 @@ MEANINGS = [
     (ck.DeviceError, TokenLost),
     (ck.GeneralError, TokenLost),
     (ck.UserNotLoggedIn, TokenLost),
+    (ck.UserPinNotInitialized, HsmError),  # costs no try
     (ck.AttributeSensitive, HsmError),
     (ck.DataLenRange, HsmError),
 ]

@@ -7,7 +7,9 @@ from the plain master key says whether an answer is right.
 import json
 import secrets
 import time
+from collections import Counter
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
 from tests.site.batches import Batch
@@ -30,7 +32,6 @@ from tests.site.channels import (
     session_request,
     store_data,
 )
-from tests.site.contract import Answer
 from tests.virtual_token.card import PROVE_PRESENCE, Card
 from tmsd.globalplatform.keys import Algorithm, key_check_value
 from tmsd.globalplatform.plain_key import PlainKey
@@ -51,6 +52,10 @@ class CardDesk:
         batch: where the cards come from.
         new_version: of the keys that they get.
         patience: for how many seconds one thing is asked again and again.
+
+    Attributes:
+        statuses: how many answers it got, by status.
+        acknowledged: SHA-256 of each answer of 200 in hex, by the request's id.
     """
 
     def __init__(self, caller: Caller, batch: Batch, new_version: int, patience: float) -> None:
@@ -58,12 +63,8 @@ class CardDesk:
         self._batch = batch
         self._new_version = new_version
         self._patience = patience
-        self._answers: list[Answer] = []
-
-    @property
-    def answers(self) -> list[Answer]:
-        """All answers so far, in their order."""
-        return self._answers
+        self.statuses: Counter[int] = Counter()
+        self.acknowledged: dict[str, str] = {}
 
     def serve_a_card(self) -> None:
         """Take a new card through all that a caller can ask for."""
@@ -86,8 +87,9 @@ class CardDesk:
         end = time.monotonic() + self._patience
         while True:
             answer = self._caller.send(method, path, content)
-            self._answers.append(answer)
+            self.statuses[answer.status] += 1
             if answer.status == 200:
+                self.acknowledged[answer.request_id] = sha256(answer.content).hexdigest()
                 document: JsonObject = answer.document
                 return document
             assert answer.code == "hsm-unavailable", answer.document

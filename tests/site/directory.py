@@ -2,6 +2,7 @@
 
 import json
 import socket
+import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -12,13 +13,14 @@ from hsm.hmac import filled_up
 from hsm.importing import generate_key, import_key
 from hsm.keys import AES_256, KeyReference
 from hsm.module import TokenAddress
+from hsm.pin_latch import PinLatch
 from hsm.secret import Secret
 from hsm.token import Token, open_token
 from tests.site.batches import BATCHES, Batch
 from tests.site.changeovers import CHANGING
 from tests.site.identities import SERVER, Credentials, credentials, write_identities
 from tests.site.transport_keys import SHARED_KEYS
-from tests.softhsm.tokens import USER_PIN, SoftHsm
+from tests.softhsm.tokens import SO_PIN, USER_PIN, SoftHsm
 from tmsd.ceremony.master_key import master_key
 from tmsd.ceremony.transport_key import transport_key
 from tmsd.ceremony.wanted_key import Purpose, WantedKey
@@ -114,6 +116,7 @@ class Site:
         self.configuration = directory / "tmsd.toml"
         self.policy = directory / "policy.toml"
         self.pin_file = directory / "hsm-pin"
+        self.latch_file = directory / "hsm-pin.latch"
         self.token_directory = softhsm.token_directory
         self.token = softhsm.make_token()
         self._reserved = _reserved_port()
@@ -153,6 +156,22 @@ class Site:
             yield away
         finally:
             away.rename(folder)
+
+    def initialise_again(self) -> None:
+        """Initialise the token anew, as another process; all of its keys are gone.
+
+        Like everybody who starts the module it takes the lock of the latch: SoftHSM fails where
+        two processes start it at one moment.
+        """
+        command = [
+            *("softhsm2-util", "--init-token", "--token", self.token.label),
+            *("--label", self.token.label, "--so-pin", SO_PIN.decode()),
+            *("--pin", USER_PIN.decode()),
+        ]
+        with PinLatch(self.latch_file).locked():
+            subprocess.run(
+                command, env=dict(self.token.environment), check=True, capture_output=True
+            )
 
     def write_configuration(self, token: TokenAddress) -> None:
         """Write tmsd.toml for a token, which need not be there."""

@@ -21,7 +21,7 @@ RECOVERY_SECONDS = 5.0
 """Within which the site serves again when what was wrong is over."""
 
 CARDS = replace(ROTATING, settings='change_to = ["rotating:2"]')
-_NEW_VERSION = 2
+NEW_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class FaultySite:
     def wait_until_refused(self) -> None:
         """Ask until something is refused, and not once more."""
         with self.running.caller() as caller:
-            impatient = CardDesk(caller, CARDS, _NEW_VERSION, patience=0)
+            impatient = CardDesk(caller, CARDS, NEW_VERSION, patience=0)
 
             def is_refused() -> bool:
                 try:
@@ -93,8 +93,9 @@ def faulty_site(
         daemon = stack.enter_context(Daemon(made)).wait_until_ready()
         running = RunningSite(made, daemon)
         caller = stack.enter_context(running.caller())
-        desk = CardDesk(caller, CARDS, _NEW_VERSION, RECOVERY_SECONDS)
+        desk = CardDesk(caller, CARDS, NEW_VERSION, RECOVERY_SECONDS)
         yield FaultySite(running, module, desk)
         assert daemon.stop() == 0
-        # Frames of Python files; python-pkcs11 prints some of its own when a search fails.
-        assert '  File "/' not in daemon.log
+        # Other tracebacks are python-pkcs11's, which prints what it meets when a search fails.
+        for of_a_crash in ("in <module>", "never retrieved"):
+            assert of_a_crash not in daemon.log

@@ -6,7 +6,7 @@ until the other end is closed, as it is when the front ends.
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -133,7 +133,7 @@ def _context(hsm_token: Token, keyring: Keyring) -> Context:
 def never_lost(context: Context) -> Generations:
     """Return a login that is not made again."""
 
-    def reopen(_before: Identities) -> Context:
+    def reopen(_before: Identities, _gone: Collection[KeyReference]) -> Context:
         raise TokenLost("it stays away")
 
     return Generations(context, reopen)

@@ -8,9 +8,10 @@ and must be the same keys, before anybody is served.
 import logging
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from hsm.errors import HsmError, ModuleStuck, PinLatched
+from hsm.keys import KeyReference
 from tmsd.clock import monotonic
 from tmsd.worker.context import Context
 from tmsd.worker.keyring import Identities
@@ -24,7 +25,7 @@ _LONGEST_PAUSE = 2.0
 
 # Restarts the module, logs in, finds these keys again and tests known answers; HsmError if the
 # token is not there, or not as it was.
-Reopen = Callable[[Identities], Context]
+Reopen = Callable[[Identities, Collection[KeyReference]], Context]
 
 
 class Generations:
@@ -47,6 +48,7 @@ class Generations:
         self._now = now
         self._made_before = 0
         self._before: Identities = {}
+        self._gone: set[KeyReference] = set()
         self._pause = _FIRST_PAUSE
         self._try_at = 0.0
 
@@ -68,11 +70,23 @@ class Generations:
     def probe_after_failure(self) -> None:
         """Make sure that the token is there, when an operation failed as if it were not.
 
-        Where it is, the handle of one key was void, and must not fail each operation to come.
+        Where it is, the handle of one key was void, and must not fail each operation to come. A
+        key that is not found either is looked for once more in another generation, which can do
+        without it.
         """
         self.probe()
-        if self.context is not None:
-            self.context.keyring.forget_void_handles()
+        if self.context is None:
+            return
+        try:
+            gone = self.context.keyring.renew_void_handles()
+        except HsmError as error:
+            self.lose(str(error))
+            return
+        if gone:
+            self.probe()  # so that it is the keys which are gone, and not the token meanwhile
+        if gone and self.context is not None:
+            self._gone |= gone
+            self.lose(f"{', '.join(map(str, gone))}: it was there, and is not found any more")
 
     def lose(self, reason: str) -> None:
         """Drop all that is held of the token; it is reached again by `recover`."""
@@ -102,7 +116,7 @@ class Generations:
         if self.seconds_to_try > 0:
             return False
         try:
-            context = self._reopen(self._before)
+            context = self._reopen(self._before, self._gone)
         except ModuleStuck:
             raise
         except HsmError as error:

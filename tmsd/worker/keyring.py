@@ -1,6 +1,7 @@
 """Finding the token's keys by label and version, once each."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 
 from hsm.cmac import service_cmac
 from hsm.errors import HsmError, KeyChanged, KeyNotFound, KeyUnsuitable, TokenLost
@@ -64,8 +65,12 @@ class Keyring:
             except (KeyNotFound, KeyUnsuitable):
                 continue
 
-    def require(self, before: Identities) -> None:
+    def require(self, before: Identities, gone: Collection[KeyReference]) -> None:
         """Find keys again, and make sure that they are the same keys.
+
+        Args:
+            before: what was known of the keys.
+            gone: those that need not be there; if they come back, it must be as they were.
 
         Raises:
             KeyChanged: one is gone, or another; the message names it.
@@ -74,6 +79,9 @@ class Keyring:
             try:
                 self._find(reference)
             except (KeyNotFound, KeyUnsuitable) as error:
+                if reference in gone and isinstance(error, KeyNotFound):
+                    self._identities[reference] = known
+                    continue
                 raise KeyChanged(f"{error}, and it was before the token was lost") from error
             if self._identities[reference] != known:
                 raise KeyChanged(f"{reference} is another key than before the token was lost")
@@ -96,17 +104,28 @@ class Keyring:
         if len(found) != 1 or identity(self._token, found[0]) != self._identities[reference]:
             raise TokenLost(f"{reference} is not found again: {len(found)} keys have its name")
 
-    def forget_void_handles(self) -> None:
-        """Let go of handles that the token does not know any more, though it is there.
+    def renew_void_handles(self) -> set[KeyReference]:
+        """Find keys anew whose handles the token does not know any more, though it is there.
 
-        A ceremony that destroys a key and puts it back leaves such a one; the key is searched
-        when it is asked for next.
+        A ceremony that destroys a key and puts it back leaves such a handle.
+
+        Returns:
+            The keys that are not found either. They were destroyed, or they were used while the
+            token was away for a moment: SoftHSM 2.6 finds those in another generation alone.
+
+        Raises:
+            TokenLost: it is not there, after all.
         """
+        gone = set()
         for reference, held in tuple(self._found.items()):
             try:
                 identity(self._token, held)
             except HsmError:
                 del self._found[reference]
+                with suppress(KeyUnsuitable):  # as whoever asks for it is told
+                    if not self._token.find_keys(reference):
+                        gone.add(reference)
+        return gone
 
     def _service_keys(self) -> Iterator[tuple[KeyReference, TokenKey]]:
         for reference, key in self._found.items():

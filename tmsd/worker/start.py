@@ -2,7 +2,7 @@
 
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -86,7 +86,7 @@ def _begin(config_file: Path) -> _Begun:
     policy = load_policy(config.policy.file)
     _warn_of_exceptions(policy)
     opening = _Opening(config, policy)
-    context = opening.log_in({}, restart=False)
+    context = opening.log_in({}, (), restart=False)
     worker = context.token.random(_WORKER_ID_LENGTH)
     announcement = Started(
         worker=worker,
@@ -110,13 +110,16 @@ class _Opening:
     config: DaemonConfig
     policy: Policy
 
-    def log_in(self, before: Identities, *, restart: bool) -> Context:
+    def log_in(
+        self, before: Identities, gone: Collection[KeyReference], *, restart: bool
+    ) -> Context:
         """Log in, find the keys, and have the token give known answers.
 
         If that takes longer than a worker has for its start, this process ends.
 
         Args:
             before: keys that were found in earlier generations and must be there again.
+            gone: those of them that need not.
             restart: whether the module has to be finalized first.
 
         Raises:
@@ -125,16 +128,16 @@ class _Opening:
         with process_ending_after(self.config.worker.start_seconds):
             token = _login(self.config.hsm).log_in(restart=restart)
             try:
-                return self._tested(token, before)
+                return self._tested(token, before, gone)
             except BaseException:
                 # Whoever logs in next restarts the module; this login must not stand in its way.
                 token.abandoned = True
                 raise
 
-    def _tested(self, token: Token, before: Identities) -> Context:
+    def _tested(self, token: Token, before: Identities, gone: Collection[KeyReference]) -> Context:
         context = self._context(token)
         context.keyring.look_for(_references(self.policy))
-        context.keyring.require(before)
+        context.keyring.require(before, gone)
         LOG.info("known answers are right: %s", ", ".join(require_known_answers(token)))
         return context
 

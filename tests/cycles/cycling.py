@@ -1,0 +1,162 @@
+"""Running cycles with callers at work, and what came of them."""
+
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from statistics import median
+from threading import Event
+
+from tests.cycles.kinds import OFTEN, Kind
+from tests.site.card_desk import CardDesk
+from tests.site.channels import CHALLENGES
+from tests.site.daemon import wait_until
+from tests.site.faulty import CARDS, NEW_VERSION, FaultySite, faulty_site
+from tests.softhsm.tokens import SoftHsm
+from tmsd.audit.record import Outcome
+
+DEADLINE_SECONDS = 0.5
+# A desk may meet several cycles in a row before its turn comes.
+_PATIENCE = 60.0
+_DESKS = 2
+_TMSCTL = Path(sys.executable).with_name("tmsctl")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What came of the cycles.
+
+    Attributes:
+        seed: gives the same order again.
+        recoveries: for each cycle its kind, and how many seconds the site took to serve again.
+        losses: how often a worker lost the token, of its own knowledge.
+        workers: how many logged in.
+        answers: of all callers, by status.
+        verified: what `tmsctl audit verify` said.
+    """
+
+    seed: int
+    recoveries: tuple[tuple[str, float], ...]
+    losses: int
+    workers: int
+    answers: Counter[int]
+    verified: str
+
+    def __str__(self) -> str:
+        """Return a table of recoveries by kind, and the counts."""
+        lines = [f"seed {self.seed}", f"{'':18} cycles  median s  maximum s"]
+        for kind in (*(kind.__name__ for kind in OFTEN), ""):
+            took = [seconds for name, seconds in self.recoveries if kind in (name, "")]
+            if took:
+                name = kind.replace("_", " ") or "all"
+                lines.append(f"{name:18} {len(took):6}  {median(took):8.2f}  {max(took):9.2f}")
+        statuses = ", ".join(f"{status}: {n}" for status, n in sorted(self.answers.items()))
+        lines += [
+            f"answers {statuses}; each 200 right and on record",
+            f"tokens lost {self.losses}, workers logged in {self.workers}, one front",
+            self.verified,
+        ]
+        return "\n".join(lines)
+
+
+def run(
+    directory: Path, softhsm: SoftHsm, module_file: Path, *, cycles: int, seed: int, workers: int
+) -> Report:
+    """Break and mend a new site so many times.
+
+    Args:
+        directory: empty; for the site.
+        softhsm: where its token is made.
+        module_file: the compiled module that stands before the token.
+        cycles: how many.
+        seed: decides the order, and all that is left to chance.
+        workers: how many the site has.
+
+    Raises:
+        AssertionError: an answer was wrong or is not on record, or something crashed.
+        TimeoutError: the site did not serve again within `RECOVERY_SECONDS`.
+    """
+    with faulty_site(
+        directory, softhsm, module_file, deadline_seconds=DEADLINE_SECONDS, workers=workers
+    ) as faulty:
+        with at_work(faulty) as desks:
+            recoveries = tuple(
+                _cycle(faulty, kind, chance) for kind, chance in _order(cycles, seed)
+            )
+        log = faulty.running.daemon.log
+    acknowledged: dict[str, str] = {}
+    answers: Counter[int] = Counter()
+    for desk in (*desks, faulty.desk):
+        acknowledged |= desk.acknowledged
+        answers += desk.statuses
+    _hold_records(faulty, acknowledged)
+    return Report(
+        seed=seed,
+        recoveries=recoveries,
+        losses=log.count("the token is lost"),
+        workers=log.count("is logged in"),
+        answers=answers,
+        verified=_verified(faulty.running.site.audit_file),
+    )
+
+
+@contextmanager
+def at_work(faulty: FaultySite) -> Iterator[list[CardDesk]]:
+    """Let desks serve cards without a pause; whatever one of them meets is raised at the end."""
+    over = Event()
+    desks: list[CardDesk] = []
+
+    def serve_cards() -> None:
+        with faulty.running.caller() as caller:
+            desk = CardDesk(caller, CARDS, NEW_VERSION, _PATIENCE)
+            desks.append(desk)
+            while not over.is_set():
+                desk.serve_a_card()
+
+    with ThreadPoolExecutor() as threads:
+        working = [threads.submit(serve_cards) for _ in range(_DESKS)]
+        try:
+            wait_until(lambda: len(desks) == _DESKS and all(d.statuses[200] for d in desks))
+            yield desks
+        finally:
+            over.set()
+        for each in working:
+            each.result()
+
+
+def _order(cycles: int, seed: int) -> Iterator[tuple[Kind, Random]]:
+    chance = Random(seed)  # noqa: S311  no secret: it must be possible to have the same again
+    for kind in chance.choices([*OFTEN], [*OFTEN.values()], k=cycles):
+        yield kind, chance
+
+
+def _cycle(faulty: FaultySite, kind: Kind, chance: Random) -> tuple[str, float]:
+    """Break and mend; return the kind, and how long it was until a stored key was used again."""
+    kind(faulty, chance)
+    mended = time.monotonic()
+    faulty.desk.ask(CHALLENGES, {"length": 8})
+    return kind.__name__, time.monotonic() - mended
+
+
+def _hold_records(faulty: FaultySite, acknowledged: dict[str, str]) -> None:
+    """Fail unless each acknowledged answer has one record of its own, with its digest."""
+    recorded: Counter[tuple[str | None, str | None]] = Counter(
+        (record.decision.request_id, record.decision.answer_digest)
+        for record in faulty.running.trail.records
+        if record.decision.outcome is Outcome.ALLOWED and record.decision.answer_digest
+    )
+    assert {recorded[answer] for answer in acknowledged.items()} == {1}
+
+
+def _verified(file: Path) -> str:
+    verified = subprocess.run(
+        [_TMSCTL, "audit", "verify", file], capture_output=True, text=True, check=False
+    )
+    assert verified.returncode == 0, verified.stdout
+    return verified.stdout.splitlines()[0]
