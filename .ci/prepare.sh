@@ -15,6 +15,8 @@ packages() {
     echo softhsm2         # the HSM of the demo and the tests
     echo e2fsprogs        # mkfs.ext4, for a disk that tests let fail
     echo libfaketime      # steps the clock of the processes that tests start
+    echo openssl          # looks over certificates in the tests
+    echo gnutls-bin       # so does its certtool
     echo systemd          # systemd-analyze, which checks the units
     echo systemd-container # systemd-nspawn, in which tests boot a system with the units
     echo systemd-sysv     # /sbin/init, which it boots

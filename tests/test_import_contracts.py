@@ -58,6 +58,11 @@ def test_every_contract_holds() -> None:
             "Keys in plain bytes are for tests",
         ),
         ("tmsd/vault/pool.py", "import aiohttp", "Services know no HTTP"),
+        (
+            "tmsd/x509/building.py",
+            "import tmsd.clock",
+            "Certificates are pure: no clock, no configuration, no storage",
+        ),
     ],
 )
 def test_a_smuggled_import_breaks_its_contract(

@@ -1,0 +1,1 @@
+"""Certificates, from the request to what relying parties make of them."""
