@@ -52,7 +52,7 @@ def main() -> None:
         address = SoftHsm(Path(name)).make_token()
         with open_token(address, Secret(USER_PIN), writable=True) as token:
             for algorithm in KeyPairAlgorithm:
-                _compare(generate_key_pair(token, KeyReference(algorithm, 1), algorithm))
+                _compare(generate_key_pair(token, KeyReference(str(algorithm), 1), algorithm))
 
 
 def _compare(pair: KeyPair) -> None:

@@ -27,8 +27,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
 from cryptography.utils import Buffer
 from pkcs11 import MGF, Mechanism
+from pkcs11.exceptions import MechanismInvalid
 
-from hsm.errors import HsmError, TokenLost, UseRefused, hsm_errors
+from hsm.errors import HsmError, MechanismUnavailable, TokenLost, UseRefused, hsm_errors
 from hsm.key_pairs import KeyPair
 from hsm.public_keys import PublicKey
 
@@ -243,4 +244,9 @@ def _sign(pair: KeyPair, data: bytes, mechanism: Mechanism, parameter: object = 
     if pair.token.abandoned:
         # The handle may be that of another key by now.
         raise TokenLost(f"{pair.reference} was found by a login that is lost")
-    return bytes(pair.private.sign(data, mechanism=mechanism, mechanism_param=parameter))
+    try:
+        return bytes(pair.private.sign(data, mechanism=mechanism, mechanism_param=parameter))
+    except MechanismInvalid as error:
+        raise MechanismUnavailable(
+            f"{pair.reference}: the token does not sign with CKM_{mechanism.name}"
+        ) from error

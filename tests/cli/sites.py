@@ -50,6 +50,12 @@ def allow(site: Path, *tables: str) -> None:
         policy.write("".join(tables))
 
 
+def deny(site: Path, *mechanisms: str) -> None:
+    """Take mechanisms from the site's SoftHSM, which overlooks the first of its list."""
+    with (site / "softhsm2.conf").open("a") as configuration:
+        configuration.write(f"slots.mechanisms = -{','.join(('CKM_MD5', *mechanisms))}\n")
+
+
 def tree(directory: Path) -> Mapping[str, tuple[int, bytes | None]]:
     """Return every path below a directory with its mode and, for files, its content."""
     return {

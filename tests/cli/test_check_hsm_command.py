@@ -3,7 +3,7 @@
 from pathlib import Path
 from subprocess import CompletedProcess
 
-from tests.cli.sites import allow, tmsctl
+from tests.cli.sites import allow, deny, tmsctl
 
 TRIPLE_DES = """
 [key_sets.fresh]
@@ -27,12 +27,6 @@ DES_TRANSPORT_KEY = """
 label = "for the TPS"
 algorithm = "des3"
 """
-
-
-def deny(site: Path, *mechanisms: str) -> None:
-    """Take mechanisms from the site's SoftHSM, which overlooks the first of its list."""
-    with (site / "softhsm2.conf").open("a") as configuration:
-        configuration.write(f"slots.mechanisms = -{','.join(('CKM_MD5', *mechanisms))}\n")
 
 
 def check(site: Path) -> CompletedProcess[str]:

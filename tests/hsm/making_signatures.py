@@ -23,7 +23,7 @@ def _made(token: Token) -> dict[str, str]:
     digest = SHA256()
     probabilistic = PSS(MGF1(digest), PSS.DIGEST_LENGTH)
     keys = {
-        algorithm: signing_key(generate_key_pair(token, KeyReference(algorithm, 1), algorithm))
+        algorithm: signing_key(generate_key_pair(token, KeyReference(str(algorithm), 1), algorithm))
         for algorithm in (
             KeyPairAlgorithm.RSA2048,
             KeyPairAlgorithm.P256,

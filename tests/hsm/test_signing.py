@@ -294,9 +294,10 @@ def test_what_a_token_lacks_is_a_mechanism_that_it_lacks(
         check=True,
     )
 
+    refusal = "MechanismUnavailable: key '{}' version 1: the token does not sign with {}"
     assert json.loads(done.stdout) == {
         "PKCS#1 v1.5": "no error",
-        "PSS": "MechanismUnavailable: MechanismInvalid in _sign",
-        "ECDSA": "MechanismUnavailable: MechanismInvalid in _sign",
-        "Ed25519": "MechanismUnavailable: MechanismInvalid in _sign",
+        "PSS": refusal.format("rsa2048", "CKM_RSA_PKCS_PSS"),
+        "ECDSA": refusal.format("p256", "CKM_ECDSA"),
+        "Ed25519": refusal.format("ed25519", "CKM_EDDSA"),
     }

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hsm.errors import KeyNotFound, KeyUnsuitable
+from hsm.errors import KeyNotFound, KeyUnsuitable, MechanismUnavailable
 from hsm.identity import KeyPairIdentity, key_pair_identity
 from hsm.key_pairs import find_key_pair, list_key_pairs
 from hsm.keys import KeyReference
@@ -30,7 +30,7 @@ def describe_key_pair(token: Token, reference: KeyReference) -> DescribedKeyPair
 
     Raises:
         KeyNotFound: neither half is in the token.
-        HsmError: the token refuses to sign, or is gone.
+        HsmError: the token fails, or is gone.
     """
     try:
         return DescribedKeyPair(
@@ -40,3 +40,5 @@ def describe_key_pair(token: Token, reference: KeyReference) -> DescribedKeyPair
         if reference not in list_key_pairs(token):
             raise
         return DescribedKeyPair(reference, None, str(error).removeprefix(f"{reference}: "))
+    except MechanismUnavailable:
+        return DescribedKeyPair(reference, None, "the token does not sign with it")

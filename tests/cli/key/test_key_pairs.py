@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.key.commands import key
+from tests.cli.sites import deny
 
 MADE = r"Generated key '{}' version {}: {}, SPKI SHA-256 ([0-9a-f]{{64}})"
 
@@ -111,3 +112,16 @@ def test_the_master_key_of_the_same_name_stays(site: Path) -> None:
     assert ["demo", "1", "aes256"] in [row[:3] for row in rows]
     again = key(site, "destroy", "--ca", "demo", "--yes")
     assert again.stderr == "Error: key 'demo' version 1: it is not in the token\n"
+
+
+def test_a_pair_that_the_token_does_not_sign_with_is_not_left_behind(site: Path) -> None:
+    generated(site, "demo", 1, "p256", "--ca", "demo")
+    deny(site, "CKM_ECDSA")
+
+    done = key(site, "generate", "--ca", "other", "--algorithm", "p256")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    refusal = "key 'other' version 1: the token does not sign with CKM_ECDSA"
+    assert done.stderr == f"Error: {refusal}\n"
+    told = "the token does not sign with it"
+    assert listed_pairs(site)[1:] == [["demo", "1", "-", "-", told]]

@@ -9,6 +9,6 @@ def list_key_pairs(token: Token) -> list[DescribedKeyPair]:
     """Return the key pairs that are in the token, by label and version; each signs once.
 
     Raises:
-        HsmError: the token refuses to sign, or is gone.
+        HsmError: the token fails, or is gone.
     """
     return [describe_key_pair(token, reference) for reference in key_pairs.list_key_pairs(token)]
