@@ -1,15 +1,18 @@
 """Places of either kind; what is told of the store holds for both."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import LiteralString
 
 import pytest
+from sqlalchemy import Connection, Engine
 
 from tests.postgresql.cluster import Cluster
+from tests.store.certificates import DEMO
+from tmsd.store.certificates import open_authority
 from tmsd.store.database import Place
 from tmsd.store.postgresql import PostgresqlServer
 from tmsd.store.sqlite import SqliteFile
@@ -69,3 +72,33 @@ def kept(request: pytest.FixtureRequest) -> Kept:
     """A new database, of the one kind and of the other."""
     made: Kept = request.getfixturevalue(f"{request.param}_kept")
     return made
+
+
+@pytest.fixture(scope="session")
+def _sqlite_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    engine = SqliteFile(tmp_path_factory.mktemp("store") / "store.db").open().engine
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def _postgresql_engine(postgresql: Cluster) -> Iterator[Engine]:
+    engine = PostgresqlServer(postgresql.url(postgresql.make_database())).open().engine
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """A database of each kind, in which no test leaves anything."""
+    made: Engine = request.getfixturevalue(f"_{request.param}_engine")
+    return made
+
+
+@pytest.fixture
+def connection(engine: Engine) -> Iterator[Connection]:
+    """A transaction that is broken off in the end, in a database with the CA `demo`."""
+    with engine.connect() as connection, connection.begin() as transaction:
+        open_authority(connection, DEMO)
+        yield connection
+        transaction.rollback()

@@ -91,7 +91,7 @@ class Store:
             ConstraintViolated: nor here.
         """
         if self._closed or len(self._waiting) >= MAX_WAITING:
-            raise _unavailable()
+            raise unavailable()
         waiting = _Waiting(job, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         self._wake.set()
@@ -112,7 +112,7 @@ class Store:
             outcomes = await loop.run_in_executor(self._thread, self._run_all, batch)
         except (SQLAlchemyError, OSError) as error:
             self._note_fault(reason_of(error) if isinstance(error, SQLAlchemyError) else str(error))
-            outcomes = [_unavailable() for _ in batch]
+            outcomes = [unavailable() for _ in batch]
         else:
             self._note_fault(None)
         for waiting, outcome in zip(batch, outcomes, strict=True):
@@ -185,7 +185,8 @@ def _is_of_the_job(error: SQLAlchemyError) -> bool:
     return isinstance(error, IntegrityError | DataError) and not lost_against_another(error)
 
 
-def _unavailable() -> ServiceError:
+def unavailable() -> ServiceError:
+    """Return the refusal of what needs a database that cannot be used."""
     return ServiceError(
         Code.STORE_UNAVAILABLE, "what was asked could not be remembered; ask again later"
     )

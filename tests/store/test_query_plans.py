@@ -1,0 +1,123 @@
+"""Each query that is asked often, or of many rows, goes by an index."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import pytest
+from sqlalchemy import Connection, event
+
+from tests.store.certificates import DEMO, NOW_MS, issued, request
+from tmsd.store import ocsp_answers
+from tmsd.store.certificate_search import Position, Wanted, search
+from tmsd.store.certificates import (
+    Reason,
+    Revocation,
+    abandon_before,
+    find,
+    is_compromised,
+    live_with_key,
+    prepare,
+)
+from tmsd.store.crls import Scope, begin, begin_delta, entries, latest, publish
+from tmsd.store.revocation import revoke
+
+SERIAL = bytes(16)
+AFTER = Position(NOW_MS, SERIAL)
+SUPERSEDED = Revocation(NOW_MS, Reason.SUPERSEDED)
+
+
+def crl(connection: Connection, scope: Scope) -> None:
+    begun = begin(connection, scope, NOW_MS, NOW_MS + 1, is_scheduled=True)
+    list(entries(connection, begun))
+    publish(connection, scope, begun.number, b"crl")
+    latest(connection, scope)
+
+
+def delta(connection: Connection) -> None:
+    crl(connection, Scope(DEMO))
+    list(entries(connection, begin_delta(connection, Scope(DEMO), NOW_MS, NOW_MS + 1)))
+
+
+def revoke_one(connection: Connection) -> None:
+    revoke(connection, DEMO, issued(connection).serial, SUPERSEDED)
+
+
+def answer(connection: Connection) -> None:
+    signed = ocsp_answers.Signed(SERIAL, 0, NOW_MS, NOW_MS + 1, b"der", None)
+    ocsp_answers.record(connection, DEMO, [signed])
+
+
+def page(wanted: Wanted) -> Callable[[Connection], object]:
+    return lambda connection: search(connection, wanted, AFTER, 10)
+
+
+Values: TypeAlias = tuple[object, ...] | dict[str, object]
+
+# SQLite calls the indexes of keys by numbers.
+CERTIFICATE = ("certificates_pkey", "sqlite_autoindex_certificates_1")
+IDEMPOTENCY = ("uq_certificates_idempotency", "sqlite_autoindex_certificates_2")
+ANSWER = ("ocsp_answers_pkey", "sqlite_autoindex_ocsp_answers_1")
+HOT: dict[str, tuple[Callable[[Connection], object], tuple[str, ...]]] = {
+    "by serial": (lambda c: find(c, DEMO, SERIAL), CERTIFICATE),
+    "prepare": (lambda c: prepare(c, request(), NOW_MS), IDEMPOTENCY),
+    "issue": (issued, CERTIFICATE),
+    "revoke": (revoke_one, CERTIFICATE),
+    "abandon": (lambda c: abandon_before(c, NOW_MS), ("ix_certificates_prepared",)),
+    "duplicates": (
+        lambda c: live_with_key(c, bytes(32), NOW_MS),
+        ("ix_certificates_public_key",),
+    ),
+    "blocked": (lambda c: is_compromised(c, bytes(32)), ("ix_certificates_public_key",)),
+    "search": (page(Wanted(DEMO)), ("ix_certificates_not_after",)),
+    "by caller": (page(Wanted(DEMO, caller="a")), ("ix_certificates_caller",)),
+    "by profile": (page(Wanted(DEMO, profile="a")), ("ix_certificates_profile",)),
+    "complete CRL": (lambda c: crl(c, Scope(DEMO)), ("ix_certificates_revoked",)),
+    "partition": (lambda c: crl(c, Scope(DEMO, 1)), ("ix_certificates_partition",)),
+    "delta CRL": (delta, ("ix_certificates_changed",)),
+    "due": (lambda c: ocsp_answers.due(c, DEMO, NOW_MS, 10), ("ix_ocsp_answers_due",)),
+    "signed": (answer, ANSWER),
+    "responder": (lambda c: ocsp_answers.find(c, DEMO, SERIAL), ANSWER),
+}
+WHOLE_TABLES = [
+    f"{scan} {table}"
+    for scan in ("Seq Scan on", "SCAN")
+    for table in ("certificates", "ocsp_answers", "crls")
+]
+
+
+def plans(connection: Connection, ask: Callable[[Connection], object]) -> str:
+    """Run something, and return how the database goes about each of its statements."""
+    asked: list[tuple[str, Values]] = []
+
+    def note(_c: object, _cursor: object, statement: str, values: Values, *_: object) -> None:
+        asked.append((statement, values))
+
+    event.listen(connection, "before_cursor_execute", note)
+    ask(connection)
+    event.remove(connection, "before_cursor_execute", note)
+    explain = "EXPLAIN QUERY PLAN" if connection.dialect.name == "sqlite" else "EXPLAIN"
+    steps = [
+        step
+        for statement, values in asked
+        if statement.startswith(("SELECT", "UPDATE", "DELETE"))
+        for step in connection.exec_driver_sql(f"{explain} {statement}", values)
+    ]
+    return "\n".join(str(step[-1]) for step in steps)
+
+
+@pytest.fixture
+def filled(connection: Connection) -> Connection:
+    """Enough certificates that a planner has a choice, and knows of it."""
+    for number in range(300):
+        serial = issued(connection, partition=number % 3, caller=f"c{number % 7}").serial
+        if number % 5 == 0:
+            revoke(connection, DEMO, serial, SUPERSEDED)
+    connection.exec_driver_sql("ANALYZE")
+    return connection
+
+
+def test_no_hot_query_reads_a_whole_table(filled: Connection) -> None:
+    for name, (ask, indexes) in HOT.items():
+        told = plans(filled, ask)
+        assert any(index in told for index in indexes), (name, told)
+        assert not any(scan in told for scan in WHOLE_TABLES), (name, told)
