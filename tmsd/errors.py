@@ -15,6 +15,7 @@ class Code(StrEnum):
 
     # The request itself
     REQUEST_INVALID = "request-invalid"
+    HEAD_TOO_LARGE = "head-too-large"
     NOT_FOUND = "not-found"
     METHOD_NOT_ALLOWED = "method-not-allowed"
     MEDIA_TYPE_UNSUPPORTED = "media-type-unsupported"

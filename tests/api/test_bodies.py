@@ -2,14 +2,13 @@
 
 import gzip
 import json
-import socket
 import time
 from typing import Any
 
 import pytest
 
 from tests.site.batches import AES128
-from tests.site.caller import Caller, tls_settings
+from tests.site.caller import Caller, connected
 from tests.site.channels import CHALLENGES, RANDOM, SESSIONS, WRAP, JsonObject
 from tests.site.contract import JSON
 from tests.site.daemon import wait_until
@@ -230,10 +229,7 @@ def test_a_compressed_body_is_refused_without_a_look_into_it(tps: Caller, encodi
 
 
 def test_a_body_that_does_not_arrive_in_time_is_given_up(site: RunningSite) -> None:
-    with (
-        socket.create_connection((HOST, site.site.port), timeout=10) as plain,
-        tls_settings(site.site, TPS).wrap_socket(plain, server_hostname=HOST) as slow,
-    ):
+    with connected(site.site, TPS) as slow:
         begun = time.monotonic()
         slow.sendall(unfinished_request())
         answer = slow.recv(65536)
@@ -252,10 +248,7 @@ def test_a_body_that_breaks_off_is_recorded_and_leaves_no_trace_in_the_log(
     site: RunningSite,
 ) -> None:
     before = len(site.trail.records)
-    with (
-        socket.create_connection((HOST, site.site.port), timeout=10) as plain,
-        tls_settings(site.site, TPS).wrap_socket(plain, server_hostname=HOST) as breaking,
-    ):
+    with connected(site.site, TPS) as breaking:
         breaking.sendall(unfinished_request())
 
     wait_until(lambda: len(site.trail.records) > before)

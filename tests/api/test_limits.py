@@ -1,6 +1,5 @@
 """Limits: cards that fail wait, callers that ask too much wait, and nobody else does."""
 
-import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -8,7 +7,7 @@ from threading import Barrier
 import pytest
 
 from tests.site.batches import AES128
-from tests.site.caller import Caller, tls_settings
+from tests.site.caller import Caller, connected
 from tests.site.channels import RANDOM, SESSIONS, VERIFY, forged, presented, session_request
 from tests.site.directory import HOST
 from tests.site.fixtures import Run, RunningSite
@@ -72,10 +71,7 @@ def test_who_asks_on_regardless_is_not_even_refused_for_a_while(limited: Running
     content = b'{"length": 1}'
     head = f"Host: {HOST}\r\nContent-Type: application/json\r\nContent-Length: {len(content)}"
     request = f"POST {RANDOM} HTTP/1.1\r\n{head}\r\n\r\n".encode() + content
-    with (
-        socket.create_connection((HOST, limited.site.port)) as connected,
-        tls_settings(limited.site, TPS).wrap_socket(connected, server_hostname=HOST) as flooding,
-    ):
+    with connected(limited.site, TPS) as flooding:
         flooding.sendall(request * 100)
         received = b""
         while b" 429 " not in received:

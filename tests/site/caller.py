@@ -1,8 +1,10 @@
 """A caller: requests go out as bytes, answers come in as bytes, and nothing is smoothed over."""
 
 import json
+import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from http.client import HTTPResponse, HTTPSConnection
 from typing import Any, Self
 
@@ -19,6 +21,16 @@ def tls_settings(site: Site, name: str) -> ssl.SSLContext:
     files = site.credentials(name)
     context.load_cert_chain(files.certificate, files.private_key)
     return context
+
+
+@contextmanager
+def connected(site: Site, name: str, seconds: float = ANSWER_SECONDS) -> Iterator[ssl.SSLSocket]:
+    """Return a connection of somebody's for bytes as they stand, after its handshake."""
+    with (
+        socket.create_connection((HOST, site.port), timeout=seconds) as plain,
+        tls_settings(site, name).wrap_socket(plain, server_hostname=HOST) as connection,
+    ):
+        yield connection
 
 
 class Caller:

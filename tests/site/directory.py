@@ -56,7 +56,7 @@ slow_deadline_seconds = {deadline_seconds}
 {worker_settings}
 
 [limits]
-request_timeout_seconds = 1.0
+{limits}
 """
 
 
@@ -69,6 +69,7 @@ class Settings(TypedDict, total=False):
         slow_workers: how many more there are for slow ones.
         worker_settings: further lines of the table [worker].
         store: the table [store].
+        limits: the table [limits].
         of_callers: by name, lines about a caller in place of those that leave it unlimited.
         audit_directory: where the audit log is, from the site's directory.
     """
@@ -78,6 +79,7 @@ class Settings(TypedDict, total=False):
     slow_workers: int
     worker_settings: str
     store: str
+    limits: str
     of_callers: Mapping[str, str]
     audit_directory: str
 
@@ -88,6 +90,7 @@ _USUAL = Settings(
     slow_workers=0,
     worker_settings="",
     store='file = "store.db"',
+    limits="request_timeout_seconds = 1.0",
     of_callers={},
     audit_directory=".",
 )

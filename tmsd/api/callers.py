@@ -1,5 +1,6 @@
 """Who is calling: known by the hash of the public key in the client certificate."""
 
+import asyncio
 from functools import lru_cache
 from hashlib import sha256
 
@@ -24,18 +25,15 @@ def identify(request: web.Request, policy: Policy, trust: CallerTrust) -> Caller
         ServiceError: `certificate-refused`; or `caller-unknown`, with the hash that the
             policy would have to name.
     """
-    tls = request.transport.get_extra_info("ssl_object") if request.transport else None
-    certificate = tls.getpeercert(binary_form=True) if tls else None
+    certificate = presented_certificate(request.transport)
     if certificate is None:
         raise ServiceError(Code.CALLER_UNKNOWN, "the connection has no client certificate")
     if objection := trust.judge(certificate).objection_at(now()):
         raise ServiceError(Code.CERTIFICATE_REFUSED, objection)
-    public_key_sha256 = _public_key_sha256(certificate)
-    caller = policy.caller_by_public_key(public_key_sha256)
+    key = public_key_sha256(certificate)
+    caller = policy.caller_by_public_key(key)
     if caller is None:
-        raise ServiceError(
-            Code.CALLER_UNKNOWN, f"no caller has public_key_sha256 = {public_key_sha256}"
-        )
+        raise ServiceError(Code.CALLER_UNKNOWN, f"no caller has public_key_sha256 = {key}")
     return caller
 
 
@@ -49,8 +47,15 @@ def require_role(caller: Caller, role: Role) -> None:
         raise ServiceError(Code.ROLE_MISSING, f"{caller.name} does not have the role {role}")
 
 
+def presented_certificate(transport: asyncio.BaseTransport | None) -> bytes | None:
+    """Return the client certificate of a TLS connection, in DER; None where there is none."""
+    tls = transport.get_extra_info("ssl_object") if transport else None
+    return tls.getpeercert(binary_form=True) if tls else None
+
+
 @lru_cache(maxsize=1024)
-def _public_key_sha256(certificate: bytes) -> str:
+def public_key_sha256(certificate: bytes) -> str:
+    """Return the SHA-256 of a certificate's DER SubjectPublicKeyInfo, in lower-case hex."""
     public_key = x509.load_der_x509_certificate(certificate).public_key()
     encoded = public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return sha256(encoded).hexdigest()

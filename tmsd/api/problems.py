@@ -35,6 +35,7 @@ class Kind:
 
 KINDS: dict[Code, Kind] = {
     Code.REQUEST_INVALID: Kind(400, "The request is not valid", Next.CORRECT_REQUEST),
+    Code.HEAD_TOO_LARGE: Kind(431, "The head is too large", Next.CORRECT_REQUEST),
     Code.NOT_FOUND: Kind(404, "There is nothing here", Next.CORRECT_REQUEST),
     Code.METHOD_NOT_ALLOWED: Kind(405, "The method is not allowed", Next.CORRECT_REQUEST),
     Code.MEDIA_TYPE_UNSUPPORTED: Kind(415, "The body must be JSON", Next.CORRECT_REQUEST),

@@ -57,6 +57,11 @@ class LimitsConfig(Table):
     session_seconds: Annotated[int, Field(ge=10, le=3600)] = 300
     challenge_seconds: Annotated[int, Field(ge=5, le=600)] = 60
     request_timeout_seconds: Annotated[float, Field(ge=0.1, le=300)] = 10.0
+    handshake_seconds: Annotated[float, Field(ge=0.1, le=60)] = 10.0
+    head_seconds: Annotated[float, Field(ge=0.1, le=60)] = 10.0
+    idle_seconds: Annotated[float, Field(ge=0.1, le=3600)] = 75.0
+    connections: Annotated[int, Field(ge=1, le=65_536)] = 4096
+    connections_per_caller: Annotated[int, Field(ge=1, le=65_536)] = 1024
 
 
 class PolicyFile(Table):

@@ -1,17 +1,35 @@
 """The listener for callers: sockets that systemd made, or else one of our own at `[api] listen`."""
 
+import asyncio
+import logging
 import socket
-from collections.abc import AsyncIterator, Sequence
+from asyncio import sslproto
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from ssl import SSLContext
+from ssl import SSLCertVerificationError, SSLContext, SSLError
 
 from aiohttp import web
 
 from tmsd.config.api import ApiConfig
+from tmsd.config.daemon import LimitsConfig
+from tmsd.daemon.connection import Connection, Patience, serving
+from tmsd.daemon.connections import Connections
+from tmsd.daemon.descriptors import most_connections
+from tmsd.daemon.turned_away import TurnedAway
+
+LOG = logging.getLogger(__name__)
 
 _SHUTDOWN_SECONDS = 5.0
-_KEEPALIVE_SECONDS = 75.0
+# For a caller to say in its turn that a connection is over.
+_FAREWELL_SECONDS = 5.0
+# Who comes in a burst waits in the kernel, which allows so many (net.core.somaxconn).
+_BACKLOG = 4096
+_PAUSE_SECONDS = 1.0
+
+# What one call of asyncio reads at most: one TLS record (RFC 8446, section 5.1). It makes and
+# clears a buffer of that length for each connection, which has 256 KiB otherwise.
+_RECORD = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +38,14 @@ class Listener:
 
     Attributes:
         api: where to listen, unless systemd does already.
+        limits: how many connections there may be, and how long is waited for callers.
         tls: of the daemon.
         app: what answers.
         inherited: listening sockets that systemd made; with any, `[api] listen` is not used.
     """
 
     api: ApiConfig
+    limits: LimitsConfig
     tls: SSLContext
     app: web.Application
     inherited: tuple[socket.socket, ...] = ()
@@ -40,70 +60,119 @@ class Listener:
         Raises:
             OSError: `[api] listen` cannot be listened on.
         """
-        runner = web.AppRunner(
-            self.app,
-            access_log=None,
-            shutdown_timeout=_SHUTDOWN_SECONDS,
-            keepalive_timeout=_KEEPALIVE_SECONDS,
-            auto_decompress=False,
-        )
+        sslproto.SSLProtocol.max_size = _RECORD
+        runner = web.AppRunner(self.app, shutdown_timeout=_SHUTDOWN_SECONDS)
         await runner.setup()
         own = () if self.inherited else (_bound(self.api),)
-        listening = Listening(self._addresses(), runner, self.inherited or own)
+        listening = self._listening(runner)
+        accepting = [
+            asyncio.create_task(listening.accept(bound)) for bound in self.inherited or own
+        ]
         try:
-            await listening.serve(self.tls)
             yield listening
         finally:
+            for task in accepting:
+                task.cancel()
+            await asyncio.gather(*accepting, return_exceptions=True)
+            listening.connections.end_handshakes()
             await runner.cleanup()
             for bound in own:
                 bound.close()
+
+    def _listening(self, runner: web.AppRunner) -> "Listening":
+        limits = self.limits
+        turned_away = TurnedAway()
+        connections = Connections(
+            most_connections(limits.connections), limits.connections_per_caller, turned_away
+        )
+        patience = Patience(
+            head=limits.head_seconds,
+            answer=limits.request_timeout_seconds,
+            idle=limits.idle_seconds,
+        )
+        if runner.server is None:
+            raise RuntimeError("the runner has been set up")
+        return Listening(
+            addresses=self._addresses(),
+            tls=self.tls,
+            connections=connections,
+            turned_away=turned_away,
+            connection=serving(runner.server, patience, connections),
+            handshake_seconds=limits.handshake_seconds,
+        )
 
     def _addresses(self) -> str:
         listened = map(_address, self.inherited) if self.inherited else [self.api.listen]
         return ", ".join(f"https://{address}" for address in listened)
 
 
+@dataclass(slots=True)
 class Listening:
     """Callers are served.
 
     Attributes:
         addresses: where, for the log.
+        tls: with which settings whoever connects from now on is. Connections that are open
+            stay as they are; nobody who connects meanwhile is refused.
+        connections: those that are open.
+        turned_away: is told who does not get in.
+        connection: makes what serves a connection.
+        handshake_seconds: how long a handshake may take.
     """
 
-    def __init__(
-        self, addresses: str, runner: web.AppRunner, sockets: Sequence[socket.socket]
+    addresses: str
+    tls: SSLContext
+    connections: Connections
+    turned_away: TurnedAway
+    connection: Callable[[], Connection]
+    handshake_seconds: float
+
+    async def accept(self, listener: socket.socket) -> None:
+        """Let in who connects to a listening socket, until cancelled."""
+        loop = asyncio.get_running_loop()
+        listener.setblocking(False)
+        while True:
+            try:
+                accepted, (peer, *_) = await loop.sock_accept(listener)
+            except OSError as error:
+                LOG.error("no connection can be accepted: %s", error.strerror)
+                await asyncio.sleep(_PAUSE_SECONDS)
+                continue
+            if self.connections.make_room():
+                connection = self.connection()
+                handshake = loop.create_task(self._shake_hands(connection, accepted, peer))
+                self.connections.shaking(connection, handshake)
+            else:
+                accepted.close()
+                self.turned_away.because("all connections are at work", peer)
+            # Let the handshake begin before another can end it, and others have their turn.
+            await asyncio.sleep(0)
+
+    async def _shake_hands(
+        self, connection: Connection, accepted: socket.socket, peer: str
     ) -> None:
-        self.addresses = addresses
-        self._runner = runner
-        self._sockets = sockets
-
-    async def serve(self, tls: SSLContext) -> None:
-        """Serve whoever connects from now on with these TLS settings.
-
-        Connections that are open stay as they are; nobody who connects meanwhile is refused.
-
-        Raises:
-            OSError: a socket cannot be listened on anew; those before are served on.
-        """
-        before = list(self._runner.sites)
-        begun: list[web.SockSite] = []
         try:
-            for bound in self._sockets:
-                # What a site closes at its end is a descriptor of its own.
-                site = web.SockSite(self._runner, bound.dup(), ssl_context=tls)
-                await site.start()
-                begun.append(site)
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: connection,
+                accepted,
+                ssl=self.tls,
+                ssl_handshake_timeout=self.handshake_seconds,
+                ssl_shutdown_timeout=_FAREWELL_SECONDS,
+            )
+        except SSLCertVerificationError as error:
+            self.turned_away.because(f"its certificate: {error.verify_message}", peer)
+        except SSLError as error:
+            self.turned_away.because(f"its handshake failed: {error.reason}", peer)
+        except ConnectionAbortedError:
+            seconds = f"{self.handshake_seconds:g} s"
+            self.turned_away.because(f"its handshake was not over within {seconds}", peer)
         except OSError:
-            for site in begun:
-                await site.stop()
-            raise
-        for earlier in before:
-            await earlier.stop()
+            pass  # it went away by itself, as what only looks whether somebody listens does
 
 
 def _bound(api: ApiConfig) -> socket.socket:
     family = socket.AF_INET6 if ":" in api.host else socket.AF_INET
-    return socket.create_server((api.host, api.port), family=family)
+    return socket.create_server((api.host, api.port), family=family, backlog=_BACKLOG)
 
 
 def _address(listener: socket.socket) -> str:

@@ -124,7 +124,7 @@ async def _run(config_file: Path, manager: ServiceManager, inherited: list[socke
             body_seconds=config.limits.request_timeout_seconds,
         )
         app = application(edge)
-        listener = Listener(config.api, admission.tls, app, tuple(inherited))
+        listener = Listener(config.api, config.limits, admission.tls, app, tuple(inherited))
         # The audit log is locked: no other daemon of this configuration uses the socket.
         async with operations_listening(config.operations.socket, operations):
             reloading = Reloading(config_file, edge, operations, manager, wanted)

@@ -66,12 +66,12 @@ class Reloading:
             policy = load_policy(config.policy.file)
             admission = load_admission(config)
             await self.operations.workers.renew(policy.digest, config.worker.start_seconds)
-            await listening.serve(admission.tls)
         except (ConfigError, OSError, WorkerStartError) as error:
             refused = about(Event.RELOAD_REFUSED)
             LOG.error("the new configuration is not taken: %s", error, extra=refused)
             await self._record(Outcome.REFUSED, {"reason": _in_a_line(str(error))})
             return
+        listening.tls = admission.tls
         self.edge.trust = admission.trust
         self.edge.tks = replace(self.edge.tks, policy=policy)
         self.operations.policy = policy
