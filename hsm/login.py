@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hsm.errors import PinRefused
 from hsm.module import TokenAddress, find_token, load_module, restart_module
 from hsm.pin_latch import PinLatch
 from hsm.secret import Secret
@@ -42,13 +41,9 @@ class Login:
         with self.latch.locked():
             found = find_token(start(address.module, address.environment), address)
             self.latch.require_open(found.flags, self.pin_file)
-            try:
-                token = log_in(found, address, self.read_pin(), writable=writable)
-            except PinRefused as error:
-                self.latch.close(str(error), self.pin_file)
-                raise
-            self.latch.settle()
-        return token
+            pin = self.read_pin()
+            with self.latch.trying(self.pin_file):
+                return log_in(found, address, pin, writable=writable)
 
     @contextmanager
     def logged_in(self, *, writable: bool = False) -> Iterator[Token]:

@@ -4,6 +4,10 @@ Tokens lock themselves after a few wrong PINs, and a daemon that restarts by its
 spend them all. So whoever logs in holds the lock of one file, and looks first at the file
 and at the token's own flags (CK_TOKEN_INFO, PKCS#11 2.40, table 6). The lock also keeps
 modules from starting at the same moment, which some of them do not survive.
+
+A process can end between C_Login and the file, and nobody learns what the token said. So the file
+tells of each try before it is made. One that did not come to an end counts as refused, unless
+it was made with the PIN that the token took last: killing a worker locks nobody out.
 """
 
 import fcntl
@@ -18,9 +22,10 @@ from pathlib import Path
 
 from pkcs11 import TokenFlag
 
-from hsm.errors import CredentialUnavailable, PinLatched
+from hsm.errors import CredentialUnavailable, HsmError, PinLatched, PinRefused
 
 _UNLATCH = "find out why, then: tmsctl hsm unlatch"
+_UNFINISHED = "whoever tried it ended before the token had answered"
 _MAX_STATE = 4096
 
 
@@ -32,11 +37,13 @@ class Latched:
         reason: what the token said.
         at_ns: when, in nanoseconds of Unix time.
         file_ns: when the PIN file had last been changed then; None without a PIN file.
+        is_certain: whether the token said so; else nobody knows what it said.
     """
 
     reason: str
     at_ns: int
     file_ns: int | None = None
+    is_certain: bool = True
 
     def __str__(self) -> str:
         """Return it in words."""
@@ -80,15 +87,11 @@ class PinLatch:
     def state(self) -> Latched | None:
         """Return why the latch is closed; None while it is open."""
         state = self._read()
-        reason, at_ns = state.get("refused"), state.get("at_ns")
-        if not isinstance(reason, str):
-            return None
-        file_ns = state.get("file_ns")
-        return Latched(
-            reason,
-            at_ns if isinstance(at_ns, int) else 0,
-            file_ns if isinstance(file_ns, int) else None,
-        )
+        trying = state.get("trying")
+        if isinstance(trying, dict) and state.get("taken") != {"file_ns": trying.get("file_ns")}:
+            return _latched(_UNFINISHED, trying, is_certain=False)
+        reason = state.get("refused")
+        return _latched(reason, state) if isinstance(reason, str) else None
 
     def require_open(self, flags: TokenFlag, pin_file: Path | None) -> None:
         """Refuse a login that could cost the token one of its last tries. Call it locked.
@@ -113,7 +116,8 @@ class PinLatch:
             raise PinLatched(f"the token allows one last try of the PIN; {_UNLATCH}")
         if (latched := self.state()) is not None:
             if not _is_newer(_changed_ns(pin_file), latched):
-                raise PinLatched(f"a PIN was refused: {latched}; {_UNLATCH}")
+                happened = "was" if latched.is_certain else "may have been"
+                raise PinLatched(f"a PIN {happened} refused: {latched}; {_UNLATCH}")
         elif flags & TokenFlag.USER_PIN_COUNT_LOW and not may_try:
             raise PinLatched(f"the token says that a wrong PIN was tried before; {_UNLATCH}")
 
@@ -122,10 +126,25 @@ class PinLatch:
         refused = {"refused": reason, "at_ns": time.time_ns(), "file_ns": _changed_ns(pin_file)}
         self._write(refused)
 
-    def settle(self) -> None:
-        """Remember nothing, now that the token took the PIN. Call it locked."""
-        if self._read():
-            self._write({})
+    @contextmanager
+    def trying(self, pin_file: Path | None) -> Iterator[None]:
+        """Remember that the PIN is tried, and then what came of it. Call it locked.
+
+        Args:
+            pin_file: where the PIN comes from, if it is a file of ours.
+        """
+        before = {name: value for name, value in self._read().items() if name != "trying"}
+        file_ns = _changed_ns(pin_file)
+        self._write({**before, "trying": {"at_ns": time.time_ns(), "file_ns": file_ns}})
+        try:
+            yield
+        except PinRefused as error:
+            self.close(str(error), pin_file)
+            raise
+        except HsmError:
+            self._write(before)  # the token said nothing of the PIN
+            raise
+        self._write({"taken": {"file_ns": file_ns}})
 
     def unlatch(self) -> Latched | None:
         """Allow one more try, also where the token says that the last one was wrong.
@@ -160,6 +179,16 @@ class PinLatch:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _latched(reason: str, state: dict[str, object], *, is_certain: bool = True) -> Latched:
+    at_ns, file_ns = state.get("at_ns"), state.get("file_ns")
+    return Latched(
+        reason,
+        at_ns if isinstance(at_ns, int) else 0,
+        file_ns if isinstance(file_ns, int) else None,
+        is_certain=is_certain,
+    )
 
 
 def _changed_ns(pin_file: Path | None) -> int | None:

@@ -9,11 +9,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from tests.site.daemon import Daemon, Watched, refuses_to_start
+from tests.site.daemon import Daemon, Watched, refuses_to_start, wait_until
 from tests.site.directory import Site
 from tests.site.fixtures import MakeSite
 from tests.softhsm.faulty_module import FaultyModule
+from tests.softhsm.tokens import USER_PIN
+from tmsd.cli.hsm import hsm
 
 WORKERS = 4
 RESTARTS = 10
@@ -73,3 +76,47 @@ def test_so_does_one_of_four_that_are_killed_when_the_pin_is_wrong_by_then(
         refuses_to_start(site)
 
     assert (module.calls("C_Login"), module.errors("C_Login")) == (WORKERS + 1, 1)
+
+
+@pytest.mark.parametrize("pin", [b"wrong", USER_PIN], ids=["wrong", "right"])
+def test_a_login_that_was_killed_is_not_repeated_with_a_pin_that_the_token_never_took(
+    make_site: MakeSite, counting: Counting, pin: bytes
+) -> None:
+    site = make_site()
+    module = counting(site)
+    site.write_pin(pin)
+    # The token has counted, and nobody has heard of it.
+    module.hang("C_Login", 1, afterwards=True)
+    with Daemon(site) as daemon:
+        wait_until(lambda: module.met("C_Login") == 1)
+        daemon.kill_worker()
+    for _ in range(3):
+        assert "a PIN may have been refused" in refuses_to_start(site)
+    assert module.calls("C_Login") == 1
+
+    unlatch(site)
+    if pin == USER_PIN:
+        with Daemon(site) as daemon:
+            daemon.wait_until_ready()
+    else:
+        assert "refused the PIN" in refuses_to_start(site)
+    assert module.calls("C_Login") == 2
+
+
+def test_a_login_that_was_killed_is_repeated_with_the_pin_that_the_token_took_last(
+    make_site: MakeSite, counting: Counting
+) -> None:
+    site = make_site()
+    module = counting(site)
+    with Daemon(site) as daemon:
+        daemon.wait_until_ready()
+        for logins in (2, 3):
+            module.hang("C_Login", 1, afterwards=True)
+            daemon.kill_worker()
+            wait_until(lambda: module.met("C_Login") == logins - 1)  # noqa: B023  waited for here
+            daemon.kill_worker()
+            daemon.wait_until_told("is logged in", times=logins)
+
+
+def unlatch(site: Site) -> None:
+    CliRunner().invoke(hsm, ["unlatch", "--config", str(site.configuration), "--yes"])

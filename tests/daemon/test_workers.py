@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -12,8 +13,10 @@ from tests.site.batches import AES128
 from tests.site.channels import RANDOM, WRAP, get_data, open_channel
 from tests.site.contract import Answer
 from tests.site.daemon import Watched, wait_until
+from tests.site.faulty import faulty_site
 from tests.site.fixtures import Run, RunningSite
 from tests.site.identities import BRANCH, TPS
+from tests.softhsm.tokens import SoftHsm
 from tmsd.audit.record import Record
 
 
@@ -79,6 +82,19 @@ def test_worn_out_workers_are_renewed_without_a_failed_request(run: Run) -> None
 
     assert Counter(answer.status for answer in answers) == {200: len(answers)}
     assert all(len(records) == 1 for records in records_of(site, answers))
+
+
+def test_a_worker_whose_module_leaks_is_renewed_without_a_failed_request(
+    softhsm: SoftHsm, faulty_module_file: Path, tmp_path: Path
+) -> None:
+    settings = "recycle_megabytes = 64"
+    with faulty_site(tmp_path, softhsm, faulty_module_file, worker_settings=settings) as faulty:
+        faulty.module.leak("C_DeriveKey", 1 << 20)
+        with under_load(faulty.running) as answers:
+            faulty.running.daemon.wait_until_told("is worn out", times=2)
+            faulty.module.behave()
+
+    assert Counter(answer.status for answer in answers) == {200: len(answers)}
 
 
 def test_every_worker_killed_at_once_is_a_503_until_one_is_back(run: Run) -> None:

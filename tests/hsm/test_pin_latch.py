@@ -1,11 +1,12 @@
 """A PIN that was refused is not tried again until somebody says so."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from pkcs11 import TokenFlag
 
-from hsm.errors import CredentialUnavailable, PinLatched
+from hsm.errors import CredentialUnavailable, PinLatched, TokenLost
 from hsm.pin_latch import PinLatch
 
 WELL = TokenFlag.TOKEN_INITIALIZED | TokenFlag.USER_PIN_INITIALIZED
@@ -58,7 +59,8 @@ def test_lets_one_try_pass_when_it_was_unlatched(latch: PinLatch) -> None:
 
     with latch.locked():
         latch.require_open(WELL | TokenFlag.USER_PIN_FINAL_TRY, None)
-        latch.settle()
+        with latch.trying(None):
+            pass
 
     assert told is not None
     assert told.reason == "the token refused it"
@@ -139,4 +141,78 @@ def test_says_which_file_cannot_be_used(tmp_path: Path) -> None:
         pytest.raises(CredentialUnavailable, match="PIN latch"),
         PinLatch(tmp_path / "latch").locked(),
     ):
+        pass
+
+
+class TestATryThatDidNotComeToAnEnd:
+    """Its process was killed, or hung and was ended, between C_Login and the latch's file."""
+
+    def test_counts_as_refused(self, latch: PinLatch, tmp_path: Path) -> None:
+        pin_file = tmp_path / "pin"
+        pin_file.write_bytes(b"1")
+        end_in_a_try(latch, pin_file)
+
+        with latch.locked(), pytest.raises(PinLatched, match=r"may have been refused: .* unlatch"):
+            latch.require_open(WELL, pin_file)
+
+    def test_is_harmless_with_the_pin_that_the_token_took_last(
+        self, latch: PinLatch, tmp_path: Path
+    ) -> None:
+        pin_file = tmp_path / "pin"
+        pin_file.write_bytes(b"1")
+        succeed(latch, pin_file)
+
+        for _ in range(3):
+            end_in_a_try(latch, pin_file)
+            with latch.locked():
+                latch.require_open(WELL, pin_file)
+
+    def test_counts_as_refused_with_another_pin_than_the_token_took_last(
+        self, latch: PinLatch, tmp_path: Path
+    ) -> None:
+        pin_file = tmp_path / "pin"
+        pin_file.write_bytes(b"1")
+        succeed(latch, pin_file)
+        taken = pin_file.stat().st_ctime_ns
+        while pin_file.stat().st_ctime_ns == taken:
+            pin_file.write_bytes(b"2")
+        end_in_a_try(latch, pin_file)
+
+        with latch.locked(), pytest.raises(PinLatched, match="may have been refused"):
+            latch.require_open(WELL, pin_file)
+
+    def test_with_a_credential_is_harmless_once_the_token_took_one(self, latch: PinLatch) -> None:
+        succeed(latch, None)
+        end_in_a_try(latch, None)
+
+        with latch.locked():
+            latch.require_open(WELL, None)
+
+    def test_after_unlatching_was_the_one_try(self, latch: PinLatch) -> None:
+        close(latch)
+        latch.unlatch()
+        end_in_a_try(latch, None)
+
+        with latch.locked(), pytest.raises(PinLatched, match="may have been refused"):
+            latch.require_open(WELL, None)
+
+
+def test_an_error_that_says_nothing_of_the_pin_leaves_the_latch_as_it_was(latch: PinLatch) -> None:
+    latch.unlatch()
+
+    with latch.locked(), pytest.raises(TokenLost), latch.trying(None):
+        raise TokenLost("DeviceError in _login")
+
+    with latch.locked():
+        latch.require_open(WELL | TokenFlag.USER_PIN_FINAL_TRY, None)
+
+
+def end_in_a_try(latch: PinLatch, pin_file: Path | None) -> None:
+    """Do what a process does that is killed in C_Login, but for its end."""
+    with latch.locked(), suppress(KeyboardInterrupt), latch.trying(pin_file):
+        raise KeyboardInterrupt
+
+
+def succeed(latch: PinLatch, pin_file: Path | None) -> None:
+    with latch.locked(), latch.trying(pin_file):
         pass

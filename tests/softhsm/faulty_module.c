@@ -1,4 +1,4 @@
-/* A PKCS#11 module in front of another that fails, dawdles or hangs as it is told, at any moment.
+/* A PKCS#11 module in front of another that fails, dawdles, hangs or leaks as it is told, at any moment.
  *
  * $TMSD_TEST_MODULE is the module behind. $TMSD_TEST_ORDERS is a file that all processes share by
  * mmap(2): `struct orders`, which tests/softhsm/faulty_module.py writes and reads.
@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -34,6 +35,7 @@ struct orders {
         unsigned long milliseconds; /* how long they are delayed; FOREVER: they hang */
         unsigned long result;       /* what they return; CKR_OK: what the module behind does */
         unsigned long afterwards;   /* whether that module is called first */
+        unsigned long leaked;       /* bytes that they allocate and never free */
     } of[FUNCTIONS];
 };
 
@@ -86,6 +88,12 @@ static void delay(unsigned long milliseconds)
     nanosleep(&time, NULL);
 }
 
+static void leak(unsigned long bytes)
+{
+    static void *volatile lost;
+    lost = memset(malloc(bytes), 1, bytes);
+}
+
 static unsigned long call(int number, PARAMETERS)
 {
     struct order *order = &orders->of[number];
@@ -97,6 +105,8 @@ static unsigned long call(int number, PARAMETERS)
     if (afterwards)
         result = call_behind(number, ARGUMENTS);
     __atomic_add_fetch(&order->met, 1, __ATOMIC_SEQ_CST);
+    if (order->leaked)
+        leak(order->leaked);
     delay(milliseconds);
     if (ordered != CKR_OK)
         return ordered;

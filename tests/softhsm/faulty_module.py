@@ -1,4 +1,4 @@
-"""A PKCS#11 module in front of SoftHSM that fails, dawdles or hangs as a test orders.
+"""A PKCS#11 module in front of SoftHSM that fails, dawdles, hangs or leaks as a test orders.
 
 It is built from faulty_module.c. Orders take effect at the next call of a function, in every
 process that has the module loaded; each call is counted, and so is each that met an order.
@@ -55,8 +55,8 @@ _SOURCE = Path(__file__).with_name("faulty_module.c")
 
 # struct orders: a word, then so many for each function.
 _CONCEALS_PIN_FLAGS = 0
-_FIRST, _WORDS = 1, 7
-_CALLS, _ERRORS, _MET, _REMAINING, _MILLISECONDS, _RESULT, _AFTERWARDS = range(_WORDS)
+_FIRST, _WORDS = 1, 8
+_CALLS, _ERRORS, _MET, _REMAINING, _MILLISECONDS, _RESULT, _AFTERWARDS, _LEAKED = range(_WORDS)
 
 
 def build(folder: Path) -> Path:
@@ -101,6 +101,10 @@ class FaultyModule:
         """Never return; with `afterwards`, when SoftHSM has done its work."""
         self._order(function, calls, milliseconds=_FOREVER, afterwards=afterwards)
 
+    def leak(self, function: str, length: int, calls: int = ALWAYS) -> None:
+        """Allocate so many bytes at each call and never free them."""
+        self._order(function, calls, leaked=length)
+
     def behave(self) -> None:
         """Forget all orders. What hangs goes on hanging."""
         for function in FUNCTIONS:
@@ -126,12 +130,14 @@ class FaultyModule:
         milliseconds: int = 0,
         result: int = 0,
         afterwards: bool = False,
+        leaked: int = 0,
     ) -> None:
         # None may meet an order that is half written.
         self._words[self._at(function, _REMAINING)] = 0
         self._words[self._at(function, _MILLISECONDS)] = milliseconds
         self._words[self._at(function, _RESULT)] = result
         self._words[self._at(function, _AFTERWARDS)] = afterwards
+        self._words[self._at(function, _LEAKED)] = leaked
         self._words[self._at(function, _REMAINING)] = calls
 
     @staticmethod
