@@ -1,6 +1,7 @@
 """PKCS#11 functions that dawdle or never return: 503 at the deadline, another worker goes on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pytest
 from tests.site.channels import RANDOM
 from tests.site.daemon import PATIENCE, Watched, wait_until
 from tests.site.faulty import LOSING, FaultySite, faulty_site
+from tests.site.fixtures import RunningSite
 from tests.softhsm.tokens import SoftHsm
+from tmsd.audit.verification import verify
 
 DEADLINE = 0.5
 START_SECONDS = 3.0
@@ -109,3 +112,27 @@ def test_a_logout_that_hangs_does_not_keep_the_daemon(
 
     assert faulty.module.met("C_CloseSession") == 1
     assert "is killed" not in faulty.running.daemon.log
+
+
+def test_a_worker_that_is_killed_before_it_answers_is_on_record(faulty: FaultySite) -> None:
+    """The token has done what was asked, and no receipt tells of it."""
+    running = faulty.running
+    met, before = faulty.module.met("C_GenerateRandom"), len(answers_lost(running))
+    faulty.module.hang("C_GenerateRandom", 1, afterwards=True)
+    with running.caller() as caller, ThreadPoolExecutor() as threads:
+        asked = threads.submit(caller.post, RANDOM, {"length": 1})
+        wait_until(lambda: faulty.module.met("C_GenerateRandom") > met)
+        running.daemon.kill_worker()
+        assert asked.result().code == "hsm-unavailable"
+
+    wait_until(lambda: len(answers_lost(running)) > before)
+    (lost,) = answers_lost(running)[before:]
+    assert lost["operations"] == "make-random"
+    receipts = [receipt for record in running.trail.records for receipt in record.decision.receipts]
+    assert lost["worker"] in {receipt.worker for receipt in receipts}
+    assert verify(running.site.audit_file).clean
+
+
+def answers_lost(running: RunningSite) -> list[Mapping[str, str | int | bool]]:
+    decisions = [record.decision for record in running.trail.records]
+    return [each.details for each in decisions if each.operation == "worker.answers-lost"]

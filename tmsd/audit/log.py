@@ -21,6 +21,7 @@ from tmsd.audit.record import MAX_RECEIPTS, RECORDS_DISCARDED, Decision, Outcome
 from tmsd.errors import Code, ServiceError
 
 ANSWER_UNCLAIMED = "worker.answer-unclaimed"
+ANSWERS_LOST = "worker.answers-lost"
 MAX_KEPT_RECEIPTS = 8192
 """How many receipts are kept of decisions that were discarded; further ones stay missing."""
 
@@ -199,6 +200,20 @@ class AuditLog:
             operation=ANSWER_UNCLAIMED, outcome=Outcome.FAILED, receipts=(receipt,)
         )
         self._written((unclaimed,)).add_done_callback(lambda done: done.exception())
+
+    def note_lost_answers(self, worker: str, operations: Sequence[str]) -> None:
+        """Record what a worker was asked when it ended: nobody knows what it has done of that.
+
+        Args:
+            worker: its id, in hex.
+            operations: the operations, at most 7 names of messages.
+        """
+        lost = Decision(
+            operation=ANSWERS_LOST,
+            outcome=Outcome.FAILED,
+            details={"worker": worker, "operations": ", ".join(operations)},
+        )
+        self._written((lost,)).add_done_callback(lambda done: done.exception())
 
     def _written(self, decisions: tuple[Decision, ...]) -> asyncio.Future[tuple[Record, ...]]:
         """Return what will hold the records of decisions, or the refusal to make any."""

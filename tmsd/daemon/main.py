@@ -98,7 +98,13 @@ async def _run(config_file: Path, manager: ServiceManager, inherited: list[socke
             queue_limits(config.worker),
             lambda told: audit.note(recorded_receipt(told)),
         )
-        workers = Workers(vault, places(config), endurance(config.worker), policy.digest)
+        workers = Workers(
+            vault,
+            places(config),
+            endurance(config.worker),
+            policy.digest,
+            audit.note_lost_answers,
+        )
         operations = Operations(
             policy, workers, audit, store, is_embedded=not config.worker.sockets
         )

@@ -6,7 +6,7 @@ Each place has one worker at a time, or two while one renews the other.
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tmsd.daemon.worker_process import Source, Worker, WorkerStartError
@@ -63,6 +63,13 @@ class Place:
 class Workers:
     """All places and who works there; the vault asks them.
 
+    Args:
+        vault: sends them the questions.
+        places: all of them, fast ones first.
+        endurance: when one is worn out.
+        policy_digest: of the policy that they must go by.
+        note_lost: told of a worker, by its id in hex, that ended over operations without an answer.
+
     Attributes:
         policy_digest: of the policy that workers must go by.
         announced: what the latest worker said of itself; None before the first.
@@ -70,9 +77,15 @@ class Workers:
     """
 
     def __init__(
-        self, vault: Vault, places: Sequence[Place], endurance: Endurance, policy_digest: str
+        self,
+        vault: Vault,
+        places: Sequence[Place],
+        endurance: Endurance,
+        policy_digest: str,
+        note_lost: Callable[[str, Sequence[str]], None],
     ) -> None:
         self._vault = vault
+        self._note_lost = note_lost
         self._places = tuple(places)
         self._endurance = endurance
         self._starting = asyncio.Lock()
@@ -224,6 +237,9 @@ class Workers:
             LOG.warning("worker %s did not give its last answers in time", worker.name)
         finally:
             delivering.cancel()
+            await asyncio.wait({delivering})
+            if worker.connection.lost:
+                self._note_lost(worker.announced.worker.hex(), worker.connection.lost)
             await worker.running.stop()
 
     async def _deliver(self, place: Place, worker: Worker) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Self
 
 from tmsd.clock import monotonic
@@ -26,11 +27,20 @@ class WorkerGone(Exception):
     """The worker went away before it answered; nobody knows how far it came."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """Who waits for an answer, and what was asked."""
+
+    operation: str
+    answered: "asyncio.Future[Reply]"
+
+
 class WorkerConnection:
     """The front's end of a worker's socket.
 
     Attributes:
         condition: what the worker last said of itself; None before it said anything.
+        lost: the operations that it was asked for and never answered, once it has gone away.
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -38,12 +48,13 @@ class WorkerConnection:
         self._writer = writer
         self._frames = FrameReader(Reply)
         self._arrived: list[Reply] = []
-        self._waiting: dict[int, asyncio.Future[Reply]] = {}
+        self._waiting: dict[int, _Waiting] = {}
         self._last_number = 0
         self._gone = False
         self._idle = asyncio.Event()
         self._idle.set()
         self.condition: Condition | None = None
+        self.lost: tuple[str, ...] = ()
 
     @classmethod
     async def over(cls, connected: socket.socket) -> Self:
@@ -87,7 +98,8 @@ class WorkerConnection:
             answered.set_exception(WorkerGone())
             return answered
         self._last_number += 1
-        self._waiting[self._last_number] = answered
+        operation = str(request.__struct_config__.tag)
+        self._waiting[self._last_number] = _Waiting(operation, answered)
         self._idle.clear()
         self._writer.write(encode(Question(self._last_number, deadline, request)))
         return answered
@@ -115,9 +127,10 @@ class WorkerConnection:
             self._gone = True
             # close() would first wait for a worker that hangs to take in what was written.
             self._writer.transport.abort()
-            for answered in self._waiting.values():
-                if not answered.done():
-                    answered.set_exception(WorkerGone())
+            self.lost = tuple(waiting.operation for waiting in self._waiting.values())
+            for waiting in self._waiting.values():
+                if not waiting.answered.done():
+                    waiting.answered.set_exception(WorkerGone())
             self._waiting.clear()
             self._idle.set()
 
@@ -147,8 +160,8 @@ class WorkerConnection:
                 if was_operational != self.is_operational:
                     changed()
                 continue
-            answered = self._waiting.pop(reply.number, None)
-            if answered is not None and not answered.done():
-                answered.set_result(reply)
+            waiting = self._waiting.pop(reply.number, None)
+            if waiting is not None and not waiting.answered.done():
+                waiting.answered.set_result(reply)
             if not self._waiting:
                 self._idle.set()
