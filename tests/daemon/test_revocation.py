@@ -62,6 +62,7 @@ def test_a_certificate_that_is_revoked_is_refused_on_its_open_connection_and_get
         assert refused.headers["connection"] == "close"
         with pytest.raises((ssl.SSLError, ConnectionError)):
             branch.post(RANDOM, ONE)
+        watchful.daemon.wait_until_told("turned away: its certificate: certificate revoked")
         assert tps.post(RANDOM, ONE).status == 200
 
 

@@ -39,7 +39,7 @@ class Patience:
 
     Attributes:
         head: to send a request's head, from its first byte on.
-        answer: to read an answer.
+        answer: to read some of what it was answered, once it has left much unread.
         idle: from one request to the next.
     """
 
@@ -73,7 +73,7 @@ class Connection(web.RequestHandler):
         register: is told.
     """
 
-    __slots__ = ("_at_work", "_body", "_patience", "_register", "_too_late")
+    __slots__ = ("_at_work", "_body", "_patience", "_register", "_too_late", "_unread")
 
     def __init__(self, server: web.Server, patience: Patience, register: Register) -> None:
         super().__init__(
@@ -92,6 +92,7 @@ class Connection(web.RequestHandler):
         self._at_work = False
         self._body: StreamReader = EMPTY_PAYLOAD
         self._too_late: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to serve: the handshake is over."""
@@ -101,6 +102,7 @@ class Connection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Give up what is at work: nobody is there to be answered."""
         self._in_time()
+        self._has_read()
         self._register.closed(self)
         super().connection_lost(exc)
 
@@ -110,6 +112,17 @@ class Connection(web.RequestHandler):
             loop = asyncio.get_running_loop()
             self._too_late = loop.call_later(self._patience.head, self._give_up)
         super().data_received(data)
+
+    def pause_writing(self) -> None:
+        """Wait for the caller to read, but not for ever."""
+        super().pause_writing()
+        loop = asyncio.get_running_loop()
+        self._unread = loop.call_later(self._patience.answer, self.abort)
+
+    def resume_writing(self) -> None:
+        """Go on: the caller has read."""
+        self._has_read()
+        super().resume_writing()
 
     def begins(self, body: StreamReader) -> None:
         """Note that a request's head is complete; its body need not be."""
@@ -121,15 +134,11 @@ class Connection(web.RequestHandler):
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Answer, for as long as the caller takes to read it."""
+        """Answer, and be idle again."""
         if isinstance(resp, web.HTTPException):  # of aiohttp's own: Expect: of something else
             resp = _refused(ServiceError(Code.REQUEST_INVALID, "expect 100-continue or nothing"))
         try:
-            async with asyncio.timeout(self._patience.answer):
-                return await super().finish_response(request, resp, start_time)
-        except TimeoutError:
-            self.abort()
-            return resp, True
+            return await super().finish_response(request, resp, start_time)
         finally:
             self._at_work = False
             self._register.idle(self)
@@ -168,6 +177,11 @@ class Connection(web.RequestHandler):
         if self._too_late is not None:
             self._too_late.cancel()
             self._too_late = None
+
+    def _has_read(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def _give_up(self) -> None:
         """Answer for a head that never came to its end, and close."""
