@@ -125,13 +125,18 @@ def _is_issued_by_a_ca(looked: Looked) -> bool:
 
 
 def _keeps_to_the_path(looked: Looked) -> bool:
-    """Say whether as few CAs follow a CA as its issuer allows (4.2.1.9)."""
+    """Say whether as few CAs follow a CA as its issuer allows (4.2.1.9).
+
+    A CA that changes its key does not follow itself.
+    """
     constraints = looked.find(x509.BasicConstraints)
     allowed = looked.issuer.path_length
     if constraints is None or not constraints.value.ca or allowed is None:
         return True
+    if looked.certificate.subject != looked.certificate.issuer:
+        allowed -= 1
     own = constraints.value.path_length
-    return own is not None and own < allowed
+    return own is not None and own <= allowed
 
 
 def _lives_within_its_issuer(looked: Looked) -> bool:

@@ -1,0 +1,146 @@
+"""Cross-certificates: what a CA issued is trusted by who trusts another, with no word changed."""
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from asn1crypto.x509 import Certificate
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from tests.x509.drafts import Draft
+from tests.x509.issuing import (
+    NOW,
+    TERMS,
+    asked_of,
+    issuing,
+    key_of,
+    root,
+    root_of,
+    shipped,
+)
+from tests.x509.relying_parties import openssl_verify, pkilint_finds
+from tmsd.x509.building import Terms, validity
+from tmsd.x509.crosses import cross_builder
+from tmsd.x509.linting import lint
+from tmsd.x509.public_keys import KeyKind
+from tmsd.x509.refusal import CertificateRefused, Rule
+
+OF_CA = shipped("subordinate-ca")
+# For a CA with a CA below it.
+OF_ROOT = replace(OF_CA, path_length=1)
+
+
+def subject_der(certificate: x509.Certificate) -> bytes:
+    """Return a subject as it stands there, found by another library."""
+    read = Certificate.load(certificate.public_bytes(Encoding.DER))
+    return bytes(read.subject.dump())
+
+
+def refusal_of(crossed: x509.Certificate) -> Rule:
+    with pytest.raises(CertificateRefused) as caught:
+        cross_builder(root().issuer, OF_CA, crossed, TERMS)
+    return caught.value.rule
+
+
+def test_a_new_root_is_trusted_through_the_old_one(tmp_path: Path) -> None:
+    old, new = root(), root_of(key_of(KeyKind.P_521, "new root"), "Example Root 2")
+    terms = Terms(TERMS.serial_number, *validity(OF_ROOT, old.issuer, NOW))
+    cross = old.sign(cross_builder(old.issuer, OF_ROOT, new.certificate, terms))
+    lint(cross, OF_ROOT, old.issuer)
+    below = new.issue_ca("Example Issuing CA 2", key_of(KeyKind.P_384, "issuing 2"))
+    leaf = below.issue(asked_of("tls-server", dns="www.example"))
+
+    for above in ([new.certificate], [cross, old.certificate]):
+        chain = [leaf, below.certificate, *above]
+        assert openssl_verify(chain, tmp_path, "-purpose", "sslserver") == ""
+    assert pkilint_finds(cross, tmp_path, old.certificate) == ""
+    assert pkilint_finds(below.certificate, tmp_path, cross) == ""
+    without = openssl_verify([leaf, below.certificate, old.certificate], tmp_path)
+    assert "unable to get" in without
+
+
+def test_an_issuing_ca_is_trusted_through_another_root(tmp_path: Path) -> None:
+    other = root_of(key_of(KeyKind.P_521, "other root"), "Another Root")
+    cross = other.sign(cross_builder(other.issuer, OF_CA, issuing().certificate, TERMS))
+    lint(cross, OF_CA, other.issuer)
+    leaf = issuing().issue(asked_of("tls-client", common_name="a"))
+    assert openssl_verify([leaf, cross, other.certificate], tmp_path, "-purpose", "sslclient") == ""
+
+
+def test_a_ca_that_changes_its_key_goes_on_below_its_old_one(tmp_path: Path) -> None:
+    """RFC 4210, 4.4: the new key certified by the old one, under the same name."""
+    old = root_of(key_of(KeyKind.P_384, "root"), path_length=1)
+    new = root_of(key_of(KeyKind.P_521, "new root"), path_length=1)
+    assert old.certificate.subject == new.certificate.subject
+    cross = old.sign(cross_builder(old.issuer, OF_ROOT, new.certificate, TERMS))
+    lint(cross, OF_ROOT, old.issuer)
+    below = new.issue_ca("Below", key_of(KeyKind.P_256))
+    assert openssl_verify([below.certificate, cross, old.certificate], tmp_path) == ""
+
+
+def made_by_openssl(folder: Path, string_mask: str, *more: str) -> x509.Certificate:
+    (folder / "openssl.cnf").write_text(
+        f"[req]\nstring_mask = {string_mask}\nutf8 = yes\ndistinguished_name = dn\n"
+        "prompt = no\nx509_extensions = ca\n"
+        "[dn]\nC = IS\nO = Zoë & Søns\nCN = Example\n"
+        "[ca]\nbasicConstraints = critical, CA:true\n"
+        "keyUsage = critical, keyCertSign, cRLSign\nsubjectKeyIdentifier = hash\n"
+    )
+    command = [
+        *("openssl", "req", "-x509", "-config", str(folder / "openssl.cnf"), "-noenc"),
+        *("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-keyout", "/dev/null"),
+        *("-out", str(folder / "ca.pem"), *more),
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+    return x509.load_pem_x509_certificate((folder / "ca.pem").read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("string_mask", "more"),
+    [
+        ("utf8only", ()),
+        ("MASK:0x800", ()),  # BMPString
+        ("MASK:0x802", ()),  # PrintableString where it fits
+        ("utf8only", ("-subj", "/C=IS/O=Example/CN=b+UID=zoe+serialNumber=01")),
+    ],
+)
+def test_the_subject_stays_as_it_is_to_the_byte(
+    string_mask: str, more: tuple[str, ...], tmp_path: Path
+) -> None:
+    crossed = made_by_openssl(tmp_path, string_mask, *more)
+    cross = root().sign(cross_builder(root().issuer, OF_CA, crossed, TERMS))
+    assert subject_der(cross) == subject_der(crossed)
+    assert cross.public_key() == crossed.public_key()
+
+
+def test_a_subject_that_cannot_stay_as_it_is_is_refused(tmp_path: Path) -> None:
+    """TeletexString, which OpenSSL fills with Latin-1."""
+    assert refusal_of(made_by_openssl(tmp_path, "MASK:4")) is Rule.SUBJECT_DIFFERS
+
+
+def test_what_is_no_ca_is_not_cross_certified() -> None:
+    leaf = issuing().issue(asked_of("tls-client", common_name="a"))
+    assert refusal_of(leaf) is Rule.ISSUER_NOT_CA
+
+
+def test_a_profile_of_end_entities_cross_certifies_nothing() -> None:
+    with pytest.raises(CertificateRefused) as caught:
+        cross_builder(root().issuer, shipped("tls-client"), issuing().certificate, TERMS)
+    assert caught.value.rule is Rule.ISSUER_NOT_CA
+
+
+def test_a_key_that_the_profile_does_not_allow_is_refused() -> None:
+    with pytest.raises(CertificateRefused) as caught:
+        cross_builder(
+            root().issuer, replace(OF_CA, keys=(KeyKind.P_384,)), issuing().certificate, TERMS
+        )
+    assert caught.value.rule is Rule.KEY_KIND_NOT_ALLOWED
+
+
+def test_a_key_identifier_that_children_would_not_find_is_refused() -> None:
+    odd = Draft.of(issuing().certificate).having(
+        x509.SubjectKeyIdentifier(b"another method"), critical=False
+    )
+    assert refusal_of(odd.signed(root())) is Rule.KEY_IDENTIFIERS_WRONG
