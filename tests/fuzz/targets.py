@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tests.fuzz import channels, frames, sealed, specifications
+from tests.fuzz import certificates, channels, frames, sealed, specifications
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,4 +24,6 @@ TARGETS = {
     "session": Target(sealed.session, sealed.sessions),
     "ticket": Target(sealed.challenge, sealed.challenges),
     "frames": Target(frames.frames, frames.streams),
+    "csr": Target(certificates.request, certificates.requests),
+    "fields": Target(certificates.fields, certificates.field_values),
 }

@@ -40,6 +40,11 @@ def test_an_attribute_is_as_long_as_its_upper_bound_and_no_longer(kind: Attribut
     assert rule_against(kind, "A" * (kind.longest + 1)) is longer
 
 
+def test_the_length_of_an_attribute_is_in_bytes_of_utf_8() -> None:
+    assert attribute(AttributeType.COMMON_NAME, "ë" * 32).value == "ë" * 32
+    assert rule_against(AttributeType.COMMON_NAME, "ë" * 32 + "e") is Rule.FIELD_TOO_LONG
+
+
 @pytest.mark.parametrize("value", ["", "I", "is", "ISL", "I1", "ÍS", "IS\n"])
 def test_a_country_is_two_upper_case_letters(value: str) -> None:
     assert rule_against(AttributeType.COUNTRY, value) is Rule.COUNTRY_MALFORMED

@@ -52,7 +52,10 @@ class AttributeType(StrEnum):
 
     @property
     def longest(self) -> int:
-        """The most characters that it has; RFC 5280, appendix A.1, allows no fewer."""
+        """The most bytes of UTF-8 that it has.
+
+        RFC 5280, appendix A.1, allows as many characters or more; cryptography counts bytes.
+        """
         return _ATTRIBUTES[self][1]
 
     @property
@@ -98,9 +101,9 @@ def attribute(kind: AttributeType, value: str) -> x509.NameAttribute[str]:
         raise CertificateRefused(
             Rule.COUNTRY_MALFORMED, "C must be two upper-case letters (ISO 3166)"
         )
-    if len(value) > kind.longest:
+    if len(value.encode()) > kind.longest:
         raise CertificateRefused(
-            Rule.FIELD_TOO_LONG, f"{kind} has at most {kind.longest} characters"
+            Rule.FIELD_TOO_LONG, f"{kind} has at most {kind.longest} bytes in UTF-8"
         )
     if kind is AttributeType.DOMAIN_COMPONENT and not _LABEL.fullmatch(value):
         raise CertificateRefused(
