@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from tests.x509.drafts import Draft
@@ -21,7 +22,7 @@ from tests.x509.issuing import (
     shipped,
 )
 from tmsd.x509.building import Issuer, builder, key_usage, wanted
-from tmsd.x509.linting import lint, require_same, signed_for_trial
+from tmsd.x509.linting import MAX_CERTIFICATE, lint, require_same, signed_for_trial
 from tmsd.x509.profile import KeyUsage
 from tmsd.x509.public_keys import KeyKind, PublicKey
 from tmsd.x509.refusal import CertificateRefused, Rule
@@ -55,10 +56,21 @@ def test_a_draft_that_is_not_spoiled_breaks_no_rule(name: str) -> None:
     lint(draft(name).signed(ca), profile, ca.issuer)
 
 
-def test_a_certificate_of_more_than_8_kib_is_refused() -> None:
-    names = x509.SubjectAlternativeName([x509.DNSName(f"{n}.example") for n in range(800)])
-    spoiled = draft().having(names, critical=False)
-    assert rule_against(spoiled) is Rule.CERTIFICATE_TOO_LARGE
+def long_draft(names: int) -> Draft:
+    long = x509.SubjectAlternativeName([x509.DNSName(f"{n:03}.example") for n in range(names)])
+    return draft().having(long, critical=False)
+
+
+def test_what_is_longer_than_7_kib_without_its_signature_is_refused() -> None:
+    assert rule_against(long_draft(600)) is Rule.CERTIFICATE_TOO_LARGE
+
+
+def test_with_the_longest_signature_a_certificate_has_no_more_than_8_kib() -> None:
+    longest = long_draft(508)
+    lint(longest.signed(issuing()), shipped("token-authentication"), issuing().issuer)
+    assert rule_against(long_draft(509)) is Rule.CERTIFICATE_TOO_LARGE
+    certificate = longest.signed(root_of(key_of(KeyKind.RSA_4096, "root"), pss=True))
+    assert len(certificate.public_bytes(Encoding.DER)) <= MAX_CERTIFICATE
 
 
 @pytest.mark.parametrize("serial_number", [1, 1 << 94, 1 << 128])

@@ -22,6 +22,7 @@ _EXPONENTS = range((1 << 16) + 1, 1 << 256, 2)
 _SMALL_FACTORS_BELOW = 1 << 16
 # In these steps Fermat finds factors that agree in a little more than their upper half.
 _FERMAT_STEPS = 100
+_RESIDUES_OF = 16 * 9 * 5 * 7 * 11
 # The moduli of the broken generator are powers of 65537 modulo each of these primes.
 _GENERATOR = 65537
 _FINGERPRINT_PRIMES = (
@@ -125,14 +126,19 @@ def _require_sound(numbers: rsa.RSAPublicNumbers) -> None:
 
 
 def _has_close_factors(modulus: int) -> bool:
-    middle = isqrt(modulus)
-    if middle * middle < modulus:
-        middle += 1
-    for candidate in range(middle, middle + _FERMAT_STEPS):
-        square = candidate * candidate - modulus
-        if isqrt(square) ** 2 == square:
-            return True
-    return False
+    middle = isqrt(modulus - 1) + 1
+    candidates = range(middle, middle + _FERMAT_STEPS)
+    return any(_is_square(candidate * candidate - modulus) for candidate in candidates)
+
+
+def _is_square(number: int) -> bool:
+    # One number in fifty is a square by its residue, and only these roots are taken.
+    return number % _RESIDUES_OF in _squares() and isqrt(number) ** 2 == number
+
+
+@cache
+def _squares() -> frozenset[int]:
+    return frozenset(root * root % _RESIDUES_OF for root in range(_RESIDUES_OF))
 
 
 @cache
