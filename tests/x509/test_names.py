@@ -50,7 +50,9 @@ def test_a_country_is_two_upper_case_letters(value: str) -> None:
     assert rule_against(AttributeType.COUNTRY, value) is Rule.COUNTRY_MALFORMED
 
 
-@pytest.mark.parametrize("value", ["", "a.b", "-a", "a-", "a_b", "é", "a b", "a\n"])
+@pytest.mark.parametrize(
+    "value", ["", "a.b", "-a", "a-", "a_b", "é", "a b", "a\n", "\u017f", "\u212a"]
+)
 def test_a_domain_component_is_one_label(value: str) -> None:
     assert rule_against(AttributeType.DOMAIN_COMPONENT, value) is Rule.DOMAIN_COMPONENT_MALFORMED
 

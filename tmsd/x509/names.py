@@ -17,14 +17,14 @@ from tmsd.x509.refusal import CertificateRefused, Rule
 UPN = x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3")
 
 _LONGEST_DNS_NAME = 253
-_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 # The dot-atom of RFC 5322, 3.2.3, in the length of RFC 5321, 4.5.3.1.1.
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LOCAL_PART = re.compile(rf"{_ATOM}(\.{_ATOM})*")
 _LONGEST_LOCAL_PART = 64
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*", re.IGNORECASE)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _URI_CHARACTERS = re.compile(r"([A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+")
-_URN = re.compile(r"[a-z0-9][a-z0-9-]{0,30}[a-z0-9]:.+", re.IGNORECASE)
+_URN = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,30}[A-Za-z0-9]:.+")
 # X.680, 41.4.
 _PRINTABLE_STRING = re.compile(r"[A-Za-z0-9 '()+,./:=?-]*")
 
