@@ -21,7 +21,7 @@ from tests.x509.issuing import (
     shipped,
 )
 from tests.x509.relying_parties import openssl_verify, pkilint_finds
-from tmsd.x509.building import Terms, validity
+from tmsd.x509.building import Issuer, Terms, builder, validity
 from tmsd.x509.crosses import cross_builder
 from tmsd.x509.linting import lint
 from tmsd.x509.public_keys import KeyKind
@@ -117,7 +117,11 @@ def test_the_subject_stays_as_it_is_to_the_byte(
 
 def test_a_subject_that_cannot_stay_as_it_is_is_refused(tmp_path: Path) -> None:
     """TeletexString, which OpenSSL fills with Latin-1."""
-    assert refusal_of(made_by_openssl(tmp_path, "MASK:4")) is Rule.SUBJECT_DIFFERS
+    old = made_by_openssl(tmp_path, "MASK:4")
+    assert refusal_of(old) is Rule.SUBJECT_DIFFERS
+    with pytest.raises(CertificateRefused) as caught:
+        builder(Issuer(old), asked_of("tls-client", common_name="a"), TERMS)
+    assert caught.value.rule is Rule.SUBJECT_DIFFERS
 
 
 def test_what_is_no_ca_is_not_cross_certified() -> None:

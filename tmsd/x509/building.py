@@ -38,6 +38,24 @@ class Issuer:
     certificate_url: str | None = None
 
     @property
+    def subject(self) -> x509.Name:
+        """Its name, which will be written as it is read (4.1.2.4).
+
+        Raises:
+            CertificateRefused: `subject-differs`.
+        """
+        try:
+            subject = self.certificate.subject
+            is_kept = subject.public_bytes() in self.certificate.tbs_certificate_bytes
+        except ValueError:  # an older string type
+            is_kept = False
+        if not is_kept:
+            raise CertificateRefused(
+                Rule.SUBJECT_DIFFERS, "the CA's subject is in an encoding that is not written here"
+            )
+        return subject
+
+    @property
     def key_identifier(self) -> x509.SubjectKeyIdentifier:
         """The subject key identifier of its certificate.
 
@@ -175,12 +193,12 @@ def assembled(
     """Return all of a certificate but its signature, for names that are known already.
 
     Raises:
-        CertificateRefused: `issuer-not-ca`.
+        CertificateRefused: `issuer-not-ca` or `subject-differs`.
     """
     built = (
         x509.CertificateBuilder()
         .serial_number(terms.serial_number)
-        .issuer_name(issuer.certificate.subject)
+        .issuer_name(issuer.subject)
         .not_valid_before(terms.not_before)
         .not_valid_after(terms.not_after)
         .subject_name(names.subject)

@@ -38,18 +38,4 @@ def cross_builder(
         raise CertificateRefused(
             Rule.KEY_IDENTIFIERS_WRONG, "the CA's key identifier is not the SHA-1 of its key"
         )
-    return assembled(issuer, profile, key, Names(_subject_of(crossed)), terms)
-
-
-def _subject_of(crossed: x509.Certificate) -> x509.Name:
-    """Return a subject that will be written as it is read (RFC 5280, 4.1.2.4)."""
-    try:
-        subject = crossed.subject
-        is_kept = subject.public_bytes() in crossed.tbs_certificate_bytes
-    except ValueError:  # an older string type
-        is_kept = False
-    if not is_kept:
-        raise CertificateRefused(
-            Rule.SUBJECT_DIFFERS, "the CA's subject is in an encoding that is not written here"
-        )
-    return subject
+    return assembled(issuer, profile, key, Names(other.subject), terms)

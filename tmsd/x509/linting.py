@@ -115,11 +115,7 @@ def _has_long_serial_number(looked: Looked) -> bool:
 
 def _names_its_issuer(looked: Looked) -> bool:
     """Say whether it writes its issuer's name as the issuer's certificate does (4.1.2.4)."""
-    name = looked.issuer.certificate.subject.public_bytes()
-    return (
-        looked.certificate.issuer.public_bytes() == name
-        and name in looked.issuer.certificate.tbs_certificate_bytes
-    )
+    return looked.certificate.issuer.public_bytes() == looked.issuer.subject.public_bytes()
 
 
 def _is_issued_by_a_ca(looked: Looked) -> bool:
