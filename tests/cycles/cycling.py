@@ -25,6 +25,7 @@ DEADLINE_SECONDS = 0.5
 # A desk may meet several cycles in a row before its turn comes.
 _PATIENCE = 60.0
 _DESKS = 2
+_LINES_OF_LOG = 30
 _TMSCTL = Path(sys.executable).with_name("tmsctl")
 
 
@@ -140,8 +141,18 @@ def _cycle(faulty: FaultySite, kind: Kind, chance: Random) -> tuple[str, float]:
     """Break and mend; return the kind, and how long it was until a stored key was used again."""
     kind(faulty, chance)
     mended = time.monotonic()
-    faulty.desk.ask(CHALLENGES, {"length": 8})
+    try:
+        faulty.desk.ask(CHALLENGES, {"length": 8})
+    except TimeoutError as error:
+        error.add_note(f"after {kind.__name__}; the log ends:\n{_end_of_log(faulty)}")
+        raise
     return kind.__name__, time.monotonic() - mended
+
+
+def _end_of_log(faulty: FaultySite) -> str:
+    """Return what the daemon has said last, but for refusals of requests."""
+    told = [line for line in faulty.running.daemon.log.splitlines() if "tmsd.api" not in line]
+    return "\n".join(told[-_LINES_OF_LOG:])
 
 
 def _hold_records(faulty: FaultySite, acknowledged: dict[str, str]) -> None:

@@ -19,6 +19,7 @@ from tests.site.directory import Site
 from tests.site.fixtures import MakeSite, RunningSite
 from tests.site.identities import TPS
 from tests.site.operations_socket import ask, with_socket
+from tests.softhsm.faulty_module import FaultyModule
 from tests.systemd.handing_over import handing_over
 
 # Folders of tests are closed to others, so the socket is opened (O_PATH) before the user changes.
@@ -127,6 +128,28 @@ def test_a_worker_that_ended_is_reached_again_once_it_is_back(
     daemon.wait_until_told("is logged in", times=2)
     with Caller(site, TPS) as caller:
         wait_until(lambda: caller.post(RANDOM, {"length": 16}).status == 200)
+    assert daemon.stop() == 0
+
+
+@pytest.mark.parametrize(
+    "function", ["C_GenerateRandom", "C_FindObjects", "C_Finalize", "C_Initialize"]
+)
+def test_a_worker_that_hangs_ends_by_itself_as_the_front_cannot_end_it(
+    make_site: MakeSite, faulty_module_file: Path, stack: ExitStack, function: str
+) -> None:
+    site = make_site(worker_settings="start_seconds = 3.0")
+    module = FaultyModule(faulty_module_file, site.token, site.directory / "orders")
+    site.write_configuration(module.token)
+    listener = stack.enter_context(listening(with_worker_socket(site)))
+    worker = stack.enter_context(worker_at(listener, site))
+    daemon = stack.enter_context(Daemon(site)).wait_until_ready()
+    module.hang(function)
+    if module.calls(function) <= 1:  # what only a login anew calls
+        module.fail("C_Sign", "CKR_DEVICE_REMOVED", 1)
+    with Caller(site, TPS) as caller:
+        assert caller.post(RANDOM, {"length": 1}).code == "hsm-unavailable"
+
+    assert worker.wait(PATIENCE) == -signal.SIGALRM
     assert daemon.stop() == 0
 
 
