@@ -63,6 +63,16 @@ def test_every_contract_holds() -> None:
             "import tmsd.clock",
             "Certificates are pure: no clock, no configuration, no storage",
         ),
+        (
+            "tmsd/responder/main.py",
+            "import tmsd.vault.messages",
+            "The responder asks no worker and writes no record",
+        ),
+        (
+            "tmsd/ocsp/answering.py",
+            "import tmsd.store.store",
+            "The responder asks no worker and writes no record",
+        ),
     ],
 )
 def test_a_smuggled_import_breaks_its_contract(

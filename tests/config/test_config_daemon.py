@@ -113,7 +113,7 @@ def test_required_tables_that_are_missing_are_named(tmp_path: Path, refusal: Ref
             "x = 1",
             (
                 "14: source: is not a key of this table, "
-                "which has api, hsm, audit, store, worker, limits, policy, operations"
+                "which has api, hsm, audit, store, worker, limits, policy, operations, ocsp"
             ),
         ),
     ],

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tests.fuzz import certificates, channels, frames, sealed, specifications
+from tests.fuzz import certificates, channels, frames, relying_parties, sealed, specifications
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,4 +26,6 @@ TARGETS = {
     "frames": Target(frames.frames, frames.streams),
     "csr": Target(certificates.request, certificates.requests),
     "fields": Target(certificates.fields, certificates.field_values),
+    "ocsp-request": Target(relying_parties.ocsp_request, relying_parties.ocsp_requests),
+    "ocsp-path": Target(relying_parties.ocsp_path, relying_parties.ocsp_paths),
 }

@@ -20,6 +20,7 @@ from tmsd.store.crls import (
     entries,
     latest,
     latest_delta,
+    latest_number,
     partition_of,
     publish,
 )
@@ -164,6 +165,23 @@ def test_a_delta_ends_with_the_next_complete_one(connection: Connection) -> None
     at(connection, 1)
 
     assert latest_delta(connection, WHOLE) is None
+
+
+def test_the_number_of_the_latest_is_told_without_reading_it(connection: Connection) -> None:
+    def numbers() -> list[int | None]:
+        return [latest_number(connection, WHOLE, is_delta=is_delta) for is_delta in (False, True)]
+
+    assert numbers() == [None, None]
+    first = begin(connection, WHOLE, NOW_MS, NOW_MS + 1, is_scheduled=True)
+    assert numbers() == [None, None]
+    publish(connection, WHOLE, first.number, b"complete")
+    assert numbers() == [first.number, None]
+    second = begin_delta(connection, WHOLE, NOW_MS, NOW_MS + 1)
+    publish(connection, WHOLE, second.number, b"delta")
+    assert numbers() == [first.number, second.number]
+    third = begin(connection, WHOLE, NOW_MS, NOW_MS + 1, is_scheduled=True)
+    publish(connection, WHOLE, third.number, b"complete")
+    assert numbers() == [third.number, None]
 
 
 def test_a_crl_is_published_once_and_none_that_was_not_begun(connection: Connection) -> None:

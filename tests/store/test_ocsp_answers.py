@@ -39,6 +39,16 @@ def test_an_answer_is_due_again_as_it_grows_old(connection: Connection) -> None:
     assert due_serials(connection, NOW_MS + DAY_MS) == [serial]
 
 
+def test_there_is_one_for_either_hash(connection: Connection) -> None:
+    serial = issued(connection).serial
+    (wanted,) = due(connection, DEMO, NOW_MS, 1)
+    signed = Signed(serial, wanted.changed, NOW_MS, NOW_MS + DAY_MS, b"sha1", None, b"sha256")
+    assert record(connection, DEMO, [signed]) == 1
+    found = find(connection, DEMO, serial)
+    assert found is not None
+    assert (found.der, found.der_sha256) == (b"sha1", b"sha256")
+
+
 def test_what_was_never_issued_has_none(connection: Connection) -> None:
     wanted = request()
     prepare(connection, wanted, NOW_MS)

@@ -66,6 +66,28 @@ def test_that_others_may_read_or_that_is_elsewhere_is_refused(tmp_path: Path) ->
         SqliteFile(tmp_path / "missing" / "store.db").open()
 
 
+@pytest.mark.parametrize("mode", [0o660, 0o650, 0o641, 0o644, 0o642])
+def test_that_its_group_may_write_or_anybody_may_use_is_refused(mode: int, tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    path.touch()
+    path.chmod(mode)
+    with pytest.raises(StoreError, match=r"its group may read \(chmod 0640\)"):
+        SqliteFile(path).open()
+
+
+def test_that_its_group_may_read_is_read_by_its_group(tmp_path: Path) -> None:
+    """As docs/ocsp.md has it; what SQLite puts beside the file is for the group as well."""
+    path = tmp_path / "store.db"
+    path.touch()
+    path.chmod(0o640)
+    database = SqliteFile(path).open()
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO authorities VALUES ('demo', 0)")
+    modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    database.engine.dispose()
+    assert modes == dict.fromkeys(("store.db", "store.db-wal", "store.db-shm"), 0o640)
+
+
 def test_that_somebody_else_holds_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

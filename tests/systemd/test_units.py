@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 UNITS = Path(__file__).parents[2] / "systemd"
-SERVICES = ("tmsd.service", "tmsd-worker@.service")
-ALL = (*SERVICES, "tmsd.socket", "tmsd-worker@.socket")
+SERVICES = ("tmsd.service", "tmsd-worker@.service", "tmsd-ocsp.service")
+ALL = (*SERVICES, "tmsd.socket", "tmsd-worker@.socket", "tmsd-ocsp.socket")
 
 # Out of 100, as its option has it: 4 is what `systemd-analyze security` shows as 0.4.
 HIGHEST_EXPOSURE = 4
@@ -58,7 +58,18 @@ def test_only_the_worker_is_given_the_pin() -> None:
     assert "\nLoadCredential=hsm-pin:/etc/credstore/tmsd.hsm-pin\n" in worker
 
 
-def test_front_and_worker_are_different_users() -> None:
-    users = [re.findall(r"(?m)^User=(.*)$", (UNITS / unit).read_text())[0] for unit in SERVICES]
+def test_front_worker_and_responder_are_different_users_and_in_no_group_of_another() -> None:
+    for key in ("User", "Group"):
+        names = [re.findall(rf"(?m)^{key}=(.*)$", (UNITS / unit).read_text()) for unit in SERVICES]
+        assert names == [["tmsd"], ["tmsd-worker"], ["tmsd-ocsp"]]
+    assert "SupplementaryGroups" not in "".join((UNITS / unit).read_text() for unit in SERVICES)
     made = re.findall(r"(?m)^u (\S+) ", (UNITS / "tmsd.sysusers.conf").read_text())
-    assert users == made == ["tmsd", "tmsd-worker"]
+    assert made == ["tmsd", "tmsd-worker", "tmsd-ocsp"]
+
+
+def test_the_responder_writes_nowhere_and_sees_nothing_of_front_and_workers() -> None:
+    unit = (UNITS / "tmsd-ocsp.service").read_text()
+    assert not re.search(r"(?m)^(State|Runtime|Cache|Logs)Directory=|^ReadWritePaths=", unit)
+    hidden = " ".join(re.findall(r"(?m)^InaccessiblePaths=(.*)$", unit)).split()
+    for place in ("/var/lib/tmsd", "/run/tmsd", "/var/lib/tmsd-worker", "/run/tmsd-worker"):
+        assert f"-{place}" in hidden

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError
 
 from tmsd.config.api import ApiConfig
 from tmsd.config.hsm import HsmConfig
+from tmsd.config.ocsp import OcspConfig
 from tmsd.config.operations import OperationsConfig
 from tmsd.config.store import StoreConfig
 from tmsd.config.table import BY_LOADER, TOML, Loaded, Origin, Table
@@ -71,7 +72,7 @@ class PolicyFile(Table):
 
 
 # Tables whose keys all have defaults.
-_MAY_BE_LEFT_OUT = ("store", "worker", "limits", "policy", "operations")
+_MAY_BE_LEFT_OUT = ("store", "worker", "limits", "policy", "operations", "ocsp")
 
 
 class DaemonConfig(Table):
@@ -90,6 +91,7 @@ class DaemonConfig(Table):
     limits: LimitsConfig
     policy: PolicyFile
     operations: OperationsConfig
+    ocsp: OcspConfig
 
 
 def load_daemon_config(path: Path) -> DaemonConfig:

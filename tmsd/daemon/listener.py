@@ -17,14 +17,13 @@ from tmsd.daemon.connection import Connection, Patience, serving
 from tmsd.daemon.connections import Connections
 from tmsd.daemon.descriptors import most_connections
 from tmsd.daemon.turned_away import TurnedAway
+from tmsd.sockets import address_of, listener_at
 
 LOG = logging.getLogger(__name__)
 
 _SHUTDOWN_SECONDS = 5.0
 # For a caller to say in its turn that a connection is over.
 _FAREWELL_SECONDS = 5.0
-# Who comes in a burst waits in the kernel, which allows so many (net.core.somaxconn).
-_BACKLOG = 4096
 _PAUSE_SECONDS = 1.0
 
 # What one call of asyncio reads at most: one TLS record (RFC 8446, section 5.1). It makes and
@@ -63,7 +62,7 @@ class Listener:
         sslproto.SSLProtocol.max_size = _RECORD
         runner = web.AppRunner(self.app, shutdown_timeout=_SHUTDOWN_SECONDS)
         await runner.setup()
-        own = () if self.inherited else (_bound(self.api),)
+        own = () if self.inherited else (listener_at(self.api.host, self.api.port),)
         listening = self._listening(runner)
         accepting = [
             asyncio.create_task(listening.accept(bound)) for bound in self.inherited or own
@@ -102,7 +101,7 @@ class Listener:
         )
 
     def _addresses(self) -> str:
-        listened = map(_address, self.inherited) if self.inherited else [self.api.listen]
+        listened = map(address_of, self.inherited) if self.inherited else [self.api.listen]
         return ", ".join(f"https://{address}" for address in listened)
 
 
@@ -168,13 +167,3 @@ class Listening:
             self.turned_away.because(f"its handshake was not over within {seconds}", peer)
         except OSError:
             pass  # it went away by itself, as what only looks whether somebody listens does
-
-
-def _bound(api: ApiConfig) -> socket.socket:
-    family = socket.AF_INET6 if ":" in api.host else socket.AF_INET
-    return socket.create_server((api.host, api.port), family=family, backlog=_BACKLOG)
-
-
-def _address(listener: socket.socket) -> str:
-    host, port, *_ = listener.getsockname()
-    return f"[{host}]:{port}" if listener.family == socket.AF_INET6 else f"{host}:{port}"

@@ -1,15 +1,12 @@
-"""`tmsd --config FILE`: start the front in order, serve, and end in order."""
+"""The front, `tmsd --config FILE`: start it in order, serve, and end in order."""
 
 import asyncio
 import logging
-import resource
 import signal
 import socket
-import sys
 from collections.abc import Awaitable
+from functools import partial
 from pathlib import Path
-
-import click
 
 from tmsd.api.server import Edge, application
 from tmsd.api.tls import load_admission
@@ -18,21 +15,20 @@ from tmsd.audit.log import AuditLog
 from tmsd.config.daemon import load_daemon_config
 from tmsd.config.policy import load_policy
 from tmsd.config.toml import ConfigError
-from tmsd.daemon.database import database_place
 from tmsd.daemon.expiry import say_what_runs_out, warn_of_expiry
 from tmsd.daemon.listener import Listener
-from tmsd.daemon.notifying import kept_informed, tell_changes
+from tmsd.daemon.notifying import tell_changes
 from tmsd.daemon.operations import Operations
 from tmsd.daemon.operations import listening as operations_listening
 from tmsd.daemon.places import deadline_seconds, endurance, places, queue_limits
 from tmsd.daemon.reload import Reloading
 from tmsd.daemon.worker_process import WorkerStartError
 from tmsd.daemon.workers import Workers
+from tmsd.database import database_place
+from tmsd.program import kept_informed, run, stop_signal
 from tmsd.store.database import StoreError
 from tmsd.store.store import Store
-from tmsd.systemd.activation import UnusableSocket, inherited_listeners
-from tmsd.systemd.journal import Event, about, log_to_journal_or_stderr
-from tmsd.systemd.library import SystemdLibraryMissing
+from tmsd.systemd.journal import Event, about
 from tmsd.systemd.notifying import ServiceManager
 from tmsd.tks.budgets import Budgets
 from tmsd.tks.card_failures import CardFailures
@@ -43,40 +39,14 @@ from tmsd.vault.pool import Vault
 
 LOG = logging.getLogger(__name__)
 
-_REASONS_TO_END = (
-    ConfigError,
-    AuditFileError,
-    StoreError,
-    WorkerStartError,
-    SystemdLibraryMissing,
-    UnusableSocket,
-    OSError,
-)
 
-
-@click.command()
-@click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    required=True,
-    help="tmsd.toml",
-)
-@click.version_option(package_name="tmsd")
-def main(config_file: Path) -> None:
-    """Serve the keys of an HSM to token processing systems over mutual TLS."""
-    in_journal = log_to_journal_or_stderr("tmsd")
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    try:
-        manager = ServiceManager.of_this_process()
-        asyncio.run(_run(config_file, manager, inherited_listeners("TCP")))
-    except _REASONS_TO_END as error:
-        reason = f"tmsd cannot go on: {error}"
-        if in_journal:
-            LOG.critical(reason, extra=about(Event.FAILED))
-        else:
-            click.echo(reason, err=True)
-        sys.exit(1)
+def serve(config_file: Path) -> None:
+    """Serve callers until a signal."""
+    run(
+        "tmsd",
+        partial(_run, config_file),
+        *(ConfigError, AuditFileError, StoreError, WorkerStartError),
+    )
 
 
 async def _run(config_file: Path, manager: ServiceManager, inherited: list[socket.socket]) -> None:
@@ -156,7 +126,7 @@ async def _serve(listener: Listener, reloading: Reloading) -> None:
                 asyncio.create_task(warn_of_expiry(reloading.edge)),
             ]
             try:
-                await _first_of(keeping, _stop_signal())
+                await _first_of(keeping, stop_signal())
             finally:
                 for task in beside:
                     task.cancel()
@@ -176,11 +146,3 @@ async def _first_of(keeping: asyncio.Task[None], awaited: Awaitable[object]) -> 
             await keeping
     finally:
         other.cancel()
-
-
-async def _stop_signal() -> None:
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    await stopping.wait()

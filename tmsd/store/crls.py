@@ -185,6 +185,15 @@ def latest(connection: Connection, scope: Scope) -> Published | None:
     return _published(connection, _latest(connection, scope, _COLUMNS.base.is_(None)))
 
 
+def latest_number(connection: Connection, scope: Scope, *, is_delta: bool) -> int | None:
+    """Return the number of what `latest`, or `latest_delta`, would return; it costs little."""
+    if not is_delta:
+        newest = _latest(connection, scope, _COLUMNS.base.is_(None))
+        return newest.number if newest else None
+    newest = _latest(connection, scope)
+    return newest.number if newest and newest.base is not None else None
+
+
 def latest_delta(connection: Connection, scope: Scope) -> Published | None:
     """Return the published delta CRL of the highest number, unless a complete one is newer."""
     newest = _latest(connection, scope)

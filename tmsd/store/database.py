@@ -12,6 +12,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from tmsd.errors import Code, ServiceError
+
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
 # SQLSTATEs (PostgreSQL 15, Appendix A) of transactions that lost against another, and may win when
@@ -63,6 +65,13 @@ def reason_of(error: SQLAlchemyError) -> str:
     # What PostgreSQL says about a row is in its details, which are left out.
     primary = getattr(getattr(origin, "diag", None), "message_primary", None)
     return " ".join(str(primary or origin or type(error).__name__).split())
+
+
+def unavailable() -> ServiceError:
+    """Return the refusal of what needs a database that cannot be used."""
+    return ServiceError(
+        Code.STORE_UNAVAILABLE, "what was asked could not be remembered; ask again later"
+    )
 
 
 def lost_against_another(error: SQLAlchemyError) -> bool:

@@ -4,7 +4,7 @@ Each certificate that was issued has a row, which says when its next answer is d
 revocation has changed, before those that are new, before those whose answer grows old.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, and_, select, update
@@ -40,8 +40,9 @@ class Signed:
     Attributes:
         serial: 16 bytes.
         changed: as it was when this was due.
-        der: of 1 to 65,536 bytes.
+        der: for certIDs by SHA-1 (RFC 5019, section 2.1.1), of 1 to 65,536 bytes.
         next_due_ms: when it is to be signed again; None for never, as the certificate has ended.
+        der_sha256: the same for certIDs by SHA-256; None where none was signed.
     """
 
     serial: bytes
@@ -50,6 +51,7 @@ class Signed:
     next_update_ms: int
     der: bytes
     next_due_ms: int | None
+    der_sha256: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +59,16 @@ class Answer:
     """An answer as everybody may have it.
 
     Attributes:
+        der: for certIDs by SHA-1.
         is_current: whether it speaks of the latest change of the certificate's revocation.
+        der_sha256: for certIDs by SHA-256; None where none was signed.
     """
 
     this_update_ms: int
     next_update_ms: int
     der: bytes
     is_current: bool
+    der_sha256: bytes | None = None
 
 
 def due(connection: Connection, ca: str, now_ms: int, most: int) -> list[Due]:
@@ -105,22 +110,33 @@ def _record(connection: Connection, ca: str, signed: Signed) -> int:
             this_update_ms=signed.this_update_ms,
             next_update_ms=signed.next_update_ms,
             der=signed.der,
+            der_sha256=signed.der_sha256,
         )
     ).rowcount
 
 
 def find(connection: Connection, ca: str, serial: bytes) -> Answer | None:
     """Return the answer for a certificate; None where there is none, as it was never issued."""
-    row = connection.execute(
+    return find_all(connection, ca, [serial]).get(serial)
+
+
+def find_all(connection: Connection, ca: str, serials: Collection[bytes]) -> dict[bytes, Answer]:
+    """Return the answers for certificates, by their serial numbers, where there are some."""
+    rows = connection.execute(
         select(
+            _ANSWERS.serial,
             _ANSWERS.this_update_ms,
             _ANSWERS.next_update_ms,
             _ANSWERS.der,
+            _ANSWERS.der_sha256,
             (_ANSWERS.changed == _CERTIFICATES.changed).label("is_current"),
         )
         .select_from(OCSP_ANSWERS.join(CERTIFICATES, _SAME))
-        .where(_ANSWERS.ca == ca, _ANSWERS.serial == serial, _ANSWERS.der.is_not(None))
-    ).one_or_none()
-    if row is None:
-        return None
-    return Answer(row.this_update_ms, row.next_update_ms, row.der, bool(row.is_current))
+        .where(_ANSWERS.ca == ca, _ANSWERS.serial.in_(serials), _ANSWERS.der.is_not(None))
+    )
+    return {
+        row.serial: Answer(
+            row.this_update_ms, row.next_update_ms, row.der, bool(row.is_current), row.der_sha256
+        )
+        for row in rows
+    }

@@ -9,8 +9,7 @@ from typing import Self, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from tmsd.store.database import Database, Place
-from tmsd.store.store import unavailable
+from tmsd.store.database import Database, Place, unavailable
 
 T = TypeVar("T")
 

@@ -15,11 +15,15 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from tmsd.store.database import Database, StoreError, reason_of, require_schema, upgrade
 
 _BUSY_SECONDS = 5.0
+_OF_OTHERS = stat.S_IRWXO | stat.S_IWGRP | stat.S_IXGRP
 
 
 @dataclass(frozen=True, slots=True)
 class SqliteFile:
-    """A file, made with mode 0600 where there is none; nobody but its owner may use it."""
+    """A file, made with mode 0600 where there is none. Nobody but its owner may use it.
+
+    Its group may read it, as a responder does that is another user.
+    """
 
     path: Path
 
@@ -89,9 +93,10 @@ def _require_private(path: Path) -> None:
         mode = os.fstat(descriptor).st_mode
     finally:
         os.close(descriptor)
-    if not stat.S_ISREG(mode) or mode & (stat.S_IRWXG | stat.S_IRWXO):
+    if not stat.S_ISREG(mode) or mode & _OF_OTHERS:
         raise StoreError(
-            f"database {path} must be a regular file that its owner alone may use (chmod 0600)"
+            f"database {path} must be a regular file that its owner alone may use (chmod 0600), "
+            "and its group may read (chmod 0640)"
         )
 
 

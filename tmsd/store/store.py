@@ -13,8 +13,7 @@ from typing import Any, Self, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
-from tmsd.errors import Code, ServiceError
-from tmsd.store.database import Database, Place, lost_against_another, reason_of
+from tmsd.store.database import Database, Place, lost_against_another, reason_of, unavailable
 
 LOG = logging.getLogger(__name__)
 
@@ -183,10 +182,3 @@ def _run(job: Job, connection: Connection) -> object:
 def _is_of_the_job(error: SQLAlchemyError) -> bool:
     """Tell whether the database refused values, and would refuse them always."""
     return isinstance(error, IntegrityError | DataError) and not lost_against_another(error)
-
-
-def unavailable() -> ServiceError:
-    """Return the refusal of what needs a database that cannot be used."""
-    return ServiceError(
-        Code.STORE_UNAVAILABLE, "what was asked could not be remembered; ask again later"
-    )

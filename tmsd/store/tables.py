@@ -157,6 +157,7 @@ OCSP_ANSWERS = Table(
     Column("this_update_ms", BigInteger),
     Column("next_update_ms", BigInteger),
     Column("der", LargeBinary),
+    Column("der_sha256", LargeBinary),
     ForeignKeyConstraint(["ca", "serial"], ["certificates.ca", "certificates.serial"]),
     _holds("ocsp_answers_der", "(der IS NULL) = (changed IS NULL)"),
     _holds("ocsp_answers_this_update", "(der IS NULL) = (this_update_ms IS NULL)"),

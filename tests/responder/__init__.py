@@ -1,0 +1,1 @@
+"""`tmsd ocsp`, asked over real sockets."""

@@ -1,0 +1,102 @@
+"""`tmsd ocsp` as a process of its own, over a database and the files that it needs."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Self
+
+from tests.demo.site import free_port
+from tests.ocsp.records import Records
+from tests.responder.serving import HOST
+from tests.site.daemon import STOP_SECONDS, wait_until
+from tests.x509.authority import pem
+
+_PROGRAM = Path(sys.executable).with_name("tmsd")
+# What belongs to the front is named, and not there: the responder opens none of it.
+_CONFIGURATION = """\
+[api]
+certificate = "absent.pem"
+private_key = "absent.key"
+caller_trust = "absent-too.pem"
+[hsm]
+module = "absent.so"
+token_label = "absent"
+pin_file = "absent-pin"
+[audit]
+file = "absent.jsonl"
+[store]
+file = {store}
+{ocsp}
+"""
+_OCSP = """\
+[ocsp]
+listen = "{host}:{port}"
+cas = {{ demo = "demo.pem" }}
+"""
+
+
+class Process:
+    """A responder, started at once.
+
+    Args:
+        records: which it reads.
+        directory: for its files.
+        ocsp: its table `[ocsp]`; one that is right unless told.
+    """
+
+    def __init__(self, records: Records, directory: Path, ocsp: str | None = None) -> None:
+        self.port = free_port()
+        pem(records.ca.certificate, directory / "demo.pem")
+        (directory / "policy.toml").write_text(
+            'version = 1\n[cas.demo]\ncertificate = "demo.pem"\n'
+        )
+        file = directory / "tmsd.toml"
+        table = _OCSP.format(host=HOST, port=self.port) if ocsp is None else ocsp
+        store = f'"{records.place.path}"'
+        file.write_text(_CONFIGURATION.format(store=store, ocsp=table))
+        self._log = directory / "stderr.log"
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [_PROGRAM, "ocsp", "--config", file], stdout=log, stderr=log
+            )
+
+    def __enter__(self) -> Self:
+        wait_until(lambda: "ready: " in self.log or self._process.poll() is not None)
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    @property
+    def log(self) -> str:
+        """What it has written so far."""
+        return self._log.read_text()
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
+    def opened_under(self, directory: Path) -> dict[str, int]:
+        """Return the names of the files of a directory that it has open, and their access modes."""
+        found = {}
+        for descriptor in Path(f"/proc/{self.pid}/fd").iterdir():
+            file = descriptor.readlink()
+            if file.is_relative_to(directory):
+                told = Path(f"/proc/{self.pid}/fdinfo/{descriptor.name}").read_text()
+                (flags,) = re.findall(r"(?m)^flags:\s*(\d+)$", told)
+                found[file.name] = int(flags, 8) & os.O_ACCMODE
+        return found
+
+    def stop(self) -> int:
+        """Ask it to end, wait for it, and return its exit status."""
+        self._process.terminate()
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait for its end, and return its exit status."""
+        return self._process.wait(STOP_SECONDS)

@@ -1,0 +1,103 @@
+"""Which answer a request gets: the one that was signed last, if it still holds (RFC 6960, 2.2).
+
+A certificate that was never issued, and a CA that is not ours, are `unauthorized` (RFC 5019,
+2.2.3), never `good`. An answer that has run out is not repeated.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cryptography import x509
+
+from tmsd import clock
+from tmsd.ocsp.published import Crl, CrlName, Published, Unavailable
+from tmsd.x509.ocsp import (
+    CertIdDigest,
+    OcspRefused,
+    Period,
+    Refusal,
+    issuer_id,
+    parse_request,
+    period_of,
+)
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An answer (DER), and when it holds: at no time where it is a refusal."""
+
+    der: bytes
+    period: Period | None = None
+
+
+class Answering:
+    """Answers for some CAs.
+
+    Args:
+        cas: their certificates, by their names in the policy.
+        published: what was signed for them.
+    """
+
+    def __init__(self, cas: Mapping[str, x509.Certificate], published: Published) -> None:
+        self._published = published
+        self._names = {
+            issuer_id(certificate, digest): name
+            for name, certificate in cas.items()
+            for digest in CertIdDigest
+        }
+        self._crls: dict[CrlName, Crl] = {}
+
+    async def answer(self, request: bytes) -> Told:
+        """Return what a request (DER) is answered; any request is answered somehow."""
+        try:
+            return await self._answer(request)
+        except OcspRefused as refused:
+            return Told(refused.refusal.der)
+        except Unavailable as unavailable:
+            LOG.error("%s", unavailable)
+            return Told(Refusal.TRY_LATER.der)
+        except Exception:
+            LOG.exception("a request failed")
+            return Told(Refusal.INTERNAL_ERROR.der)
+
+    async def _answer(self, request: bytes) -> Told:
+        asked = parse_request(request)
+        ca = self._names.get(asked.issuer)
+        if ca is None:
+            raise OcspRefused(Refusal.UNAUTHORIZED, "no CA of ours")
+        signed = await self._published.answer(ca, asked.serial_number, asked.issuer.digest)
+        if signed is None:
+            raise OcspRefused(Refusal.UNAUTHORIZED, "no certificate of ours")
+        period = period_of(signed)
+        if not _holds(period):
+            raise OcspRefused(Refusal.TRY_LATER, "the answer has run out")
+        return Told(signed, period)
+
+    async def crl(self, name: CrlName) -> Crl | None:
+        """Return the newest CRL of a name; None where there is none.
+
+        A CRL of a million entries is too long to be read for each request: the last one of each
+        name is kept, and used as long as the store has no newer one.
+
+        Raises:
+            Unavailable: the store cannot be read, or the CRL has run out.
+        """
+        number = await self._published.crl_number(name)
+        if number is None:
+            return None
+        crl = self._crls.get(name)
+        if crl is None or crl.number != number:
+            crl = await self._published.crl(name)
+            if crl is None:
+                return None
+            self._crls[name] = crl
+        if not _holds(crl.period):
+            raise Unavailable(f"CRL {crl.number} of {name} has run out")
+        return crl
+
+
+def _holds(period: Period) -> bool:
+    return period.this_update <= clock.now() < period.next_update

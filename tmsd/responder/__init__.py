@@ -1,0 +1,1 @@
+"""`tmsd ocsp`: the process that answers relying parties, without a way to the HSM."""
