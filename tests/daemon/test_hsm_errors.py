@@ -142,3 +142,17 @@ def test_a_key_that_was_used_while_the_token_was_away_for_a_moment_is_found_agai
         return healed in faulty.running.daemon.log
 
     wait_until(goes_away_for_a_moment)
+
+
+def test_a_key_is_not_taken_for_one_without_attributes_that_the_token_failed_to_tell(
+    faulty: FaultySite,
+) -> None:
+    """python-pkcs11 asks for each by itself, and goes on without those that it is not told."""
+    for untold in range(2, 14):
+        faulty.module.fail("C_GetAttributeValue", "CKR_FUNCTION_FAILED", untold)
+        faulty.desk.serve_a_card()
+
+        faulty.module.fail(LOSING, "CKR_DEVICE_REMOVED", 1)
+        faulty.wait_until_refused()
+        faulty.module.fail("C_GetAttributeValue", "CKR_FUNCTION_FAILED", untold)
+        faulty.desk.serve_a_card()
