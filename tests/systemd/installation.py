@@ -9,8 +9,9 @@ from tests.systemd.container import Container
 from tests.systemd.wheel import build_wheel, copy_libraries
 
 UNITS = Path(__file__).parents[2] / "systemd"
-FRONT, WORKER = "tmsd.service", "tmsd-worker@1.service"
+FRONT, WORKER, RESPONDER = "tmsd.service", "tmsd-worker@1.service", "tmsd-ocsp.service"
 PORT = 8443
+RESPONDER_PORT = 8080
 PIN_FILE = "/etc/credstore/tmsd.hsm-pin"
 
 _CONFIGURATION = """\
@@ -33,7 +34,10 @@ sockets = ["/run/tmsd-worker/1.sock"]
 file = "/var/lib/tmsd/audit.jsonl"
 
 [store]
-file = "/var/lib/tmsd/tmsd.db"
+file = "/var/lib/tmsd-store/tmsd.db"
+
+[ocsp]
+cas = {{ demo = "tls/callers.pem" }}
 
 [operations]
 socket = "/run/tmsd/operations.sock"
@@ -51,6 +55,8 @@ mv /opt/staged/tokens /var/lib/tmsd-worker/tokens
 chown -R tmsd-worker:tmsd-worker /var/lib/tmsd-worker
 chown tmsd /etc/tmsd/tls/tmsd.key
 chmod 0400 /etc/tmsd/tls/tmsd.key
+install -d -o tmsd -g tmsd-ocsp -m 2750 /var/lib/tmsd-store
+install -o tmsd -g tmsd-ocsp -m 0640 /dev/null /var/lib/tmsd-store/tmsd.db
 chmod 0700 /etc/credstore
 chmod 0600 {pin_file}
 /usr/bin/python3 -m venv --without-pip /opt/tmsd
