@@ -123,8 +123,25 @@ def read_with_a_pause(port: int, seconds: float) -> int:
     return read
 
 
-async def test_who_stops_reading_is_dropped(records: Records) -> None:
+async def test_who_stops_reading_is_dropped(
+    records: Records, caplog: pytest.LogCaptureFixture
+) -> None:
     crl = await records.publish("demo", *entries(records, 500_000))
     async with serving(records, request_seconds=0.2) as served:
         read = await asyncio.to_thread(read_with_a_pause, served.port, 1.5)
     assert read < len(crl.public_bytes(Encoding.DER))
+    assert not caplog.records
+
+
+async def test_who_goes_away_is_no_fault(
+    records: Records, caplog: pytest.LogCaptureFixture
+) -> None:
+    await records.publish("demo", *entries(records, 500_000))
+    async with serving(records) as served:
+        for _ in range(5):
+            reader, writer = await asyncio.open_connection(HOST, served.port)
+            writer.write(b"GET /crl/demo.crl HTTP/1.1\r\nHost: there\r\n\r\n")
+            assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+            writer.transport.abort()
+        assert (await served.get("/ca/demo.cer")).status == 200
+    assert not caplog.records

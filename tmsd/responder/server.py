@@ -131,13 +131,14 @@ async def _crl(edge: Edge, request: web.Request) -> web.StreamResponse:
 async def _send(
     request: web.Request, response: web.StreamResponse, body: memoryview, seconds: float
 ) -> None:
-    """Send a body in parts, so that slow readers do not each have a copy of all of it."""
+    """Send a body in parts, so that slow readers do not each have a copy of all of it.
+
+    Who stops reading, or goes away, is not answered any more; that is no fault for the log.
+    """
     try:
         for begin in range(0, len(body), _PART):
             async with asyncio.timeout(seconds):
                 await response.write(body[begin : begin + _PART])
-    except TimeoutError:
-        # Whoever has stopped reading could hold the connection for good.
+    except (TimeoutError, ConnectionError):
         if request.transport is not None:
             request.transport.abort()
-        raise ConnectionAbortedError from None
