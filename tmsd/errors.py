@@ -54,6 +54,18 @@ class Code(StrEnum):
     SESSION_INVALID = "session-invalid"
     SESSION_CLOSED = "session-closed"
 
+    # Certificates
+    CA_UNKNOWN = "ca-unknown"
+    PROFILE_UNKNOWN = "profile-unknown"
+    PROFILE_NOT_ALLOWED = "profile-not-allowed"
+    ISSUANCE_REFUSED = "issuance-refused"
+    PREPARED_INVALID = "prepared-invalid"
+    CERTIFICATE_UNKNOWN = "certificate-unknown"
+    CRL_UNKNOWN = "crl-unknown"
+    STATUS_CONFLICT = "status-conflict"
+    IDEMPOTENCY_KEY_MISSING = "idempotency-key-missing"
+    IDEMPOTENCY_KEY_REUSED = "idempotency-key-reused"
+
     # The appliance
     MECHANISM_UNAVAILABLE = "mechanism-unavailable"
     BACKING_OFF = "backing-off"

@@ -9,14 +9,15 @@ import pytest
 
 from tests.site.batches import AES128
 from tests.site.caller import Caller, connected
+from tests.site.certificates import at
 from tests.site.channels import CHALLENGES, RANDOM, SESSIONS, WRAP, JsonObject
 from tests.site.contract import JSON
 from tests.site.daemon import wait_until
 from tests.site.directory import HOST
 from tests.site.fixtures import RunningSite
 from tests.site.identities import TPS
+from tmsd.api.all_routes import ROUTES
 from tmsd.api.routes import Route
-from tmsd.api.tks import ROUTES
 
 LARGEST = 64 * 1024
 
@@ -181,7 +182,7 @@ def test_the_detail_of_an_unknown_field_stays_short_and_on_one_line(tps: Caller)
     ],
 )
 def test_what_is_no_json_object_is_refused(tps: Caller, route: Route, content: bytes) -> None:
-    refused = tps.send("POST", route.path, content)
+    refused = tps.send("POST", at(route.path), content)
 
     assert (refused.status, refused.code) == (400, "request-invalid")
 
@@ -196,7 +197,7 @@ def test_what_is_not_said_to_be_json_is_refused(
 ) -> None:
     headers = {"Content-Type": content_type} if content_type else {}
 
-    refused = tps.send("POST", route.path, b'{"length": 8}', headers)
+    refused = tps.send("POST", at(route.path), b'{"length": 8}', headers)
 
     assert (refused.status, refused.code) == (415, "media-type-unsupported")
 
@@ -209,7 +210,7 @@ def test_json_may_name_its_character_set(tps: Caller) -> None:
 
 @with_body
 def test_more_than_64_kib_is_refused(tps: Caller, route: Route) -> None:
-    refused = tps.send("POST", route.path, b'{"length": 8}'.ljust(LARGEST + 1))
+    refused = tps.send("POST", at(route.path), b'{"length": 8}'.ljust(LARGEST + 1))
 
     assert (refused.status, refused.code) == (413, "body-too-large")
 

@@ -3,10 +3,11 @@
 import pytest
 
 from tests.site.caller import Caller
+from tests.site.certificates import at
 from tests.site.channels import RANDOM
 from tests.site.malformations import malformed_bodies
 from tests.site.well_formed import BODIES
-from tmsd.api.tks import ROUTES
+from tmsd.api.all_routes import ROUTES
 
 EACH_TIME = 100
 BODIES_IN_ALL = malformed_bodies(1000)
@@ -29,7 +30,7 @@ def test_a_malformed_body_is_refused_in_words_and_the_next_request_is_served(
 def test_there_are_a_thousand_for_every_call_that_takes_a_body_and_no_two_are_alike() -> None:
     assert len({(body.path, body.content) for body in BODIES_IN_ALL}) == 1000
     assert {body.path for body in BODIES_IN_ALL} == {
-        path for (_, path), body in BODIES.items() if body is not None
+        at(path) for (_, path), body in BODIES.items() if body is not None
     }
 
 

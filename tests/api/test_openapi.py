@@ -10,11 +10,11 @@ import pytest
 from openapi_spec_validator import validate
 
 from tests.site.caller import Caller
+from tmsd.api.all_routes import ROUTES
 from tmsd.api.openapi import document
 from tmsd.api.problems import KINDS
 from tmsd.api.routes import Route
 from tmsd.api.server import OPENAPI_PATH
-from tmsd.api.tks import ROUTES
 from tmsd.errors import Code
 
 WRITTEN = Path(__file__).parents[2] / "docs" / "openapi.json"
@@ -63,7 +63,7 @@ def test_a_route_is_described_with_its_bodies_and_its_role(
     operation = openapi["paths"][route.path][route.method.lower()]
 
     assert operation["operationId"] == route.operation
-    assert f"`{route.role}`" in operation["description"]
+    assert all(f"`{role}`" in operation["description"] for role in route.roles)
     assert ("requestBody" in operation) == (route.request is not None)
     assert "application/json" in operation["responses"]["200"]["content"]
 

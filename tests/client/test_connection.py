@@ -26,7 +26,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def identities(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with certificates."""
     directory = tmp_path_factory.mktemp("identities")
-    write_identities(directory, {})
+    write_identities(directory, {}, {})
     return directory
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tmsd.config.callers import Caller, Delivery, EncryptPurpose, Role
+from tmsd.config.cas import Ca, Responder
 from tmsd.config.daemon import DaemonConfig, load_daemon_config
 from tmsd.config.key_sets import (
     ALL_SCHEMES,
@@ -21,6 +22,7 @@ from tmsd.config.policy import Policy, load_policy
 from tmsd.config.table import BY_LOADER, Table
 from tmsd.config.transport_keys import TransportKey
 from tmsd.globalplatform.protocols import PROTOCOLS
+from tmsd.quickstart.certificates import certificate_authority, responder_identity
 
 MANUALS = Path(__file__).parents[2] / "config"
 WITHOUT_DEFAULT = frozenset(
@@ -32,7 +34,18 @@ WITHOUT_DEFAULT = frozenset(
 def directory(tmp_path: Path) -> Path:
     for name in ("tmsd.toml", "policy.toml"):
         shutil.copy(MANUALS / name, tmp_path)
+    shutil.copytree(MANUALS / "profiles", tmp_path / "profiles")
+    write_authority(tmp_path / "cas")
     return tmp_path
+
+
+def write_authority(directory: Path) -> None:
+    """Make the certificates that the examples name."""
+    directory.mkdir()
+    authority = certificate_authority("demo")
+    responder = responder_identity(authority, "responder of demo")
+    (directory / "demo.pem").write_bytes(authority.certificate_pem)
+    (directory / "demo-ocsp.pem").write_bytes(responder.certificate_pem)
 
 
 def keys_of(table: type[Table]) -> set[str]:
@@ -101,6 +114,8 @@ def test_the_examples_show_every_key_that_the_defaults_do_not(directory: Path) -
     with_examples(file)
     policy = tomllib.loads(file.read_text())
     assert policy.keys() == keys_of(Policy)
+    assert policy["cas"]["demo"].keys() == keys_of(Ca)
+    assert policy["cas"]["demo"]["ocsp"].keys() == keys_of(Responder)
     assert policy["transport_keys"]["tps-two"].keys() == keys_of(TransportKey)
     assert "transport_key" in policy["callers"]["tps-two"]
     assert "card_key_algorithm" in policy["key_sets"]["smartcafe-6"]
@@ -145,3 +160,5 @@ def test_the_examples_in_comments_load_when_they_are_wanted(directory: Path) -> 
     assert policy.key_sets["fresh"].factory
     assert list(policy.transport_keys) == ["tps-two"]
     assert policy.callers["tps-two"].transport_key == "tps-two"
+    assert list(policy.authorities.by_name) == ["demo"]
+    assert policy.callers["registration-desk"].may_be_issued("demo", "token-authentication")

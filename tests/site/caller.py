@@ -59,9 +59,11 @@ class Caller:
         """Close the connection; the next request opens another."""
         self._connection.close()
 
-    def post(self, path: str, body: Mapping[str, Any]) -> Answer:
+    def post(
+        self, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
+    ) -> Answer:
         """Send a body as JSON."""
-        return self.send("POST", path, json.dumps(body).encode())
+        return self.send("POST", path, json.dumps(body).encode(), headers)
 
     def get(self, path: str) -> Answer:
         """Ask without a body."""

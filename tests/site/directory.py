@@ -16,6 +16,7 @@ from hsm.module import TokenAddress
 from hsm.pin_latch import PinLatch
 from hsm.secret import Secret
 from hsm.token import Token, open_token
+from tests.site import authority
 from tests.site.batches import BATCHES, Batch
 from tests.site.changeovers import CHANGING
 from tests.site.identities import SERVER, Credentials, credentials, write_identities
@@ -72,6 +73,7 @@ class Settings(TypedDict, total=False):
         limits: the table [limits].
         of_callers: by name, lines about a caller in place of those that leave it unlimited.
         audit_directory: where the audit log is, from the site's directory.
+        ca: whether it has a certificate authority.
     """
 
     deadline_seconds: float
@@ -82,6 +84,7 @@ class Settings(TypedDict, total=False):
     limits: str
     of_callers: Mapping[str, str]
     audit_directory: str
+    ca: bool
 
 
 _USUAL = Settings(
@@ -93,6 +96,7 @@ _USUAL = Settings(
     limits="request_timeout_seconds = 1.0",
     of_callers={},
     audit_directory=".",
+    ca=False,
 )
 
 
@@ -126,10 +130,18 @@ class Site:
         self.port: int = self._reserved.getsockname()[1]
         self._settings: Settings = {**_USUAL, **settings}
         self.audit_file = directory / self._settings["audit_directory"] / "audit.jsonl"
-        callers = write_identities(directory, self._settings["of_callers"])
+        has_ca = self._settings["ca"]
+        may_have = authority.MAY_HAVE if has_ca else {}
+        callers = write_identities(directory, self._settings["of_callers"], may_have)
         key_sets = "\n".join(batch.table for batch in batches)
         transport_keys = "\n".join(shared.table for shared in SHARED_KEYS)
         self.policy.write_text(f"{callers}{key_sets}\n{transport_keys}")
+        if has_ca:
+            authority.copy_profiles(directory)
+            with self._opened_token() as token:
+                authority.make_authority(directory, token)
+            with self.policy.open("a") as policy:
+                policy.write(authority.TABLE)
         self.write_pin(USER_PIN)
         self.write_configuration(self.token)
         self._batches = batches

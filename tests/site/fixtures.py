@@ -67,7 +67,7 @@ class Run(Protocol):
 def site(softhsm: SoftHsm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
     """The site of this test process. No test may stop it or break it."""
     with ExitStack() as running:
-        made = Site(tmp_path_factory.mktemp("site"), softhsm)
+        made = Site(tmp_path_factory.mktemp("site"), softhsm, ca=True)
         running.callback(made.close)
         daemon = running.enter_context(Daemon(made)).wait_until_ready()
         yield RunningSite(made, daemon)

@@ -85,12 +85,15 @@ def credentials(directory: Path, name: str) -> Credentials:
     return Credentials(directory / f"{name}.pem", directory / f"{name}.key")
 
 
-def write_identities(directory: Path, of_callers: Mapping[str, str]) -> str:
+def write_identities(
+    directory: Path, of_callers: Mapping[str, str], may_have: Mapping[str, str]
+) -> str:
     """Make everybody's certificates in a directory; return the callers of policy.toml.
 
     Args:
         directory: where they go.
         of_callers: by name, lines about a caller in place of those that leave it unlimited.
+        may_have: by name, lines that give a caller certificates.
     """
     authority = certificate_authority("callers of a test site")
     elsewhere = certificate_authority("callers of another site")
@@ -106,7 +109,7 @@ def write_identities(directory: Path, of_callers: Mapping[str, str]) -> str:
         _write(credentials(directory, name), identity)
     return "".join(
         f'[callers.{name}]\npublic_key_sha256 = "{callers[name].public_key_sha256}"\n'
-        f"{of_callers.get(name, _UNLIMITED)}\n{table}\n\n"
+        f"{of_callers.get(name, _UNLIMITED)}\n{may_have.get(name, '')}\n{table}\n\n"
         for name, table in _POLICY.items()
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import cycle
 
+from tests.site.certificates import at
 from tests.site.channels import JsonObject
 from tests.site.well_formed import BODIES
 
@@ -42,7 +43,7 @@ def malformed_bodies(count: int) -> list[Malformed]:
 def _endless(path: str, body: JsonObject, choices: random.Random) -> Iterator[Malformed]:
     while True:
         for wrong, content in (*_no_json(body, choices), *_other_json(body, choices)):
-            yield Malformed(path, wrong, content)
+            yield Malformed(at(path), wrong, content)
 
 
 def _no_json(body: JsonObject, choices: random.Random) -> Iterator[tuple[str, bytes]]:

@@ -1,6 +1,21 @@
 """One well-formed request for each call of the API: what only its sense could be refused for."""
 
+import json
+
 from tests.site.batches import AES128
+from tests.site.caller import Caller
+from tests.site.certificates import (
+    CERTIFICATE,
+    CERTIFICATES,
+    CHAIN,
+    CRL,
+    HOLD,
+    RELEASE,
+    REVOKE,
+    at,
+    headers,
+    wanted,
+)
 from tests.site.channels import (
     CHALLENGES,
     CONFIRM,
@@ -14,6 +29,7 @@ from tests.site.channels import (
     WRAP,
     JsonObject,
 )
+from tests.site.contract import Answer
 
 _CARD: JsonObject = {
     # KDD, key information of SCP03 with i=70, card challenge, cryptogram, sequence counter
@@ -39,5 +55,19 @@ BODIES: dict[tuple[str, str], JsonObject | None] = {
     ("post", VERIFY): {"card": _CARD},
     ("post", RANDOM): {"length": 16},
     ("get", KEY_SETS): None,
+    ("post", CERTIFICATES): wanted(),
+    ("get", CERTIFICATE): None,
+    ("post", REVOKE): {"reason": "superseded"},
+    ("post", HOLD): None,
+    ("post", RELEASE): None,
+    ("get", CHAIN): None,
+    ("get", CRL): None,
 }
 """By method and path, in lower case as OpenAPI has them; None where there is no body."""
+
+
+def ask(caller: Caller, method: str, path: str) -> Answer:
+    """Make the well-formed request of a call."""
+    body = BODIES[method, path]
+    content = None if body is None else json.dumps(body).encode()
+    return caller.send(method.upper(), at(path), content, headers() if content else None)

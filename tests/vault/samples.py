@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from tmsd.errors import Code
 from tmsd.vault import messages
 from tmsd.vault.messages import Question, Reply
+from tmsd.x509.templates import MAX_VALUE
 
 BYTE = st.integers(0, 255)
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,63}", fullmatch=True)
@@ -67,6 +68,21 @@ KEY_VERSIONS = st.builds(
     key_check_value=st.none() | CHECK_VALUES,
 )
 
+FIELD_NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,31}", fullmatch=True)
+SECONDS = st.integers(0, 2**40 - 1)
+STATUSES = st.builds(
+    messages.Status,
+    serial_number=between(16, 16),
+    revoked_at=st.none() | SECONDS,
+    reason=st.none() | st.sampled_from(["superseded", "keyCompromise"]),
+)
+OCSP_ANSWERS = st.lists(between(1, 1024), max_size=4)
+
+
+def _cut(text: str) -> str:
+    return text[:MAX_VALUE]
+
+
 REQUESTS = {
     messages.IssueChallenge: st.builds(
         messages.IssueChallenge, caller=NAMES, length=st.sampled_from([8, 16])
@@ -111,6 +127,32 @@ REQUESTS = {
         messages.MakeRandom, caller=NAMES, length=st.integers(1, messages.MAX_RANDOM)
     ),
     messages.DescribeKeySet: st.builds(messages.DescribeKeySet, caller=NAMES, key_set=NAMES),
+    messages.PrepareCertificate: st.builds(
+        messages.PrepareCertificate,
+        caller=NAMES,
+        ca=NAMES,
+        profile=NAMES,
+        request=between(1, 1024),
+        fields=st.dictionaries(FIELD_NAMES, st.lists(TEXTS.map(_cut), min_size=1, max_size=3)),
+        days=st.none() | st.integers(-(2**31), 2**31 - 1),
+    ),
+    messages.SignCertificate: st.builds(
+        messages.SignCertificate, caller=NAMES, prepared=between(1, 1024)
+    ),
+    messages.SignCrl: st.builds(
+        messages.SignCrl,
+        caller=NAMES,
+        ca=NAMES,
+        number=st.integers(1, 2**53 - 1),
+        base_number=st.none() | st.integers(1, 2**53 - 1),
+        entries=between(0, 1024),
+    ),
+    messages.SignStatuses: st.builds(
+        messages.SignStatuses,
+        caller=NAMES,
+        ca=NAMES,
+        statuses=st.lists(STATUSES, min_size=1, max_size=messages.MAX_STATUSES),
+    ),
 }
 
 ANSWERS = {
@@ -150,6 +192,26 @@ ANSWERS = {
     messages.RandomMade: st.builds(messages.RandomMade, random=between(1, messages.MAX_RANDOM)),
     messages.KeySetDescribed: st.builds(
         messages.KeySetDescribed, versions=st.lists(KEY_VERSIONS, max_size=255)
+    ),
+    messages.PreparedCertificate: st.builds(
+        messages.PreparedCertificate,
+        prepared=between(1, 1024),
+        serial_number=between(16, 16),
+        subject=TEXTS,
+        public_key_sha256=st.from_regex(r"[0-9a-f]{64}", fullmatch=True),
+        not_before=SECONDS,
+        not_after=SECONDS,
+        unique_key=st.booleans(),
+        left_out=st.lists(FIELD_NAMES, max_size=messages.MAX_FIELDS),
+    ),
+    messages.SignedCertificate: st.builds(messages.SignedCertificate, certificate=between(1, 1024)),
+    messages.SignedCrl: st.builds(messages.SignedCrl, crl=between(1, 1024)),
+    messages.SignedStatuses: st.builds(
+        messages.SignedStatuses,
+        this_update=SECONDS,
+        next_update=SECONDS,
+        by_sha1=OCSP_ANSWERS,
+        by_sha256=OCSP_ANSWERS,
     ),
     messages.Refused: st.builds(
         messages.Refused,

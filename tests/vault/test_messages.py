@@ -42,6 +42,30 @@ ENCRYPT = {
     "purpose": "pin",
     "data": bytes(16),
 }
+PREPARE = {
+    "type": "prepare-certificate",
+    "caller": "ra",
+    "ca": "demo",
+    "profile": "tls-server",
+    "request": b"csr",
+    "fields": {"dns": ["pki.example"]},
+    "days": None,
+}
+SIGN = {"type": "sign-certificate", "caller": "ra", "prepared": b"p"}
+SIGN_CRL = {
+    "type": "sign-crl",
+    "caller": "appliance",
+    "ca": "demo",
+    "number": 2,
+    "base_number": None,
+    "entries": bytes(33),
+}
+SIGN_STATUSES = {
+    "type": "sign-statuses",
+    "caller": "appliance",
+    "ca": "demo",
+    "statuses": [{"serial_number": bytes(16), "revoked_at": None, "reason": None}],
+}
 EVERY: list[Mapping[str, Any]] = [
     ISSUE,
     OPEN,
@@ -54,6 +78,10 @@ EVERY: list[Mapping[str, Any]] = [
     RANDOM,
     DESCRIBE,
     VERIFY,
+    PREPARE,
+    SIGN,
+    SIGN_CRL,
+    SIGN_STATUSES,
 ]
 CHANNEL = {
     "session": b"s",

@@ -7,9 +7,12 @@ import pytest
 
 from hsm.attributes import SERVICE_MAC_KEY
 from hsm.importing import destroy_key, generate_key
+from hsm.key_pairs import destroy_key_pair
 from hsm.keys import AES_256, KeyReference
 from hsm.token import Token
+from tests.worker.authority import CA, RESPONDER, ROOT, made_authority
 from tmsd.config.reserved_keys import SERVICE_KEYS
+from tmsd.worker.context import Context
 from tmsd.worker.keyring import Keyring
 
 
@@ -23,3 +26,14 @@ def keyring(hsm_token: Token) -> Iterator[Keyring]:
                 generate_key(hsm_token, reference, AES_256, SERVICE_MAC_KEY)
                 stack.callback(destroy_key, hsm_token, reference)
         yield Keyring(hsm_token)
+
+
+@pytest.fixture(scope="module")
+def context(
+    hsm_token: Token, keyring: Keyring, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Context]:
+    """What a worker for callers works with, whose policy has a certificate authority."""
+    with ExitStack() as stack:
+        for reference in (ROOT, CA, RESPONDER):
+            stack.callback(destroy_key_pair, hsm_token, reference)
+        yield made_authority(tmp_path_factory.mktemp("ca"), hsm_token, keyring)

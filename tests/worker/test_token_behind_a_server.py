@@ -32,7 +32,7 @@ from tmsd.vault.framing import FrameReader
 from tmsd.vault.messages import Condition, MakeRandom, RandomMade, Receipt, Refused, Reply
 from tmsd.worker.context import Context
 from tmsd.worker.generations import Generations
-from tmsd.worker.keyring import Identities, Keyring
+from tmsd.worker.keyring import Identities, KeyName, Keyring
 from tmsd.worker.receipts import Receipts
 from tmsd.worker.serving import serve
 
@@ -94,7 +94,7 @@ def front(server: P11KitServer, tmp_path: Path) -> Iterator[Front]:
     """The front of a worker that is logged in through the server, and works in another thread."""
     login = Login(server.token, lambda: Secret(USER_PIN), None, PinLatch(tmp_path / "latch"))
 
-    def reopen(before: Identities, gone: Collection[KeyReference]) -> Context:
+    def reopen(before: Identities, gone: Collection[KeyName]) -> Context:
         token = login.log_in(restart=True)
         keyring = Keyring(token)
         keyring.look_for(REFERENCES)

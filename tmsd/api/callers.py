@@ -1,6 +1,7 @@
 """Who is calling: known by the hash of the public key in the client certificate."""
 
 import asyncio
+from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import sha256
 
@@ -37,14 +38,15 @@ def identify(request: web.Request, policy: Policy, trust: CallerTrust) -> Caller
     return caller
 
 
-def require_role(caller: Caller, role: Role) -> None:
-    """Refuse a caller that does not have a role.
+def require_role(caller: Caller, roles: Sequence[Role]) -> None:
+    """Refuse a caller that has none of these roles.
 
     Raises:
         ServiceError: `role-missing`.
     """
-    if role not in caller.roles:
-        raise ServiceError(Code.ROLE_MISSING, f"{caller.name} does not have the role {role}")
+    if not set(roles) & set(caller.roles):
+        words = " or ".join(roles)
+        raise ServiceError(Code.ROLE_MISSING, f"{caller.name} does not have the role {words}")
 
 
 def presented_certificate(transport: asyncio.BaseTransport | None) -> bytes | None:

@@ -6,14 +6,14 @@
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
+from tmsd.api.all_routes import ROUTES
 from tmsd.api.problems import CONTENT_TYPE, KINDS, TYPE_PREFIX, Next
-from tmsd.api.routes import NEEDS, Route
-from tmsd.api.tks import ROUTES
+from tmsd.api.routes import IDEMPOTENCY_KEY, PARAMETERS, Route
 from tmsd.errors import Code
 
 VERSION = "1.0.0"
@@ -55,9 +55,9 @@ def _operation(route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": route.operation,
         "summary": route.summary,
-        "description": f"Role: `{route.role}`.",
-        "x-role": route.role,
-        "x-needs": {need: str(code) for need, code in NEEDS.items()},
+        "description": f"Role: {' or '.join(f'`{role}`' for role in route.roles)}.",
+        "x-roles": list(route.roles),
+        "x-needs": {need: str(code) for need, code in route.needs.items()},
         "responses": {
             "200": {
                 "description": "Done.",
@@ -66,6 +66,8 @@ def _operation(route: Route) -> dict[str, Any]:
             **_refusals(route.all_refusals),
         },
     }
+    if parameters := list(_parameters(route)):
+        operation["parameters"] = parameters
     if route.request:
         schema = _reference(route.request.__name__)
         operation["requestBody"] = {
@@ -73,6 +75,20 @@ def _operation(route: Route) -> dict[str, Any]:
             "content": {"application/json": {"schema": schema}},
         }
     return operation
+
+
+def _parameters(route: Route) -> Iterator[dict[str, Any]]:
+    for name in route.parameters:
+        schema = {"type": "string", "pattern": PARAMETERS[name]}
+        yield {"name": name, "in": "path", "required": True, "schema": schema}
+    if route.idempotent:
+        yield {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": True,
+            "description": "another for each certificate; the same when the same is asked again",
+            "schema": {"type": "string", "pattern": IDEMPOTENCY_KEY},
+        }
 
 
 def _refusals(codes: Iterable[Code]) -> dict[str, Any]:

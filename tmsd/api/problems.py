@@ -71,6 +71,18 @@ KINDS: dict[Code, Kind] = {
     Code.SESSION_FOREIGN: Kind(403, "The session is another caller's", Next.REOPEN_CHANNEL),
     Code.SESSION_INVALID: Kind(422, "The session is not valid", Next.REOPEN_CHANNEL),
     Code.SESSION_CLOSED: Kind(409, "The session is closed", Next.REOPEN_CHANNEL),
+    Code.CA_UNKNOWN: Kind(404, "There is no such CA", Next.CORRECT_REQUEST),
+    Code.PROFILE_UNKNOWN: Kind(422, "There is no such profile", Next.CORRECT_REQUEST),
+    Code.PROFILE_NOT_ALLOWED: Kind(403, "The profile is not allowed", Next.CALL_OFFICER),
+    Code.ISSUANCE_REFUSED: Kind(422, "No certificate comes of this", Next.CORRECT_REQUEST),
+    Code.PREPARED_INVALID: Kind(409, "The certificate must be asked for anew", Next.RETRY),
+    Code.CERTIFICATE_UNKNOWN: Kind(404, "There is no such certificate", Next.CORRECT_REQUEST),
+    Code.CRL_UNKNOWN: Kind(404, "There is no CRL yet", Next.RETRY),
+    Code.STATUS_CONFLICT: Kind(409, "The certificate is revoked for good", Next.CORRECT_REQUEST),
+    Code.IDEMPOTENCY_KEY_MISSING: Kind(400, "The Idempotency-Key is missing", Next.CORRECT_REQUEST),
+    Code.IDEMPOTENCY_KEY_REUSED: Kind(
+        409, "The Idempotency-Key was used before", Next.CORRECT_REQUEST
+    ),
     Code.MECHANISM_UNAVAILABLE: Kind(501, "The HSM lacks a mechanism", Next.CALL_OFFICER),
     Code.BACKING_OFF: Kind(429, "The card failed too often", Next.RETRY),
     Code.RATE_LIMITED: Kind(429, "Too many requests", Next.RETRY),

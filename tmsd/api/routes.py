@@ -1,16 +1,51 @@
 """What a route is: where it stands, who may use it, and what goes in and out."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tmsd.api.bodies import Body
 from tmsd.audit.trail import Trail
+from tmsd.ca.service import Certification
 from tmsd.config.callers import Caller, Role
+from tmsd.config.policy import Policy
 from tmsd.errors import Code
 from tmsd.tks.service import Tks
 
-Serve = Callable[[Tks, Caller, Any, Trail], Awaitable[Body]]
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What serves the routes."""
+
+    tks: Tks
+    ca: Certification
+
+    def under(self, policy: Policy) -> "Services":
+        """Return the same services under another policy."""
+        return Services(replace(self.tks, policy=policy), replace(self.ca, policy=policy))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request that was read.
+
+    Attributes:
+        body: as the route's `request` has it; None where there is none.
+        path: the parameters of the path.
+        idempotency_key: the header Idempotency-Key, where the route takes it.
+    """
+
+    body: Any
+    path: Mapping[str, str]
+    idempotency_key: str | None = None
+
+
+# Patterns of what stands in paths and headers.
+PARAMETERS = {"ca": r"^[a-z0-9][a-z0-9._-]{0,63}$", "serial_number": r"^[0-9a-f]{32}$"}
+IDEMPOTENCY_KEY = r"^[A-Za-z0-9._-]{16,64}$"
+
+Serve = Callable[[Services, Caller, Asked, Trail], Awaitable[Body]]
 
 # What any route may refuse with.
 COMMON_REFUSALS = (
@@ -24,8 +59,8 @@ COMMON_REFUSALS = (
     Code.RATE_LIMITED,
     Code.INTERNAL_ERROR,
 )
-# What every call needs to be answered, and what it is refused with while that is lacking: a
-# decision that cannot be recorded is not made, and none of these is made without the HSM.
+# What calls need to be answered, and what they are refused with while that is lacking: a decision
+# that cannot be recorded is not made, and most are not made without the HSM.
 NEEDS = {"audit": Code.AUDIT_UNAVAILABLE, "hsm": Code.HSM_UNAVAILABLE}
 BODY_REFUSALS = (
     Code.REQUEST_INVALID,
@@ -44,11 +79,14 @@ class Route:
         path: below the server's root.
         operation: its name in the audit log and the OpenAPI document.
         summary: one sentence.
-        role: what the caller must be.
+        roles: what the caller must be, one of these.
         request: the request's body; None where there is none.
         answer: the answer's body.
         serve: does the work; it gets the parsed body, or None.
         refusals: the codes that this call adds to the common ones.
+        idempotent: whether it needs the header Idempotency-Key.
+        needs_hsm: whether the HSM is asked.
+        intends: whether the service itself puts on record what it is about to change.
         intent: where the answer changes a card, says for the record what is about to be
             tried; it is written before the HSM is asked.
     """
@@ -57,12 +95,25 @@ class Route:
     path: str
     operation: str
     summary: str
-    role: Role
+    roles: tuple[Role, ...]
     request: type[Body] | None
     answer: type[Body]
     serve: Serve
     refusals: tuple[Code, ...] = ()
+    idempotent: bool = False
+    needs_hsm: bool = True
+    intends: bool = False
     intent: Callable[[Any], dict[str, str | int | bool]] | None = None
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of the path's parameters."""
+        return tuple(re.findall(r"\{(\w+)\}", self.path))
+
+    @property
+    def needs(self) -> Mapping[str, Code]:
+        """What must be there, and the refusal while it is lacking."""
+        return {need: code for need, code in NEEDS.items() if need != "hsm" or self.needs_hsm}
 
     @property
     def all_refusals(self) -> tuple[Code, ...]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -10,18 +11,18 @@ from uuid import uuid4
 from aiohttp import web
 
 from tmsd.api import openapi
+from tmsd.api.all_routes import ROUTES
 from tmsd.api.bodies import parse
 from tmsd.api.callers import identify, require_role
 from tmsd.api.problems import problem_response
-from tmsd.api.routes import Route
-from tmsd.api.tks import ROUTES
+from tmsd.api.routes import IDEMPOTENCY_KEY, Asked, Route, Services
 from tmsd.audit.log import AuditLog
 from tmsd.audit.trail import Trail, recorded
 from tmsd.config.caller_trust import CallerTrust
 from tmsd.config.callers import Caller
+from tmsd.config.policy import Policy
 from tmsd.errors import Code, ServiceError
 from tmsd.systemd.journal import Event, about
-from tmsd.tks.service import Tks
 
 LOG = logging.getLogger(__name__)
 
@@ -35,12 +36,17 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(slots=True)
 class Edge:
-    """What the edge works with; a reload puts others in the place of `tks` and `trust`."""
+    """What the edge works with; a reload puts others in the place of `services` and `trust`."""
 
-    tks: Tks
+    services: Services
     trust: CallerTrust
     audit: AuditLog
     body_seconds: float
+
+    @property
+    def policy(self) -> Policy:
+        """What is allowed."""
+        return self.services.tks.policy
 
 
 def application(edge: Edge) -> web.Application:
@@ -53,7 +59,7 @@ def application(edge: Edge) -> web.Application:
     async def serve_document(request: web.Request) -> web.Response:
         trail = Trail("api.openapi", request_id=request["request_id"])
         async with recorded(edge.audit, trail):
-            trail.caller = identify(request, edge.tks.policy, edge.trust).name
+            trail.caller = identify(request, edge.policy, edge.trust).name
         return web.json_response(document)
 
     app.router.add_get(OPENAPI_PATH, serve_document)
@@ -72,24 +78,37 @@ def _handler(edge: Edge, route: Route) -> _Handler:
 
 
 async def _serve(edge: Edge, route: Route, request: web.Request, trail: Trail) -> bytes:
-    caller = identify(request, edge.tks.policy, edge.trust)
+    caller = identify(request, edge.policy, edge.trust)
     trail.caller = request["caller"] = caller.name
     _spend_request(edge, caller, request)
-    require_role(caller, route.role)
-    asked = None
+    require_role(caller, route.roles)
+    body = None
     if route.request is not None:
         content = await _read_body(request, edge.body_seconds)
         trail.request_digest = sha256(content).hexdigest()
-        asked = parse(route.request, content)
+        body = parse(route.request, content)
     if route.intent is not None:
-        await edge.audit.record(trail.intent(route.intent(asked)))
-    answer = await route.serve(edge.tks, caller, asked, trail)
+        await edge.audit.record(trail.intent(route.intent(body)))
+    key = _idempotency_key(request) if route.idempotent else None
+    asked = Asked(body, request.match_info, key)
+    answer = await route.serve(edge.services, caller, asked, trail)
     return answer.model_dump_json().encode()
+
+
+def _idempotency_key(request: web.Request) -> str:
+    key = request.headers.get("Idempotency-Key", "")
+    if not re.fullmatch(IDEMPOTENCY_KEY, key):
+        raise ServiceError(
+            Code.IDEMPOTENCY_KEY_MISSING,
+            "send an Idempotency-Key: 16 to 64 of A-Z, a-z, 0-9, '.', '_' and '-', another for each"
+            " certificate",
+        )
+    return key
 
 
 def _spend_request(edge: Edge, caller: Caller, request: web.Request) -> None:
     try:
-        edge.tks.budgets.spend_request(caller)
+        edge.services.tks.budgets.spend_request(caller)
     except ServiceError:
         request["too_often"] = True
         raise

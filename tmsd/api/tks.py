@@ -1,7 +1,11 @@
 """The Token Key Service's routes: bodies in, the service's functions, bodies out."""
 
+from collections.abc import Awaitable, Callable
+from typing import Any
+
 from tmsd.api import bodies
-from tmsd.api.routes import Route
+from tmsd.api.bodies import Body
+from tmsd.api.routes import Asked, Route, Serve, Services
 from tmsd.audit.trail import Trail
 from tmsd.config.callers import Caller, Role
 from tmsd.errors import Code
@@ -10,6 +14,15 @@ from tmsd.tks.key_changeover import ChangeWanted
 from tmsd.tks.service import Tks
 from tmsd.tks.sessions import EncryptionWanted, PresentedCard, SessionWanted
 from tmsd.vault.messages import Card, ChannelOpened, DeliveredKeys, KeysDelivered
+
+
+def _of_tks(serve: Callable[[Tks, Caller, Any, Trail], Awaitable[Body]]) -> Serve:
+    """Return what serves a route by a function of the Token Key Service and the body alone."""
+
+    async def served(services: Services, caller: Caller, asked: Asked, trail: Trail) -> Body:
+        return await serve(services.tks, caller, asked.body, trail)
+
+    return served
 
 
 async def _issue_challenge(
@@ -196,20 +209,20 @@ ROUTES = (
         "/v1/tks/challenges",
         "tks.issue-challenge",
         "Make a host challenge in the HSM; its ticket makes recorded card answers worthless.",
-        Role.TPS,
+        (Role.TPS,),
         bodies.ChallengeRequest,
         bodies.ChallengeAnswer,
-        _issue_challenge,
+        _of_tks(_issue_challenge),
     ),
     Route(
         "POST",
         "/v1/tks/sessions",
         "tks.open-session",
         "Verify a card's cryptogram and open a secure channel with it.",
-        Role.TPS,
+        (Role.TPS,),
         bodies.SessionRequest,
         bodies.SessionAnswer,
-        _open_session,
+        _of_tks(_open_session),
         (
             *_CARD_REFUSALS,
             Code.CARD_CRYPTOGRAM_MISMATCH,
@@ -222,10 +235,10 @@ ROUTES = (
         "/v1/tks/sessions/wrap",
         "tks.wrap-commands",
         "Put secure messaging on commands, in order: all of them or none.",
-        Role.TPS,
+        (Role.TPS,),
         bodies.WrapRequest,
         bodies.WrapAnswer,
-        _wrap,
+        _of_tks(_wrap),
         (
             *_CHANNEL_REFUSALS,
             Code.APDU_INVALID,
@@ -238,10 +251,10 @@ ROUTES = (
         "/v1/tks/sessions/unwrap",
         "tks.unwrap-responses",
         "Check R-MACs and remove R-ENC, in order: all of them or none.",
-        Role.TPS,
+        (Role.TPS,),
         bodies.UnwrapRequest,
         bodies.UnwrapAnswer,
-        _unwrap,
+        _of_tks(_unwrap),
         (*_CHANNEL_REFUSALS, Code.RESPONSE_INVALID),
     ),
     Route(
@@ -249,10 +262,10 @@ ROUTES = (
         "/v1/tks/sessions/put-key",
         "tks.put-key",
         "Make the command that changes a card over to other keys, along the policy's change_to.",
-        Role.TPS,
+        (Role.TPS,),
         bodies.PutKeyRequest,
         bodies.PutKeyAnswer,
-        _put_key,
+        _of_tks(_put_key),
         (*_CHANNEL_REFUSALS, Code.CHANGE_NOT_ALLOWED, Code.APDU_TOO_LONG),
         intent=_change_intent,
     ),
@@ -261,10 +274,10 @@ ROUTES = (
         "/v1/tks/sessions/put-key/confirm",
         "tks.confirm-put-key",
         "Check the card's answer to PUT KEY, and put the outcome on record.",
-        Role.TPS,
+        (Role.TPS,),
         bodies.ConfirmRequest,
         bodies.ConfirmAnswer,
-        _confirm_put_key,
+        _of_tks(_confirm_put_key),
         (*_CHANNEL_REFUSALS, Code.RESPONSE_INVALID, Code.PUT_KEY_UNCONFIRMED),
     ),
     Route(
@@ -272,10 +285,10 @@ ROUTES = (
         "/v1/tks/sessions/encrypt",
         "tks.encrypt-data",
         "Encrypt under the card's DEK: a challenge made by the HSM, a PIN, an object.",
-        Role.TPS,
+        (Role.TPS,),
         bodies.EncryptRequest,
         bodies.EncryptAnswer,
-        _encrypt,
+        _of_tks(_encrypt),
         (*_CHANNEL_REFUSALS, Code.PURPOSE_NOT_ALLOWED),
     ),
     Route(
@@ -283,10 +296,10 @@ ROUTES = (
         "/v1/tks/cryptograms/verify",
         "tks.verify-cryptogram",
         "Say whether a card holds the keys of its key set, and open nothing.",
-        Role.TPS,
+        (Role.TPS,),
         bodies.VerifyRequest,
         bodies.VerifyAnswer,
-        _verify,
+        _of_tks(_verify),
         _CARD_REFUSALS,
     ),
     Route(
@@ -294,19 +307,19 @@ ROUTES = (
         "/v1/tks/random",
         "tks.random",
         "Return bytes of the HSM's random number generator.",
-        Role.TPS,
+        (Role.TPS,),
         bodies.RandomRequest,
         bodies.RandomAnswer,
-        _random,
+        _of_tks(_random),
     ),
     Route(
         "GET",
         "/v1/tks/key-sets",
         "tks.key-sets",
         "List the key sets and versions that the caller may use, with key check values.",
-        Role.TPS,
+        (Role.TPS,),
         None,
         bodies.KeySetsAnswer,
-        _key_sets,
+        _of_tks(_key_sets),
     ),
 )

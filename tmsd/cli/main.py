@@ -10,6 +10,7 @@ import click
 from hsm.errors import HsmError
 from tmsd.ceremony.refusal import Refused
 from tmsd.cli.audit import audit
+from tmsd.cli.ca import ca
 from tmsd.cli.check import check
 from tmsd.cli.check_hsm import check_hsm
 from tmsd.cli.hsm import hsm
@@ -49,6 +50,7 @@ def tmsctl() -> None:
 
 check.add_command(check_hsm)
 tmsctl.add_command(audit)
+tmsctl.add_command(ca)
 tmsctl.add_command(check)
 tmsctl.add_command(hsm)
 tmsctl.add_command(key)

@@ -13,6 +13,7 @@ from tmsd.ceremony.master_key import master_key
 from tmsd.ceremony.steps.generate_key import generate_key
 from tmsd.ceremony.steps.generate_service_keys import generate_service_keys
 from tmsd.ceremony.steps.initialise_token import initialise_token, random_pin
+from tmsd.cli.quickstart_ca import make_cas
 from tmsd.config.daemon import DaemonConfig, load_daemon_config
 from tmsd.config.files import check_files
 from tmsd.config.policy import load_policy
@@ -23,6 +24,7 @@ from tmsd.quickstart.certificates import (
     server_identity,
 )
 from tmsd.quickstart.configuration import (
+    CA,
     CALLER,
     KEY_SET,
     daemon_configuration,
@@ -46,10 +48,17 @@ _LATCH_MODE = 0o600
     show_default=True,
     help="The TCP port that the daemon listens on, at 127.0.0.1.",
 )
-def quickstart(directory: Path, port: int) -> None:
+@click.option(
+    "--ocsp-port",
+    type=click.IntRange(1, 65535),
+    default=8480,
+    show_default=True,
+    help="The TCP port of the OCSP responder, at 127.0.0.1: certificates name it.",
+)
+def quickstart(directory: Path, port: int, ocsp_port: int) -> None:
     """Make a complete site for development in DIR, which is empty or not there yet.
 
-    A SoftHSM token with a demonstration key, certificates, configuration. When anything
+    A SoftHSM token with a demonstration key, certificates, CAs, configuration. When anything
     fails, DIR is left as it was.
     """
     module = softhsm_module()
@@ -63,6 +72,9 @@ def quickstart(directory: Path, port: int) -> None:
         key = _make_token(site, config)
         check_value = key.check_value.hex() if key.check_value else "none"
         click.echo(f"softhsm/      a token; {key.reference} has KCV {check_value}")
+        make_cas(site, config, ocsp_port)
+        click.echo(f"cas/          a root CA, and the CA {CA} with its OCSP responder")
+        click.echo("profiles/     what certificates say")
         _require_right_files(config)
     _print_next_steps(directory, port)
 

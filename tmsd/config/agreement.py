@@ -3,9 +3,11 @@
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from tmsd.config.callers import ALL_KEY_SETS, Caller
+from tmsd.config.authorities import Authorities
+from tmsd.config.callers import ALL_KEY_SETS, APPLIANCE, Caller
+from tmsd.config.cas import Ca
 from tmsd.config.key_sets import KeySet, VersionState
-from tmsd.config.toml import Complaint, dotted, shown
+from tmsd.config.toml import Complaint, KeyPath, dotted, shown
 from tmsd.config.transport_keys import TransportKey
 
 
@@ -14,18 +16,22 @@ class Tables:
     """The named tables of a policy.
 
     Attributes:
-        callers: those that are right by themselves; so for the next two.
+        callers: those that are right by themselves; so for the next three.
         key_sets: as above.
         transport_keys: as above.
+        cas: as above.
         declared_key_sets: the names of all key sets, right or not.
         declared_transport_keys: the names of all transport keys, right or not.
+        declared_cas: the names of all CAs, right or not.
     """
 
     callers: Mapping[str, Caller]
     key_sets: Mapping[str, KeySet]
     transport_keys: Mapping[str, TransportKey]
+    cas: Mapping[str, Ca]
     declared_key_sets: Collection[str]
     declared_transport_keys: Collection[str]
+    declared_cas: Collection[str]
 
 
 def disagreements(tables: Tables) -> Iterator[Complaint]:
@@ -33,12 +39,33 @@ def disagreements(tables: Tables) -> Iterator[Complaint]:
     yield from _of_callers(tables)
     yield from _of_changeovers(tables)
     yield from _of_transport_keys(tables)
+    yield from _of_certificates(tables)
+    yield from _of_signing_keys(tables)
+
+
+def certificate_disagreements(
+    callers: Mapping[str, Caller], authorities: Authorities
+) -> Iterator[Complaint]:
+    """Yield the certificates that callers may have by the policy, and not by the profile."""
+    for caller in callers.values():
+        for index, (ca, name) in enumerate(caller.certified):
+            profile = authorities.by_name[ca].profiles[name]
+            if not set(profile.issue_by) & {role.value for role in caller.roles}:
+                roles = ", ".join(profile.issue_by) or "nobody"
+                yield Complaint(
+                    ("callers", caller.name, "certificates", index),
+                    f"profile {name} is issued to the roles {roles}",
+                )
 
 
 def _of_callers(tables: Tables) -> Iterator[Complaint]:
     owners: dict[str, str] = {}
     for name, caller in tables.callers.items():
         path = ("callers", name)
+        if name == APPLIANCE:
+            yield Complaint(
+                path, "is how the appliance names itself in the record: take another name"
+            )
         owner = owners.setdefault(caller.public_key_sha256, name)
         if owner != name:
             yield Complaint(
@@ -95,6 +122,30 @@ def _of_transport_keys(tables: Tables) -> Iterator[Complaint]:
                 path,
                 f"{shown(key.label)} version {key.version} is transport key {other} already",
             )
+
+
+def _of_certificates(tables: Tables) -> Iterator[Complaint]:
+    for caller in tables.callers.values():
+        for index, (name, profile) in enumerate(caller.certified):
+            path = ("callers", caller.name, "certificates", index)
+            if name not in tables.declared_cas:
+                yield Complaint(path, _unknown("CA", name, tables.declared_cas))
+            elif (ca := tables.cas.get(name)) is not None and profile not in ca.profiles:
+                has = ", ".join(ca.profiles) or "none"
+                yield Complaint(path, f"{name} issues by no profile {shown(profile)}; it has {has}")
+
+
+def _of_signing_keys(tables: Tables) -> Iterator[Complaint]:
+    """Yield the CAs and responders whose key is another's, too (NIST SP 800-57 part 1, 5.2)."""
+    known: dict[tuple[str, int], str] = {}
+    for name, ca in tables.cas.items():
+        keys: dict[KeyPath, tuple[str, int]] = {("cas", name, "label"): (ca.label, ca.version)}
+        if ca.ocsp is not None:
+            keys["cas", name, "ocsp", "label"] = (ca.ocsp.label, ca.ocsp.version)
+        for path, key in keys.items():
+            owner = known.setdefault(key, dotted(path[:-1]))
+            if owner != dotted(path[:-1]):
+                yield Complaint(path, f"{shown(key[0])} version {key[1]} is the key of {owner}")
 
 
 def _unknown(kind: str, name: str, declared: Collection[str]) -> str:

@@ -14,8 +14,11 @@ from tmsd.globalplatform.put_key import PUT_KEY
 
 ALL_KEY_SETS = "*"
 ANY_COMMAND = "*"
+APPLIANCE = "appliance"
+"""Who asks when nobody called: the appliance itself. No caller has the name."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _INS = re.compile(r"[0-9a-f]{2}")
 
 
@@ -62,6 +65,17 @@ def _check_key_sets(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _split_certificate(value: str) -> tuple[str, str, str]:
+    return value.partition(":")
+
+
+def _check_certificate(value: str) -> str:
+    ca, colon, profile = _split_certificate(value)
+    if not colon or not all(map(_NAME.fullmatch, (ca, profile))):
+        raise ValueError(f'must be a CA and a profile, as "demo:token-signing", not {shown(value)}')
+    return value
+
+
 def _check_command(ins: str) -> str:
     if ins == f"{PUT_KEY:02x}":
         raise ValueError(
@@ -97,6 +111,7 @@ class Caller(Table):
         requests_per_second: how often it may ask, on the whole.
         burst: how many times it may ask at once after a pause.
         failures_per_minute: how many of the cards that it presents may fail.
+        certificates: what it may be issued, as `ca:profile`.
         card_commands: INS bytes of the commands it may have wrapped, or `*` alone for any.
     """
 
@@ -114,6 +129,9 @@ class Caller(Table):
     transport_key: Name | None = None
     deliver_static_dek: bool = False
     encrypt_purposes: Annotated[tuple[Annotated[EncryptPurpose, TOML], ...], TOML, DISTINCT] = ()
+    certificates: Annotated[
+        tuple[Annotated[str, AfterValidator(_check_certificate)], ...], TOML, DISTINCT
+    ] = ()
     card_commands: Annotated[
         tuple[Annotated[str, AfterValidator(_check_command)], ...],
         TOML,
@@ -127,6 +145,15 @@ class Caller(Table):
     def may_use(self, key_set_name: str) -> bool:
         """Say whether the caller may use the key set of this name."""
         return ALL_KEY_SETS in self.key_sets or key_set_name in self.key_sets
+
+    @property
+    def certified(self) -> list[tuple[str, str]]:
+        """The CA and the profile of each entry of `certificates`."""
+        return [(ca, profile) for ca, _, profile in map(_split_certificate, self.certificates)]
+
+    def may_be_issued(self, ca: str, profile: str) -> bool:
+        """Say whether the policy names this CA and profile for the caller."""
+        return f"{ca}:{profile}" in self.certificates
 
     def may_send(self, ins: int) -> bool:
         """Say whether the caller may have commands of this INS byte wrapped; never PUT KEY."""

@@ -1,23 +1,25 @@
 """policy.toml as a whole: who may ask for what. What it does not name is refused."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, InstanceOf, ValidationError
 
-from tmsd.config.agreement import Tables, disagreements
+from tmsd.config.agreement import Tables, certificate_disagreements, disagreements
+from tmsd.config.authorities import Authorities, load_authorities
 from tmsd.config.callers import Caller
+from tmsd.config.cas import Ca
 from tmsd.config.key_sets import KeySet
 from tmsd.config.table import BY_LOADER, Loaded, Origin, Table
-from tmsd.config.toml import Complaint, ConfigError, read
+from tmsd.config.toml import Complaint, ConfigError, Document, read
 from tmsd.config.transport_keys import TransportKey
 from tmsd.config.wording import explain
 
 T = TypeVar("T", bound=Table)
 
-_NAMED_TABLES = ("callers", "key_sets", "transport_keys")
+_NAMED_TABLES = ("callers", "key_sets", "transport_keys", "cas")
 
 
 class Policy(Table):
@@ -25,11 +27,14 @@ class Policy(Table):
 
     Attributes:
         source: the file itself, absolute.
-        digest: SHA-256 of the file's bytes, in lower-case hex.
+        digest: SHA-256 of the file's bytes and those of the files that it names, in
+            lower-case hex.
         version: rises with every change of the policy.
         callers: by name, in the order of the file.
         key_sets: by name, in the order of the file.
         transport_keys: by name, in the order of the file.
+        cas: by name, in the order of the file.
+        authorities: the same with their certificates and profiles.
     """
 
     source: Annotated[Path, BY_LOADER]
@@ -38,12 +43,20 @@ class Policy(Table):
     callers: dict[str, Caller] = Field(default_factory=dict)
     key_sets: dict[str, KeySet] = Field(default_factory=dict)
     transport_keys: dict[str, TransportKey] = Field(default_factory=dict)
+    cas: dict[str, Ca] = Field(default_factory=dict)
+    authorities: Annotated[InstanceOf[Authorities], BY_LOADER] = Field(default_factory=Authorities)
 
     def complaints(self) -> Iterator[Complaint]:
         """Yield what callers, key sets and transport keys have against each other."""
         return disagreements(
             Tables(
-                self.callers, self.key_sets, self.transport_keys, self.key_sets, self.transport_keys
+                self.callers,
+                self.key_sets,
+                self.transport_keys,
+                self.cas,
+                self.key_sets,
+                self.transport_keys,
+                self.cas,
             )
         )
 
@@ -75,20 +88,38 @@ def load_policy(path: Path) -> Policy:
     given = {"source": Loaded(source), "digest": Loaded(sha256(document.content).hexdigest())}
     origin = Origin(source.parent)
     try:
-        return Policy.model_validate(given | tables, context=origin)
+        policy = Policy.model_validate(given | tables, context=origin)
     except ValidationError as error:
         complaints = list(explain(error, Policy))
-    callers, key_sets, transport_keys = (tables.get(name) for name in _NAMED_TABLES)
+    else:
+        return _with_authorities(policy, document)
+    callers, key_sets, transport_keys, cas = (tables.get(name) for name in _NAMED_TABLES)
     sound = Tables(
         _sound(Caller, callers, origin),
         _sound(KeySet, key_sets, origin),
         _sound(TransportKey, transport_keys, origin),
-        key_sets if isinstance(key_sets, dict) else {},
-        transport_keys if isinstance(transport_keys, dict) else {},
+        _sound(Ca, cas, origin),
+        *(_names(declared) for declared in (key_sets, transport_keys, cas)),
     )
     # The tables that are right are compared even so, and no fault is told twice.
     complaints += [found for found in disagreements(sound) if found not in complaints]
     raise ConfigError(document.faults(complaints))
+
+
+def _with_authorities(policy: Policy, document: Document) -> Policy:
+    """Add the files that a policy names, and have its digest cover them."""
+    if not policy.cas:
+        return policy
+    authorities = load_authorities(policy.cas, policy.source.parent)
+    if complaints := list(certificate_disagreements(policy.callers, authorities)):
+        raise ConfigError(document.faults(complaints))
+    lines = [policy.digest, *(f"{digest} {name}" for name, digest in authorities.digests.items())]
+    digest = sha256("\n".join(lines).encode()).hexdigest()
+    return policy.model_copy(update={"authorities": authorities, "digest": digest})
+
+
+def _names(tables: object) -> Collection[str]:
+    return tables if isinstance(tables, dict) else ()
 
 
 def _with_names(tables: object) -> object:

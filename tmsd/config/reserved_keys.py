@@ -17,7 +17,10 @@ CHALLENGE_KEY = "tmsd-challenge"
 # MACs the receipts of workers, which go into the audit log (docs/audit.md).
 RECEIPT_KEY = "tmsd-receipt"
 
-SERVICE_KEYS = (CHANNEL_KEY, CHALLENGE_KEY, RECEIPT_KEY)
+# MACs certificates that are prepared and not signed yet.
+CERTIFICATE_KEY = "tmsd-certificate"
+
+SERVICE_KEYS = (CHANNEL_KEY, CHALLENGE_KEY, RECEIPT_KEY, CERTIFICATE_KEY)
 
 
 def _require_unreserved(label: str) -> str:

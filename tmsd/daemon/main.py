@@ -8,10 +8,14 @@ from collections.abc import Awaitable
 from functools import partial
 from pathlib import Path
 
+from tmsd.api.routes import Services
 from tmsd.api.server import Edge, application
 from tmsd.api.tls import load_admission
+from tmsd.asking import recorded_receipt
 from tmsd.audit.chain_file import AuditFileError
 from tmsd.audit.log import AuditLog
+from tmsd.ca import schedule
+from tmsd.ca.service import Certification
 from tmsd.config.daemon import load_daemon_config
 from tmsd.config.policy import load_policy
 from tmsd.config.toml import ConfigError
@@ -33,7 +37,7 @@ from tmsd.systemd.notifying import ServiceManager
 from tmsd.tks.budgets import Budgets
 from tmsd.tks.card_failures import CardFailures
 from tmsd.tks.judging import Judging
-from tmsd.tks.service import Tks, recorded_receipt
+from tmsd.tks.service import Tks
 from tmsd.tks.used_challenges import UsedChallenges
 from tmsd.vault.pool import Vault
 
@@ -93,8 +97,9 @@ async def _run(config_file: Path, manager: ServiceManager, inherited: list[socke
                 config.worker.deadline_seconds,
             ),
         )
+        ca = Certification(vault, policy, store, audit)
         edge = Edge(
-            tks=tks,
+            services=Services(tks, ca),
             trust=admission.trust,
             audit=audit,
             body_seconds=config.limits.request_timeout_seconds,
@@ -124,12 +129,14 @@ async def _serve(listener: Listener, reloading: Reloading) -> None:
                 asyncio.create_task(tell_changes(manager, operations, serving)),
                 asyncio.create_task(reloading.whenever_wanted(listening, serving)),
                 asyncio.create_task(warn_of_expiry(reloading.edge)),
+                asyncio.create_task(schedule.keep(lambda: reloading.edge.services.ca)),
             ]
             try:
                 await _first_of(keeping, stop_signal())
             finally:
                 for task in beside:
                     task.cancel()
+                await asyncio.gather(*beside, return_exceptions=True)
                 LOG.info("stopping", extra=about(Event.STOPPING))
                 manager.stopping()
     finally:

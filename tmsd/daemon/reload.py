@@ -6,7 +6,7 @@ has read the new policy, so that at no time a front goes by a policy that no wor
 
 import asyncio
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from tmsd.api.server import Edge
@@ -73,7 +73,7 @@ class Reloading:
             return
         listening.tls = admission.tls
         self.edge.trust = admission.trust
-        self.edge.tks = replace(self.edge.tks, policy=policy)
+        self.edge.services = self.edge.services.under(policy)
         self.operations.policy = policy
         say_what_runs_out(admission.trust)
         taken = about(Event.RELOADED)

@@ -107,10 +107,12 @@ class Spawning:
     Attributes:
         config_file: tmsd.toml, which the worker reads by itself.
         seconds: how long a start may take.
+        for_appliance: whether they serve the appliance itself, and no callers.
     """
 
     config_file: Path
     seconds: float
+    for_appliance: bool = False
     exclusive: ClassVar[bool] = False
 
     async def start(self, policy_digest: str) -> Worker:
@@ -125,6 +127,7 @@ class Spawning:
                 str(self.config_file),
                 "--descriptor",
                 str(there.fileno()),
+                *(["--for-appliance"] if self.for_appliance else []),
                 pass_fds=[there.fileno()],
                 stdin=asyncio.subprocess.DEVNULL,
             )

@@ -110,6 +110,13 @@ def client_identity(authority: Identity, common_name: str) -> Identity:
     return Identity(key, builder.sign(authority.private_key, SHA256()))
 
 
+def responder_identity(authority: Identity, common_name: str) -> Identity:
+    """Make an OCSP responder's identity for 1 year."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = _leaf(authority, common_name, key.public_key(), ExtendedKeyUsageOID.OCSP_SIGNING)
+    return Identity(key, builder.sign(authority.private_key, SHA256()))
+
+
 def _leaf(
     authority: Identity,
     common_name: str,

@@ -9,6 +9,8 @@ from tmsd.config.values import LONGEST_SOCKET_PATH
 TOKEN_LABEL = "tmsd-development"  # noqa: S105  a PKCS#11 token's label is no secret
 CALLER = "tps-demo"
 KEY_SET = "demo"
+CA = "demo"
+ROOT_CA = "demo-root"
 OPERATIONS_SOCKET = "operations.sock"
 
 # SoftHSM reads its configuration in lines of 1023 bytes; "=" and "#" end a value.
@@ -80,6 +82,38 @@ scp_i = ["70", "00"]
 require_issued_challenge = true
 """
 
+_ROOT_CA = """
+[cas.{root}]
+# The root: it certifies CAs, at the appliance alone (tmsctl ca issue).
+certificate = "cas/{root}.pem"
+profiles = ["subordinate-ca"]
+"""
+
+_CA = """
+[cas.{ca}]
+# The CA that issues. Its certificate comes first in the file, the root's after it.
+certificate = "cas/{ca}.pem"
+# Files in profiles/ say what certificates say.
+profiles = [
+    "token-authentication",
+    "token-signing",
+    "token-encryption",
+    "device",
+    "officer",
+    "tls-server",
+    "tls-client",
+    "ocsp-signing",
+]
+"""
+
+_RESPONDER = """
+[cas.{ca}.ocsp]
+# Its responder, at this machine: tmsd ocsp --config tmsd.toml
+certificate = "cas/{ca}-ocsp.pem"
+label = "{ca}-ocsp"
+url = "http://127.0.0.1:{ocsp_port}/"
+"""
+
 _SOFTHSM = """\
 # Made by `tmsctl quickstart`: the token of this site alone.
 {directory_line}
@@ -113,6 +147,21 @@ def daemon_configuration(directory: Path, module: Path, softhsm_conf: Path, port
 def policy(public_key_sha256: str) -> str:
     """Return the text of policy.toml, for one caller (64 hex digits) and one key set."""
     return _POLICY.format(caller=CALLER, key_set=KEY_SET, public_key_sha256=public_key_sha256)
+
+
+def root_ca() -> str:
+    """Return the table of policy.toml for the root CA."""
+    return _ROOT_CA.format(root=ROOT_CA)
+
+
+def issuing_ca() -> str:
+    """Return the table of policy.toml for the CA that issues."""
+    return _CA.format(ca=CA)
+
+
+def responder(ocsp_port: int) -> str:
+    """Return the table of policy.toml for the CA's responder, which listens at a TCP port."""
+    return _RESPONDER.format(ca=CA, ocsp_port=ocsp_port)
 
 
 def softhsm_configuration(tokens: Path) -> str:

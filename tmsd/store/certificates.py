@@ -144,14 +144,9 @@ def prepare(connection: Connection, request: Request, now_ms: int) -> Record:
         SerialTaken: another certificate has the serial number.
     """
     # Who looks first is told by PostgreSQL that it lost, and not that a key is taken.
-    same_key = and_(
-        _COLUMNS.caller == request.caller,
-        _COLUMNS.idempotency_key == request.idempotency_key,
-    )
-    if row := connection.execute(select(CERTIFICATES).where(same_key)).one_or_none():
-        if row.request_digest != request.request_digest:
-            raise IdempotencyConflict
-        return to_record(row)
+    known = find_by_key(connection, request.caller, request.idempotency_key, request.request_digest)
+    if known is not None:
+        return known
     if find(connection, request.ca, request.serial) is not None:
         raise SerialTaken
     row = connection.execute(
@@ -195,6 +190,23 @@ def abandon_before(connection: Connection, ms: int) -> int:
         .where(IS_PREPARED, _COLUMNS.prepared_ms < ms)
         .values(state=State.ABANDONED)
     ).rowcount
+
+
+def find_by_key(
+    connection: Connection, caller: str, idempotency_key: str, request_digest: bytes
+) -> Record | None:
+    """Return what is on record for a caller's idempotency key.
+
+    Raises:
+        IdempotencyConflict: it stands for another request.
+    """
+    same_key = and_(_COLUMNS.caller == caller, _COLUMNS.idempotency_key == idempotency_key)
+    row = connection.execute(select(CERTIFICATES).where(same_key)).one_or_none()
+    if row is None:
+        return None
+    if row.request_digest != request_digest:
+        raise IdempotencyConflict
+    return to_record(row)
 
 
 def find(connection: Connection, ca: str, serial: bytes) -> Record | None:

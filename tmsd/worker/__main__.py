@@ -27,8 +27,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tmsd.worker", description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="tmsd.toml")
     parser.add_argument("--descriptor", type=int, help="the socket to the front")
+    parser.add_argument("--for-appliance", action="store_true", help="serve tmsctl, and no callers")
     arguments = parser.parse_args()
     log_to_journal_or_stderr("tmsd-worker")
+    if arguments.for_appliance:
+        # Somebody sits before it, and is told what goes wrong.
+        logging.getLogger().setLevel(logging.WARNING)
     # A core dump would hold the PIN, and with SoftHSM the keys.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # What a hang is ended by (hsm/hang.py); whoever started this may have left it ignored.
@@ -44,7 +48,7 @@ def main() -> int:
         LOG.error("somebody else than the front connected, and was sent away")
         return 0
     with connection:
-        return run(arguments.config, connection)
+        return run(arguments.config, connection, for_appliance=arguments.for_appliance)
 
 
 def _front(descriptor: int | None) -> socket.socket | None:

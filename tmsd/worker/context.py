@@ -18,6 +18,9 @@ class Context:
         channel_key_version: the version that seals sessions.
         challenge_key_version: the version that MACs tickets.
         receipt_key_version: the version that MACs receipts.
+        certificate_key_version: the version that MACs prepared certificates; None where the
+            policy has no CA.
+        for_appliance: whether the appliance itself asks, and not callers.
         session_seconds: how long a channel may live.
         challenge_seconds: how long a ticket may be used.
     """
@@ -30,3 +33,5 @@ class Context:
     receipt_key_version: int
     session_seconds: int
     challenge_seconds: int
+    certificate_key_version: int | None = None
+    for_appliance: bool = False

@@ -11,10 +11,9 @@ import random
 from collections.abc import Callable, Collection
 
 from hsm.errors import HsmError, ModuleStuck, PinLatched
-from hsm.keys import KeyReference
 from tmsd.clock import monotonic
 from tmsd.worker.context import Context
-from tmsd.worker.keyring import Identities
+from tmsd.worker.keyring import Identities, KeyName
 
 LOG = logging.getLogger(__name__)
 
@@ -25,7 +24,7 @@ _LONGEST_PAUSE = 2.0
 
 # Restarts the module, logs in, finds these keys again and tests known answers; HsmError if the
 # token is not there, or not as it was.
-Reopen = Callable[[Identities, Collection[KeyReference]], Context]
+Reopen = Callable[[Identities, Collection[KeyName]], Context]
 
 
 class Generations:
@@ -48,7 +47,7 @@ class Generations:
         self._now = now
         self._made_before = 0
         self._before: Identities = {}
-        self._gone: set[KeyReference] = set()
+        self._gone: set[KeyName] = set()
         self._pause = _FIRST_PAUSE
         self._try_at = 0.0
 

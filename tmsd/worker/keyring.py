@@ -2,10 +2,12 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 
 from hsm.cmac import service_cmac
 from hsm.errors import HsmError, KeyChanged, KeyNotFound, KeyUnsuitable, TokenLost
-from hsm.identity import KeyIdentity, identity
+from hsm.identity import KeyIdentity, KeyPairIdentity, identity, key_pair_identity
+from hsm.key_pairs import KeyPair, find_key_pair
 from hsm.keys import (
     DES2,
     DES3,
@@ -37,7 +39,18 @@ _ALLOWED: dict[KeyAlgorithm, tuple[KeyShape, ...]] = {
 }
 
 
-Identities = Mapping[KeyReference, KeyIdentity]
+@dataclass(frozen=True, slots=True)
+class PairName:
+    """How a key pair is found; a secret key may have the same label and version."""
+
+    reference: KeyReference
+
+    def __str__(self) -> str:
+        return f"key pair {self.reference.label!r} version {self.reference.version}"
+
+
+KeyName = KeyReference | PairName
+Identities = Mapping[KeyName, KeyIdentity | KeyPairIdentity]
 
 
 class Keyring:
@@ -50,22 +63,21 @@ class Keyring:
     def __init__(self, token: Token) -> None:
         self._token = token
         self._found: dict[KeyReference, TokenKey] = {}
-        self._identities: dict[KeyReference, KeyIdentity] = {}
+        self._pairs: dict[PairName, KeyPair] = {}
+        self._identities: dict[KeyName, KeyIdentity | KeyPairIdentity] = {}
 
     @property
     def identities(self) -> Identities:
         """What each key that was found is."""
         return self._identities
 
-    def look_for(self, references: Iterable[KeyReference]) -> None:
+    def look_for(self, names: Iterable[KeyName]) -> None:
         """Find keys before anybody asks for them; those that are not there stay unknown."""
-        for reference in references:
-            try:
-                self._find(reference)
-            except (KeyNotFound, KeyUnsuitable):
-                continue
+        for name in names:
+            with suppress(KeyNotFound, KeyUnsuitable):
+                self._find_either(name)
 
-    def require(self, before: Identities, gone: Collection[KeyReference]) -> None:
+    def require(self, before: Identities, gone: Collection[KeyName]) -> None:
         """Find keys again, and make sure that they are the same keys.
 
         Args:
@@ -75,16 +87,16 @@ class Keyring:
         Raises:
             KeyChanged: one is gone, or another; the message names it.
         """
-        for reference, known in before.items():
+        for name, known in before.items():
             try:
-                self._find(reference)
+                self._find_either(name)
             except (KeyNotFound, KeyUnsuitable) as error:
-                if reference in gone and isinstance(error, KeyNotFound):
-                    self._identities[reference] = known
+                if name in gone and isinstance(error, KeyNotFound):
+                    self._identities[name] = known
                     continue
                 raise KeyChanged(f"{error}, and it was before the token was lost") from error
-            if self._identities[reference] != known:
-                raise KeyChanged(f"{reference} is another key than before the token was lost")
+            if self._identities[name] != known:
+                raise KeyChanged(f"{name} is another key than before the token was lost")
 
     def probe(self) -> None:
         """Make sure that the token is there: by a key that is held, and by a search for it.
@@ -104,7 +116,7 @@ class Keyring:
         if len(found) != 1 or identity(self._token, found[0]) != self._identities[reference]:
             raise TokenLost(f"{reference} is not found again: {len(found)} keys have its name")
 
-    def renew_void_handles(self) -> set[KeyReference]:
+    def renew_void_handles(self) -> set[KeyName]:
         """Find keys anew whose handles the token does not know any more, though it is there.
 
         A ceremony that destroys a key and puts it back leaves such a handle.
@@ -116,7 +128,7 @@ class Keyring:
         Raises:
             TokenLost: it is not there, after all.
         """
-        gone = set()
+        gone: set[KeyName] = set()
         for reference, held in tuple(self._found.items()):
             try:
                 identity(self._token, held)
@@ -125,6 +137,17 @@ class Keyring:
                 with suppress(KeyUnsuitable):  # as whoever asks for it is told
                     if not self._token.find_keys(reference):
                         gone.add(reference)
+        for name, pair in tuple(self._pairs.items()):
+            try:
+                key_pair_identity(pair)
+            except HsmError:
+                del self._pairs[name]
+                try:
+                    find_key_pair(self._token, name.reference)
+                except KeyNotFound:
+                    gone.add(name)
+                except KeyUnsuitable:
+                    continue  # as whoever asks for it is told
         return gone
 
     def _service_keys(self) -> Iterator[tuple[KeyReference, TokenKey]]:
@@ -189,6 +212,34 @@ class Keyring:
             )
         return found
 
+    def key_pair(self, reference: KeyReference) -> KeyPair:
+        """Return a key pair of a CA or a responder.
+
+        Raises:
+            ServiceError: `key-missing`.
+        """
+        try:
+            return self._find_pair(PairName(reference))
+        except (KeyNotFound, KeyUnsuitable) as error:
+            raise ServiceError(Code.KEY_MISSING, f"a key cannot be used: {error}") from error
+
+    def _find_either(self, name: KeyName) -> None:
+        if isinstance(name, PairName):
+            self._find_pair(name)
+        else:
+            self._find(name)
+
+    def _find_pair(self, name: PairName) -> KeyPair:
+        if name not in self._pairs:
+            try:
+                found = find_key_pair(self._token, name.reference)
+            except KeyNotFound:
+                self._require_token()
+                raise
+            self._require_known(name, key_pair_identity(found))
+            self._pairs[name] = found
+        return self._pairs[name]
+
     def _find(self, reference: KeyReference) -> TokenKey:
         if reference not in self._found:
             try:
@@ -196,11 +247,13 @@ class Keyring:
             except KeyNotFound:
                 self._require_token()
                 raise
-            now = identity(self._token, found)
-            if self._identities.setdefault(reference, now) != now:
-                raise KeyChanged(f"{reference} is another key than when it was found first")
+            self._require_known(reference, identity(self._token, found))
             self._found[reference] = found
         return self._found[reference]
+
+    def _require_known(self, name: KeyName, now: KeyIdentity | KeyPairIdentity) -> None:
+        if self._identities.setdefault(name, now) != now:
+            raise KeyChanged(f"{name} is another key than when it was found first")
 
     def _require_token(self) -> None:
         """Tell a missing key from a token that vanished, whose search finds nothing either.

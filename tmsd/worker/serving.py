@@ -23,7 +23,7 @@ from tmsd.errors import Code, ServiceError
 from tmsd.vault import messages
 from tmsd.vault.framing import FrameReader, encode
 from tmsd.vault.messages import LONGEST_TEXT, Question, Refused, Reply
-from tmsd.worker import describing, key_changeover, messaging, opening
+from tmsd.worker import certifying, describing, key_changeover, messaging, opening, publishing
 from tmsd.worker.context import Context
 from tmsd.worker.generations import Generations
 from tmsd.worker.receipts import Receipts
@@ -55,6 +55,10 @@ ANSWERS: dict[type[messages.AnyRequest], Callable[[Context, Any], messages.AnyAn
     messages.ConfirmPutKey: key_changeover.confirm_put_key,
     messages.MakeRandom: describing.make_random,
     messages.DescribeKeySet: describing.describe_key_set,
+    messages.PrepareCertificate: certifying.prepare_certificate,
+    messages.SignCertificate: certifying.sign_certificate,
+    messages.SignCrl: publishing.sign_crl,
+    messages.SignStatuses: publishing.sign_statuses,
 }
 
 

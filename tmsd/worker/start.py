@@ -20,13 +20,13 @@ from hsm.token import Token, close
 from tmsd.config.daemon import DaemonConfig, load_daemon_config
 from tmsd.config.hsm import HsmConfig
 from tmsd.config.policy import Policy, load_policy
-from tmsd.config.reserved_keys import CHALLENGE_KEY, CHANNEL_KEY, RECEIPT_KEY
+from tmsd.config.reserved_keys import CERTIFICATE_KEY, CHALLENGE_KEY, CHANNEL_KEY, RECEIPT_KEY
 from tmsd.config.toml import ConfigError
 from tmsd.vault.framing import encode
 from tmsd.vault.messages import LONGEST_TEXT, Capabilities, Reply, Started, StartFailed
 from tmsd.worker.context import Context
 from tmsd.worker.generations import Generations
-from tmsd.worker.keyring import Identities, Keyring
+from tmsd.worker.keyring import Identities, KeyName, Keyring, PairName
 from tmsd.worker.receipts import Receipts
 from tmsd.worker.self_test import require_known_answers
 from tmsd.worker.serving import serve
@@ -37,7 +37,7 @@ _WORKER_ID_LENGTH = 8
 _LOGOUT_SECONDS = 2.0
 
 
-def run(config_file: Path, connection: socket.socket) -> int:
+def run(config_file: Path, connection: socket.socket, *, for_appliance: bool = False) -> int:
     """Start, announce it and what the token does, answer until the front goes away.
 
     Returns:
@@ -45,7 +45,7 @@ def run(config_file: Path, connection: socket.socket) -> int:
         or cannot go on.
     """
     try:
-        begun = _begin(config_file)
+        begun = _begin(config_file, for_appliance=for_appliance)
     except (HsmError, ConfigError) as error:
         _send(connection, StartFailed(reason=str(error)[:LONGEST_TEXT]))
         return 1
@@ -81,11 +81,11 @@ class _Begun:
                     LOG.warning("logging out failed: %s", error)
 
 
-def _begin(config_file: Path) -> _Begun:
+def _begin(config_file: Path, *, for_appliance: bool) -> _Begun:
     config = load_daemon_config(config_file)
     policy = load_policy(config.policy.file)
     _warn_of_exceptions(policy)
-    opening = _Opening(config, policy)
+    opening = _Opening(config, policy, for_appliance)
     context = opening.log_in({}, (), restart=False)
     worker = context.token.random(_WORKER_ID_LENGTH)
     announcement = Started(
@@ -109,10 +109,9 @@ class _Opening:
 
     config: DaemonConfig
     policy: Policy
+    for_appliance: bool
 
-    def log_in(
-        self, before: Identities, gone: Collection[KeyReference], *, restart: bool
-    ) -> Context:
+    def log_in(self, before: Identities, gone: Collection[KeyName], *, restart: bool) -> Context:
         """Log in, find the keys, and have the token give known answers.
 
         If that takes longer than a worker has for its start, this process ends.
@@ -134,7 +133,7 @@ class _Opening:
                 token.abandoned = True
                 raise
 
-    def _tested(self, token: Token, before: Identities, gone: Collection[KeyReference]) -> Context:
+    def _tested(self, token: Token, before: Identities, gone: Collection[KeyName]) -> Context:
         context = self._context(token)
         context.keyring.look_for(_references(self.policy))
         context.keyring.require(before, gone)
@@ -154,6 +153,10 @@ class _Opening:
             channel_key_version=channel_key_version,
             challenge_key_version=keyring.latest_version(CHALLENGE_KEY),
             receipt_key_version=keyring.latest_version(RECEIPT_KEY),
+            certificate_key_version=(
+                keyring.latest_version(CERTIFICATE_KEY) if self.policy.cas else None
+            ),
+            for_appliance=self.for_appliance,
             session_seconds=limits.session_seconds,
             challenge_seconds=limits.challenge_seconds,
         )
@@ -168,7 +171,7 @@ def _login(hsm: HsmConfig) -> Login:
     )
 
 
-def _references(policy: Policy) -> Iterator[KeyReference]:
+def _references(policy: Policy) -> Iterator[KeyName]:
     """Yield the keys that a policy names."""
     for key_set in policy.key_sets.values():
         for label in dict.fromkeys(key_set.labels.values()):
@@ -176,6 +179,10 @@ def _references(policy: Policy) -> Iterator[KeyReference]:
                 yield KeyReference(label, version)
     for key in policy.transport_keys.values():
         yield KeyReference(key.label, key.version)
+    for ca in policy.cas.values():
+        yield PairName(KeyReference(ca.label, ca.version))
+        if ca.ocsp is not None:
+            yield PairName(KeyReference(ca.ocsp.label, ca.ocsp.version))
 
 
 def _warn_of_exceptions(policy: Policy) -> None:

@@ -1,0 +1,165 @@
+"""[cas.NAME] of policy.toml, and the files that it names: certificates and profiles."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tmsd.config.policy import load_policy
+from tmsd.config.toml import ConfigError
+from tmsd.quickstart.certificates import Identity, certificate_authority, client_identity
+
+PROFILES = Path(__file__).parents[2] / "config" / "profiles"
+CA = """\
+[cas.demo]
+certificate = "demo.pem"
+profiles = ["token-authentication", "tls-server"]
+"""
+DESK = """\
+[callers.desk]
+public_key_sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
+roles = ["tps"]
+"""
+
+
+class Directory:
+    """A directory with a policy, its profiles, and a CA's certificate."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.authority = certificate_authority("demo")
+        shutil.copytree(PROFILES, path / "profiles")
+        self.write("demo.pem", self.authority)
+
+    def write(self, name: str, *identities: Identity) -> None:
+        (self.path / name).write_bytes(b"".join(each.certificate_pem for each in identities))
+
+    def faults(self, policy: str) -> list[str]:
+        """Return what is wrong, without the directory."""
+        (self.path / "policy.toml").write_text(policy)
+        with pytest.raises(ConfigError) as refused:
+            load_policy(self.path / "policy.toml")
+        return [str(fault).removeprefix(f"{self.path}/") for fault in refused.value.faults]
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Directory:
+    return Directory(tmp_path)
+
+
+def test_a_ca_is_read_with_its_certificate_and_its_profiles(directory: Directory) -> None:
+    file = directory.path / "policy.toml"
+    file.write_text(CA + DESK + 'certificates = ["demo:token-authentication"]\n')
+    policy = load_policy(file)
+    authority = policy.authorities.by_name["demo"]
+
+    assert authority.certificate == directory.authority.certificate
+    assert list(authority.profiles) == ["token-authentication", "tls-server"]
+    assert (authority.table.label, authority.table.version, authority.table.pss) == (
+        "demo",
+        1,
+        False,
+    )
+    desk = policy.callers["desk"]
+    assert desk.may_be_issued("demo", "token-authentication")
+    assert not desk.may_be_issued("demo", "tls-server")
+
+
+@pytest.mark.parametrize("file", ["policy.toml", "demo.pem", "profiles/tls-server.toml"])
+def test_the_digest_covers_every_file_that_the_policy_stands_on(
+    directory: Directory, file: str
+) -> None:
+    policy = directory.path / "policy.toml"
+    policy.write_text(CA)
+    before = load_policy(policy).digest
+    assert load_policy(policy).digest == before
+    with (directory.path / file).open("ab") as appended:
+        appended.write(b"\n")
+
+    assert load_policy(policy).digest != before
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (
+            CA + DESK + 'certificates = ["demo"]\n',
+            (
+                "policy.toml:7: callers.desk.certificates[0]: must be a CA and a profile,"
+                """ as "demo:token-signing", not 'demo'"""
+            ),
+        ),
+        (
+            CA + DESK + 'certificates = ["other:tls-server"]\n',
+            (
+                "policy.toml:7: callers.desk.certificates[0]: 'other' is not a CA of this file,"
+                " which has demo"
+            ),
+        ),
+        (
+            CA + DESK + 'certificates = ["demo:device"]\n',
+            (
+                "policy.toml:7: callers.desk.certificates[0]: demo issues by no profile 'device';"
+                " it has token-authentication, tls-server"
+            ),
+        ),
+        (
+            CA + DESK + 'certificates = ["demo:tls-server"]\n',
+            (
+                "policy.toml:7: callers.desk.certificates[0]: profile tls-server is issued to the"
+                " roles ra"
+            ),
+        ),
+        (
+            CA + DESK.replace("desk", "appliance"),
+            (
+                "policy.toml:4: callers.appliance: is how the appliance names itself in the record:"
+                " take another name"
+            ),
+        ),
+        (
+            CA + CA.replace(".demo", ".second") + 'label = "demo"\n',
+            "policy.toml:7: cas.second.label: 'demo' version 1 is the key of cas.demo",
+        ),
+        (
+            CA + 'crl_url = "https://pki.example/crl"\n',
+            (
+                "policy.toml:4: cas.demo.crl_url: must be an http URL without a query,"
+                " not 'https://pki.example/crl'"
+            ),
+        ),
+        (
+            CA.replace("tls-server", "no-such"),
+            "profiles/no-such.toml: cannot be read: No such file or directory",
+        ),
+        (CA.replace("demo.pem", "none.pem"), "none.pem: cannot be read: No such file or directory"),
+        (
+            CA.replace("demo.pem", "policy.toml"),
+            "policy.toml: must hold certificates in PEM",
+        ),
+    ],
+)
+def test_what_does_not_agree_is_refused(directory: Directory, text: str, fault: str) -> None:
+    assert fault in directory.faults(text)
+
+
+def test_a_certificate_that_is_no_ca_is_refused(directory: Directory) -> None:
+    directory.write("demo.pem", client_identity(directory.authority, "somebody"))
+    assert directory.faults(CA) == [
+        "demo.pem: the first certificate must be a CA's, with key usages keyCertSign and cRLSign"
+    ]
+
+
+def test_a_chain_that_does_not_lead_up_is_refused(directory: Directory) -> None:
+    directory.write("demo.pem", directory.authority, certificate_authority("another"))
+    assert directory.faults(CA) == ["demo.pem: each certificate must be followed by its issuer's"]
+
+
+def test_a_responder_is_of_the_ca_and_has_its_purpose(directory: Directory) -> None:
+    responder = '[cas.demo.ocsp]\ncertificate = "ocsp.pem"\nlabel = "demo-ocsp"\n'
+    directory.write("ocsp.pem", client_identity(certificate_authority("another"), "responder"))
+
+    assert directory.faults(CA + responder) == [
+        "demo.pem: the responder's certificate must be issued by the CA itself",
+        "demo.pem: the responder's certificate must be by the profile ocsp-signing",
+    ]

@@ -1,0 +1,183 @@
+"""Preparing and signing certificates: a real token signs what the policy's profiles say."""
+
+from dataclasses import replace
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+
+from tests.worker.authority import csr, issued
+from tmsd.config.authorities import Authorities
+from tmsd.config.callers import APPLIANCE
+from tmsd.errors import Code, ServiceError
+from tmsd.vault import messages
+from tmsd.worker import certifying
+from tmsd.worker.context import Context
+from tmsd.x509.public_keys import spki_sha256
+
+AUTHENTICATION = "token-authentication"
+
+
+@pytest.fixture(scope="module")
+def sealed(context: Context) -> bytes:
+    return prepare(context).prepared
+
+
+def wanted(**changes: object) -> messages.PrepareCertificate:
+    asked = messages.PrepareCertificate("ra", "demo", AUTHENTICATION, csr("Alice"), {}, None)
+    return structs.replace(asked, **changes)
+
+
+def prepare(context: Context, **changes: object) -> messages.PreparedCertificate:
+    return certifying.prepare_certificate(context, wanted(**changes))
+
+
+def refusal(context: Context, **changes: object) -> ServiceError:
+    with pytest.raises(ServiceError) as refused:
+        prepare(context, **changes)
+    return refused.value
+
+
+def sign(context: Context, sealed: bytes, caller: str = "ra") -> x509.Certificate:
+    request = messages.SignCertificate(caller, sealed)
+    signed = certifying.sign_certificate(context, request)
+    return x509.load_der_x509_certificate(signed.certificate)
+
+
+def test_a_prepared_certificate_is_signed_as_it_was_prepared(context: Context) -> None:
+    told = prepare(context)
+    certificate = sign(context, told.prepared)
+
+    certificate.verify_directly_issued_by(context.policy.authorities.by_name["demo"].certificate)
+    assert certificate.serial_number == int.from_bytes(told.serial_number)
+    assert certificate.subject.rfc4514_string() == told.subject == "CN=Alice"
+    assert int(certificate.not_valid_after_utc.timestamp()) == told.not_after
+    assert told.unique_key
+
+
+def test_it_is_one_certificate_however_often_it_is_signed(context: Context) -> None:
+    told = prepare(context)
+    first, second = (sign(context, told.prepared) for _ in range(2))
+
+    assert first.tbs_certificate_bytes == second.tbs_certificate_bytes
+
+
+def test_fields_go_before_those_of_the_request_and_what_has_no_place_is_told(
+    context: Context,
+) -> None:
+    subject = x509.Name.from_rfc4514_string("CN=Alice,O=Elsewhere,UID=alice")
+    key = ec.generate_private_key(ec.SECP256R1())
+    request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, SHA256())
+    told = prepare(
+        context,
+        request=request.public_bytes(Encoding.DER),
+        fields={"common_name": ["Alice Example"], "email": ["alice@pki.example"]},
+    )
+
+    assert told.subject == "UID=alice,CN=Alice Example"
+    assert told.left_out == ["organization"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"ca": "none"}, Code.CA_UNKNOWN),
+        ({"profile": "none"}, Code.PROFILE_UNKNOWN),
+        ({"profile": "device"}, Code.PROFILE_UNKNOWN),
+        ({"caller": "nobody"}, Code.CALLER_UNKNOWN),
+        ({"caller": "tps", "profile": "token-encryption"}, Code.PROFILE_NOT_ALLOWED),
+        ({"caller": "tps", "profile": "tls-server"}, Code.PROFILE_NOT_ALLOWED),
+        ({"profile": "officer"}, Code.PROFILE_NOT_ALLOWED),
+        ({"profile": "ocsp-signing"}, Code.PROFILE_NOT_ALLOWED),
+        ({"ca": "root", "profile": "subordinate-ca"}, Code.PROFILE_NOT_ALLOWED),
+        ({"caller": APPLIANCE}, Code.CALLER_UNKNOWN),
+        ({"caller": APPLIANCE, "profile": "officer"}, Code.CALLER_UNKNOWN),
+    ],
+)
+def test_what_the_policy_does_not_give_is_refused(
+    context: Context, changes: dict[str, object], code: Code
+) -> None:
+    assert refusal(context, **changes).code is code
+
+
+def test_the_appliance_s_own_worker_issues_what_no_caller_can_have(context: Context) -> None:
+    appliance = replace(context, for_appliance=True)
+
+    officer = issued(appliance, "demo", "officer", csr("Olga"))
+    assert officer.subject.rfc4514_string() == "CN=Olga,OU=Security Officers"
+
+
+@pytest.mark.parametrize(
+    ("changes", "detail", "pointer"),
+    [
+        ({"request": b"no request"}, "csr-malformed: ", None),
+        ({"fields": {"shoe_size": ["44"]}}, "field-unknown: ", "/fields/shoe_size"),
+        ({"fields": {"email": ["alice"]}}, "email-malformed: ", "/fields/email"),
+        ({"days": 4000}, "validity-too-long: ", "/days"),
+        ({"days": 0}, "validity-too-short: ", "/days"),
+    ],
+)
+def test_a_rule_that_is_broken_is_told_by_its_name(
+    context: Context, changes: dict[str, object], detail: str, pointer: str | None
+) -> None:
+    refused = refusal(context, **changes)
+    assert refused.code is Code.ISSUANCE_REFUSED
+    assert refused.detail.startswith(detail)
+    assert refused.pointer == pointer
+
+
+def test_the_key_of_a_caller_is_nobody_elses(context: Context) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    ra = context.policy.callers["ra"]
+    named = ra.model_copy(update={"public_key_sha256": spki_sha256(key.public_key())})
+    policy = context.policy.model_copy(update={"callers": {"ra": named}})
+
+    refused = refusal(replace(context, policy=policy), request=csr("Alice", key))
+    assert refused.detail.startswith("key-of-caller: ")
+
+
+def test_what_was_prepared_for_one_caller_is_signed_for_no_other(context: Context) -> None:
+    told = prepare(context)
+    with pytest.raises(ServiceError, match="made for another caller"):
+        sign(context, told.prepared, caller="tps")
+
+
+@given(place=st.integers(0, 10_000), bit=st.integers(0, 7))
+def test_a_prepared_certificate_that_was_altered_is_not_signed(
+    context: Context, sealed: bytes, place: int, bit: int
+) -> None:
+    altered = bytearray(sealed)
+    altered[place % len(altered)] ^= 1 << bit
+    with pytest.raises(ServiceError) as refused:
+        sign(context, bytes(altered))
+    assert refused.value.code is Code.PREPARED_INVALID
+
+
+def test_a_policy_that_changed_meanwhile_has_nothing_else_signed(context: Context) -> None:
+    told = prepare(context)
+    demo = context.policy.authorities.by_name["demo"]
+    elsewhere = replace(
+        demo, table=demo.table.model_copy(update={"crl_url": "http://elsewhere.example/crl"})
+    )
+    authorities = Authorities({"demo": elsewhere})
+    policy = context.policy.model_copy(update={"authorities": authorities})
+
+    with pytest.raises(ServiceError) as refused:
+        sign(replace(context, policy=policy), told.prepared)
+    assert refused.value.detail.startswith("certificate-differs: ")
+
+
+def test_a_key_that_is_not_that_of_the_certificate_signs_nothing(context: Context) -> None:
+    told = prepare(context)
+    demo = context.policy.authorities.by_name["demo"]
+    another = replace(demo, table=demo.table.model_copy(update={"label": "a root"}))
+    policy = context.policy.model_copy(update={"authorities": Authorities({"demo": another})})
+
+    with pytest.raises(ServiceError) as refused:
+        sign(replace(context, policy=policy), told.prepared)
+    assert refused.value.code is Code.KEY_MISSING

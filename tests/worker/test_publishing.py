@@ -1,0 +1,93 @@
+"""CRLs and OCSP answers: signed for the appliance, by the CA's and the responder's keys."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
+
+from tmsd.clock import now
+from tmsd.config.callers import APPLIANCE
+from tmsd.errors import Code, ServiceError
+from tmsd.vault import messages
+from tmsd.vault.revoked_entries import RevokedEntry, pack
+from tmsd.worker import publishing
+from tmsd.worker.context import Context
+
+YESTERDAY = int((now() - timedelta(days=1)).timestamp())
+REVOKED = RevokedEntry(b"\x81" * 16, YESTERDAY, "keyCompromise", YESTERDAY - 60)
+HELD = RevokedEntry(b"\x02" * 16, YESTERDAY, "certificateHold")
+
+
+def signed(
+    context: Context, *entries: RevokedEntry, base_number: int | None = None
+) -> x509.CertificateRevocationList:
+    request = messages.SignCrl(APPLIANCE, "demo", 7, base_number, pack(entries))
+    return x509.load_der_x509_crl(publishing.sign_crl(context, request).crl)
+
+
+def test_a_crl_tells_of_the_revoked_and_is_the_ca_s(context: Context) -> None:
+    crl = signed(context, REVOKED, HELD)
+    authority = context.policy.authorities.by_name["demo"]
+
+    key = authority.certificate.public_key()
+    assert crl.is_signature_valid(key)  # type: ignore[arg-type]  # a CA's key
+    assert [entry.serial_number for entry in crl] == [
+        int.from_bytes(REVOKED.serial_number),
+        int.from_bytes(HELD.serial_number),
+    ]
+    first = next(iter(crl))
+    assert first.revocation_date_utc == datetime.fromtimestamp(YESTERDAY, UTC)
+    assert first.extensions.get_extension_for_class(x509.CRLReason).value.reason is (
+        x509.ReasonFlags.key_compromise
+    )
+    assert crl.next_update_utc == crl.last_update_utc + timedelta(hours=authority.table.crl_hours)
+
+
+def test_a_delta_says_what_it_completes(context: Context) -> None:
+    crl = signed(context, HELD, base_number=3)
+    assert crl.extensions.get_extension_for_class(x509.DeltaCRLIndicator).value.crl_number == 3
+
+
+@pytest.mark.parametrize(
+    "entries", [b"\0" * 32, b"\xff" * 33, pack([REVOKED, REVOKED])], ids=["cut", "date", "twice"]
+)
+def test_entries_that_are_none_are_refused(context: Context, entries: bytes) -> None:
+    request = messages.SignCrl(APPLIANCE, "demo", 7, None, entries)
+    with pytest.raises(ServiceError) as refused:
+        publishing.sign_crl(context, request)
+    assert refused.value.code is Code.REQUEST_INVALID
+
+
+def test_callers_have_nothing_signed_that_relying_parties_read(context: Context) -> None:
+    with pytest.raises(ServiceError) as refused:
+        publishing.sign_crl(context, messages.SignCrl("ra", "demo", 7, None, b""))
+    assert refused.value.code is Code.CALLER_UNKNOWN
+
+
+def test_statuses_are_answered_by_the_responder_for_both_hashes(context: Context) -> None:
+    statuses = [
+        messages.Status(b"\x01" * 16),
+        messages.Status(REVOKED.serial_number, REVOKED.revoked_at, REVOKED.reason),
+    ]
+    told = publishing.sign_statuses(context, messages.SignStatuses(APPLIANCE, "demo", statuses))
+
+    assert told.next_update == told.this_update + 24 * 3600
+    for answers, digest in ((told.by_sha1, "sha1"), (told.by_sha256, "sha256")):
+        good, revoked = map(ocsp.load_der_ocsp_response, answers)
+        assert good.certificate_status is ocsp.OCSPCertStatus.GOOD
+        assert revoked.certificate_status is ocsp.OCSPCertStatus.REVOKED
+        assert revoked.revocation_reason is x509.ReasonFlags.key_compromise
+        assert good.hash_algorithm.name == digest
+        responder = context.policy.authorities.by_name["demo"].responder
+        assert responder is not None
+        assert [each.public_bytes(Encoding.DER) for each in good.certificates] == [
+            responder.public_bytes(Encoding.DER)
+        ]
+
+
+def test_a_ca_without_a_responder_answers_nothing(context: Context) -> None:
+    request = messages.SignStatuses(APPLIANCE, "root", [messages.Status(b"\x01" * 16)])
+    with pytest.raises(ServiceError, match="has no responder"):
+        publishing.sign_statuses(context, request)

@@ -1,0 +1,1 @@
+"""The certificate authority: it issues, revokes, and tells of revocation."""

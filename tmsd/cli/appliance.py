@@ -1,0 +1,92 @@
+"""The appliance at work for `tmsctl`: a worker of its own, the store, and a record of its own.
+
+The daemon may run beside it: it has other workers and another chain of records, and both write to
+one store. What no caller can have comes from here alone.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+from uuid import uuid4
+
+import click
+
+from tmsd.asking import recorded_receipt
+from tmsd.audit.chain_file import AuditFileError
+from tmsd.audit.log import AuditLog
+from tmsd.audit.trail import Trail, recorded
+from tmsd.ca.service import Certification
+from tmsd.config.callers import APPLIANCE
+from tmsd.config.daemon import load_daemon_config
+from tmsd.config.policy import load_policy
+from tmsd.daemon.database import database_place
+from tmsd.daemon.places import deadline_seconds, queue_limits
+from tmsd.daemon.worker_process import Spawning, WorkerStartError
+from tmsd.errors import ServiceError
+from tmsd.store.database import StoreError
+from tmsd.store.store import Store
+from tmsd.vault.messages import Lane
+from tmsd.vault.pool import Vault
+
+T = TypeVar("T")
+
+
+def record_of_appliance(audit_file: Path) -> Path:
+    """Return where `tmsctl` keeps its chain of records: beside that of the daemon."""
+    return audit_file.with_name(f"{audit_file.stem}.tmsctl{audit_file.suffix}")
+
+
+@asynccontextmanager
+async def certification(config_file: Path) -> AsyncIterator[Certification]:
+    """Give the certificate authority's service to one who works at the appliance.
+
+    Raises:
+        ConfigError, AuditFileError, StoreError, WorkerStartError: as they say.
+    """
+    config = load_daemon_config(config_file)
+    policy = load_policy(config.policy.file)
+    async with (
+        AuditLog.open(record_of_appliance(config.audit.file)) as audit,
+        Store.open(database_place(config.store)) as store,
+    ):
+        vault = Vault(
+            deadline_seconds(config.worker),
+            queue_limits(config.worker),
+            lambda told: audit.note(recorded_receipt(told)),
+        )
+        spawning = Spawning(config.source, config.worker.start_seconds, for_appliance=True)
+        worker = await spawning.start(policy.digest)
+        vault.attach(worker.connection, Lane.FAST)
+        patience = config.worker.slow_deadline_seconds
+        delivering = asyncio.create_task(
+            worker.connection.deliver_answers(lambda: patience, vault.reconsider)
+        )
+        try:
+            yield Certification(vault, policy, store, audit)
+        finally:
+            delivering.cancel()
+            await asyncio.gather(delivering, return_exceptions=True)
+            await worker.running.stop()
+
+
+def done_at_appliance(
+    config_file: Path, operation: str, work: Callable[[Certification, Trail], Awaitable[T]]
+) -> T:
+    """Do one thing at the appliance, and put it on record.
+
+    Raises:
+        ClickException: it was refused.
+    """
+
+    async def done() -> T:
+        async with certification(config_file) as service:
+            trail = Trail(operation, request_id=uuid4().hex, caller=APPLIANCE)
+            async with recorded(service.audit, trail):
+                return await work(service, trail)
+
+    try:
+        return asyncio.run(done())
+    except (ServiceError, WorkerStartError, StoreError, AuditFileError) as refusal:
+        raise click.ClickException(str(refusal)) from None

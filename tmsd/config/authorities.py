@@ -1,0 +1,173 @@
+"""The files behind [cas.NAME] of policy.toml: certificates and profiles, read with the policy.
+
+They are authority as the policy is: its digest covers them.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.x509 import (
+    Certificate,
+    ExtendedKeyUsage,
+    ExtensionNotFound,
+    load_pem_x509_certificates,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from tmsd.config.cas import Ca
+from tmsd.config.profiles import load_profile
+from tmsd.config.toml import ConfigError, Fault
+from tmsd.x509.building import Issuer
+from tmsd.x509.profile import Profile
+from tmsd.x509.public_keys import spki_sha256
+
+PROFILES = "profiles"
+_LARGEST_FILE = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """A certificate authority as its files have it.
+
+    Attributes:
+        table: what the policy says of it.
+        chain: its certificate, then its issuers' up to the root.
+        profiles: that it issues by, by name.
+        responder: the certificate of its OCSP responder; None where it has none.
+    """
+
+    table: Ca
+    chain: tuple[Certificate, ...]
+    profiles: Mapping[str, Profile]
+    responder: Certificate | None
+
+    @property
+    def certificate(self) -> Certificate:
+        """Its own certificate."""
+        return self.chain[0]
+
+    @property
+    def issuer(self) -> Issuer:
+        """The CA as what it issues shows it."""
+        table = self.table
+        return Issuer(
+            certificate=self.certificate,
+            crl_url=table.crl_url,
+            ocsp_url=table.ocsp.url if table.ocsp else None,
+            certificate_url=table.certificate_url,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Authorities:
+    """All authorities of a policy, and a digest of each file that they were read from."""
+
+    by_name: Mapping[str, Authority] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
+
+
+def load_authorities(cas: Mapping[str, Ca], directory: Path) -> Authorities:
+    """Read the certificates and profiles of all CAs.
+
+    Args:
+        cas: the tables, by name.
+        directory: of policy.toml; profiles are in `profiles/` there.
+
+    Raises:
+        ConfigError: with everything that is wrong in any of the files.
+    """
+    loading = _Loading(directory)
+    found = {name: loading.authority(ca) for name, ca in cas.items()}
+    if loading.faults:
+        raise ConfigError(loading.faults)
+    by_name = {name: authority for name, authority in found.items() if authority}
+    return Authorities(by_name, loading.digests)
+
+
+class _Loading:
+    """Reads each file once, and collects what is wrong."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._profiles: dict[str, Profile | None] = {}
+        self.faults: list[Fault] = []
+        self.digests: dict[str, str] = {}
+
+    def authority(self, ca: Ca) -> Authority | None:
+        """Read a CA's files; None where something is wrong with them."""
+        chain = self._certificates(ca.certificate)
+        profiles = {name: self._profile(name) for name in ca.profiles}
+        responders = self._certificates(ca.ocsp.certificate) if ca.ocsp else ()
+        if not chain or None in profiles.values() or (ca.ocsp and not responders):
+            return None
+        responder = responders[0] if responders else None
+        sound = {name: profile for name, profile in profiles.items() if profile}
+        authority = Authority(ca, chain, sound, responder)
+        complaints = list(_complaints(authority))
+        self.faults += [Fault(ca.certificate, None, "", words) for words in complaints]
+        return None if complaints else authority
+
+    def _profile(self, name: str) -> Profile | None:
+        if name not in self._profiles:
+            path = self._directory / PROFILES / f"{name}.toml"
+            try:
+                self._profiles[name], document = load_profile(path)
+                self.digests[f"{PROFILES}/{name}.toml"] = sha256(document.content).hexdigest()
+            except ConfigError as error:
+                self._profiles[name] = None
+                self.faults += error.faults
+        return self._profiles[name]
+
+    def _certificates(self, file: Path) -> tuple[Certificate, ...]:
+        try:
+            with file.open("rb") as opened:
+                content = opened.read(_LARGEST_FILE)
+            certificates = tuple(load_pem_x509_certificates(content))
+        except OSError as error:
+            self.faults.append(Fault(file, None, "", f"cannot be read: {error.strerror}"))
+            return ()
+        except ValueError:
+            self.faults.append(Fault(file, None, "", "must hold certificates in PEM"))
+            return ()
+        self.digests[str(file)] = sha256(content).hexdigest()
+        return certificates
+
+
+def _complaints(authority: Authority) -> Iterator[str]:
+    if not authority.issuer.may_issue:
+        yield "the first certificate must be a CA's, with key usages keyCertSign and cRLSign"
+    for certificate, issuer in zip(authority.chain, authority.chain[1:], strict=False):
+        if not _is_issued_by(certificate, issuer):
+            yield "each certificate must be followed by its issuer's"
+    yield from _complaints_of_responder(authority)
+
+
+def _complaints_of_responder(authority: Authority) -> Iterator[str]:
+    responder = authority.responder
+    if responder is None:
+        return
+    if not _is_issued_by(responder, authority.certificate):
+        yield "the responder's certificate must be issued by the CA itself"
+    if not _answers_for_others(responder):
+        yield "the responder's certificate must be by the profile ocsp-signing"
+    if spki_sha256(responder.public_key()) == spki_sha256(authority.certificate.public_key()):
+        yield "the responder must have a key of its own"
+
+
+def _answers_for_others(certificate: Certificate) -> bool:
+    try:
+        purposes = certificate.extensions.get_extension_for_class(ExtendedKeyUsage).value
+    except ExtensionNotFound:
+        return False
+    return ExtendedKeyUsageOID.OCSP_SIGNING in purposes
+
+
+def _is_issued_by(certificate: Certificate, issuer: Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True

@@ -1,0 +1,112 @@
+"""What relying parties read: CRLs and OCSP answers; one function per message.
+
+Which certificates are revoked is the front's word. A front that lies can tell a wrong status of a
+certificate, and have nothing else signed by a CA's or a responder's key.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from tmsd.clock import now
+from tmsd.config.authorities import Authority
+from tmsd.config.callers import APPLIANCE
+from tmsd.errors import Code, ServiceError
+from tmsd.vault import messages
+from tmsd.vault.messages import MAX_CRL_ENTRIES
+from tmsd.vault.revoked_entries import unpack
+from tmsd.worker import certificate_admission, issuing_keys
+from tmsd.worker.context import Context
+from tmsd.x509 import crl, ocsp
+from tmsd.x509.ocsp import CertId, CertIdDigest, Period, Revocation
+
+
+def sign_crl(context: Context, request: messages.SignCrl) -> messages.SignedCrl:
+    """Build a CRL, full or delta, and sign it.
+
+    Raises:
+        ServiceError: `ca-unknown`, `caller-unknown`, `key-missing`; `request-invalid`, where the
+            entries are none.
+    """
+    authority = _authority(context, request.caller, request.ca)
+    present = now().replace(microsecond=0)
+    good_for = timedelta(hours=authority.table.crl_hours)
+    heading = crl.Heading(
+        number=request.number,
+        this_update=present,
+        next_update=present + good_for,
+        base_number=request.base_number,
+    )
+    bounds = crl.Bounds(present, good_for, MAX_CRL_ENTRIES)
+    try:
+        built = crl.builder(authority.issuer, heading, _entries(request.entries), bounds)
+    except (crl.CrlRefused, ValueError, OverflowError) as error:
+        raise ServiceError(Code.REQUEST_INVALID, f"no CRL: {error}") from None
+    scheme = issuing_keys.scheme_of(authority)
+    signed = scheme.sign_crl(built, issuing_keys.ca_key(context, authority))
+    return messages.SignedCrl(crl=signed.public_bytes(Encoding.DER))
+
+
+def sign_statuses(context: Context, request: messages.SignStatuses) -> messages.SignedStatuses:
+    """Sign OCSP answers for certificates of a CA.
+
+    Raises:
+        ServiceError: `ca-unknown`, `caller-unknown`, `key-missing`; `request-invalid`, where a
+            status is none.
+    """
+    authority = _authority(context, request.caller, request.ca)
+    if authority.responder is None or authority.table.ocsp is None:
+        raise ServiceError(Code.REQUEST_INVALID, f"{request.ca} has no responder")
+    responder = ocsp.delegated(authority.responder, authority.certificate)
+    present = now().replace(microsecond=0)
+    period = Period(present, present + timedelta(hours=authority.table.ocsp.hours))
+    key = issuing_keys.responder_key(context, authority.table.ocsp, authority.responder)
+    answers = {
+        digest: [
+            ocsp.sign_answer(
+                responder, key, _cert_id(authority, digest, status), _revocation(status), period
+            )
+            for status in request.statuses
+        ]
+        for digest in CertIdDigest
+    }
+    return messages.SignedStatuses(
+        this_update=int(period.this_update.timestamp()),
+        next_update=int(period.next_update.timestamp()),
+        by_sha1=answers[CertIdDigest.SHA_1],
+        by_sha256=answers[CertIdDigest.SHA_256],
+    )
+
+
+def _authority(context: Context, caller: str, ca: str) -> Authority:
+    if caller != APPLIANCE:
+        raise ServiceError(Code.CALLER_UNKNOWN, "callers do not sign what relying parties read")
+    return certificate_admission.authority_of(context, ca)
+
+
+def _entries(packed: bytes) -> Iterator[crl.Entry]:
+    for entry in unpack(packed):
+        since = entry.invalid_since
+        yield crl.Entry(
+            serial_number=int.from_bytes(entry.serial_number),
+            revoked_at=datetime.fromtimestamp(entry.revoked_at, UTC),
+            reason=x509.ReasonFlags(entry.reason),
+            invalid_since=None if since is None else datetime.fromtimestamp(since, UTC),
+        )
+
+
+def _cert_id(authority: Authority, digest: CertIdDigest, status: messages.Status) -> CertId:
+    issuer = ocsp.issuer_id(authority.certificate, digest)
+    return CertId(issuer, int.from_bytes(status.serial_number))
+
+
+def _revocation(status: messages.Status) -> Revocation | None:
+    if status.revoked_at is None:
+        return None
+    try:
+        reason = x509.ReasonFlags(status.reason or "unspecified")
+    except ValueError:
+        raise ServiceError(Code.REQUEST_INVALID, "there is no such reason") from None
+    return Revocation(datetime.fromtimestamp(status.revoked_at, UTC), reason)
