@@ -90,3 +90,27 @@ def done_at_appliance(
         return asyncio.run(done())
     except (ServiceError, WorkerStartError, StoreError, AuditFileError) as refusal:
         raise click.ClickException(str(refusal)) from None
+
+
+def on_record(audit_file: Path, operation: str, work: Callable[[Trail], T]) -> T:
+    """Do one thing that takes no worker and no store, and put it on record.
+
+    Args:
+        audit_file: the daemon's, beside which the record is.
+        operation: as the record calls it.
+        work: what is done; its outcome is worth nothing until it is on record.
+
+    Raises:
+        ClickException: it could not be put on record.
+    """
+
+    async def done() -> T:
+        async with AuditLog.open(record_of_appliance(audit_file)) as audit:
+            trail = Trail(operation, request_id=uuid4().hex, caller=APPLIANCE)
+            async with recorded(audit, trail):
+                return work(trail)
+
+    try:
+        return asyncio.run(done())
+    except (ServiceError, AuditFileError) as refusal:
+        raise click.ClickException(str(refusal)) from None

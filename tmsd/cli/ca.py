@@ -16,50 +16,32 @@ from tmsd.ca.publishing import answer_due, publish_crl
 from tmsd.ca.revoking import Named, hold, release, revoke
 from tmsd.ca.service import Certification
 from tmsd.cli.appliance import done_at_appliance
+from tmsd.cli.ca_records import list_cas, search_certificates, show_certificate
+from tmsd.cli.ca_setup import make_root_certificate, request_for_signing
+from tmsd.cli.certificate_options import authority_of, ca_option, names_a_certificate
 from tmsd.cli.configuration import configuration
+from tmsd.cli.output_file import out_option, require_place, write_public
+from tmsd.cli.records import issued_record, status_of
 from tmsd.config.callers import APPLIANCE
-from tmsd.config.daemon import load_daemon_config
-from tmsd.config.policy import load_policy
 from tmsd.store.certificates import Reason, Revocation
+from tmsd.x509.requests import MAX_CSR
 
 _REASONS = [reason.value for reason in Reason if reason is not Reason.CERTIFICATE_HOLD]
-
-ca_option = click.option(
-    "--ca", "ca_name", metavar="NAME", required=True, help="As in policy.toml."
-)
-_out = click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="PEM goes here."
-)
-
-
-class _SerialNumber(click.ParamType[bytes]):
-    """A serial number in hexadecimal, of 16 bytes, with or without colons between them."""
-
-    name = "HEX"
-
-    def convert(
-        self, value: str | bytes, param: click.Parameter | None, ctx: click.Context | None
-    ) -> bytes:
-        if isinstance(value, bytes):
-            return value
-        digits = value.replace(":", "").lower().zfill(32)
-        try:
-            serial_number = bytes.fromhex(digits)
-        except ValueError:
-            self.fail(f"{value!r} is not hexadecimal", param, ctx)
-        if len(serial_number) != 16:
-            self.fail("a serial number has 16 bytes", param, ctx)
-        return serial_number
-
-
-serial_option = click.option(
-    "--serial", "serial_number", type=_SerialNumber(), required=True, help="The serial number."
-)
 
 
 @click.group()
 def ca() -> None:
-    """Issue and revoke certificates, write CRLs, and look for certificates."""
+    """Make CAs, issue and revoke certificates, write CRLs, and look for certificates."""
+
+
+for _command in (
+    list_cas,
+    search_certificates,
+    show_certificate,
+    make_root_certificate,
+    request_for_signing,
+):
+    ca.add_command(_command)
 
 
 def _wants_a_certificate(command: Callable[..., None]) -> Callable[..., None]:
@@ -91,7 +73,8 @@ def _wants_a_certificate(command: Callable[..., None]) -> Callable[..., None]:
         days: int | None,
         **others: object,
     ) -> None:
-        request = csr.read_bytes()
+        with csr.open("rb") as opened:
+            request = opened.read(MAX_CSR + 1)
         wanted = CertificateWanted(ca_name, profile, request, fields, days, uuid4().hex)
         command(wanted=wanted, **others)
 
@@ -114,15 +97,16 @@ def _parsed_fields(
 @configuration
 @ca_option
 @_wants_a_certificate
-@_out
+@out_option
 def issue_certificate(config_file: Path, wanted: CertificateWanted, out: Path) -> None:
     """Issue a certificate for a request for signing."""
 
     async def issued(service: Certification, trail: Trail) -> x509.Certificate:
         return await issue(service, APPLIANCE, wanted, trail)
 
+    require_place(out)
     certificate = done_at_appliance(config_file, "ca.issue", issued)
-    out.write_bytes(certificate.public_bytes(Encoding.PEM))
+    write_public(out, certificate.public_bytes(Encoding.PEM))
     begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     click.echo(f"serial number {certificate.serial_number:032x}")
     click.echo(f"subject       {certificate.subject.rfc4514_string()}")
@@ -133,15 +117,11 @@ def issue_certificate(config_file: Path, wanted: CertificateWanted, out: Path) -
 @ca.command()
 @configuration
 @ca_option
-@_out
+@out_option
 def chain(config_file: Path, ca_name: str, out: Path) -> None:
     """Write the CA's certificate and its issuers', the CA's first."""
-    policy = load_policy(load_daemon_config(config_file).policy.file)
-    authority = policy.authorities.by_name.get(ca_name)
-    if authority is None:
-        names = ", ".join(policy.authorities.by_name) or "none"
-        raise click.ClickException(f"there is no CA {ca_name!r}; the policy has {names}")
-    out.write_bytes(b"".join(each.public_bytes(Encoding.PEM) for each in authority.chain))
+    authority = authority_of(config_file, ca_name)
+    write_public(out, b"".join(each.public_bytes(Encoding.PEM) for each in authority.chain))
     click.echo(f"{len(authority.chain)} certificates are in {out}")
 
 
@@ -149,68 +129,74 @@ def chain(config_file: Path, ca_name: str, out: Path) -> None:
 @configuration
 @ca_option
 @click.option("--delta", is_flag=True, help="Only what has changed since the last complete one.")
-@_out
+@out_option
 def write_crl(config_file: Path, ca_name: str, delta: bool, out: Path) -> None:
     """Sign a CRL of the present, and publish it."""
 
     async def signed(service: Certification, trail: Trail) -> bytes:
         return (await publish_crl(service, ca_name, trail, delta=delta)).der
 
+    require_place(out)
     crl = x509.load_der_x509_crl(done_at_appliance(config_file, "ca.crl", signed))
-    out.write_bytes(crl.public_bytes(Encoding.PEM))
+    write_public(out, crl.public_bytes(Encoding.PEM))
     number = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
     click.echo(f"CRL {number} with {len(crl)} entries is in {out}")
 
 
 @ca.command("revoke")
 @configuration
-@ca_option
-@serial_option
-@click.option(
-    "--reason", type=click.Choice(_REASONS), prompt=True, help="Why; asked for if not given."
-)
+@names_a_certificate
+@click.option("--reason", type=click.Choice(_REASONS), help="Why; asked for if not given.")
 @click.option("--invalid-since", type=click.DateTime(), help="When its key became unsafe, in UTC.")
-@click.confirmation_option(prompt="Revoke for good?")
+@click.option("--yes", is_flag=True, help="Do not ask, as scripts need it.")
 def revoke_certificate(
     config_file: Path,
-    ca_name: str,
-    serial_number: bytes,
-    reason: str,
+    named: Named,
+    reason: str | None,
     invalid_since: datetime | None,
+    yes: bool,
 ) -> None:
-    """Revoke a certificate for good."""
+    """Revoke a certificate for good, after showing whose it is."""
+    authority_of(config_file, named.ca)
+    record = issued_record(config_file, named)
+    if reason is None or not yes:
+        click.echo(
+            f"{record.subject}, valid until {_day(record.not_after_ms)}, {status_of(record)}"
+        )
+    reason = reason or click.prompt("Reason", type=click.Choice(_REASONS))
+    if not yes:
+        click.confirm(f"Revoke it for good ({reason})?", abort=True)
     since = None
     if invalid_since is not None:
         since = int(invalid_since.replace(tzinfo=UTC).timestamp() * 1000)
-    named = Named(ca_name, serial_number)
     change = partial(revoke, named=named, reason=Reason(reason), invalidity_ms=since)
     before = _change(config_file, "ca.revoke", named, change)
     if before is not None and before.reason is not Reason.CERTIFICATE_HOLD:
         click.echo(f"it was revoked before ({before.reason}), and stays as it was")
     else:
-        click.echo(f"revoked: {serial_number.hex()} ({reason})")
+        click.echo(f"revoked: {named.serial_number.hex()} ({reason})")
 
 
 @ca.command("hold")
 @configuration
-@ca_option
-@serial_option
-def hold_certificate(config_file: Path, ca_name: str, serial_number: bytes) -> None:
+@names_a_certificate
+def hold_certificate(config_file: Path, named: Named) -> None:
     """Put a certificate on hold: it counts as revoked until it is released."""
-    named = Named(ca_name, serial_number)
     _change(config_file, "ca.hold", named, partial(hold, named=named))
-    click.echo(f"on hold: {serial_number.hex()}")
+    click.echo(f"on hold: {named.serial_number.hex()}")
 
 
 @ca.command("release")
 @configuration
-@ca_option
-@serial_option
-def release_certificate(config_file: Path, ca_name: str, serial_number: bytes) -> None:
+@names_a_certificate
+def release_certificate(config_file: Path, named: Named) -> None:
     """Release a certificate from hold."""
-    named = Named(ca_name, serial_number)
     _change(config_file, "ca.release", named, partial(release, named=named))
-    click.echo(f"good: {serial_number.hex()}")
+    click.echo(f"good: {named.serial_number.hex()}")
+
+
+def _day(milliseconds: int) -> str:
+    return f"{datetime.fromtimestamp(milliseconds // 1000, UTC):%Y-%m-%d}"
 
 
 def _change(

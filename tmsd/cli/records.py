@@ -1,0 +1,63 @@
+"""What is on record of certificates, read from the store alone: no login, beside the daemon."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import click
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from tmsd.ca.revoking import Named
+from tmsd.config.daemon import load_daemon_config
+from tmsd.daemon.database import database_place
+from tmsd.store import certificates
+from tmsd.store.certificates import Reason, Record, State
+from tmsd.store.database import StoreError, reason_of
+
+T = TypeVar("T")
+
+
+def read_records(config_file: Path, job: Callable[[Connection], T]) -> T:
+    """Return what a job reads in the database, which it cannot change.
+
+    Raises:
+        ConfigError: tmsd.toml is not right.
+        ClickException: the database cannot be read.
+    """
+    try:
+        database = database_place(load_daemon_config(config_file).store).open_to_read()
+        try:
+            with database.engine.begin() as connection:
+                return job(connection)
+        finally:
+            database.engine.dispose()
+    except StoreError as error:
+        raise click.ClickException(str(error)) from None
+    except SQLAlchemyError as error:
+        raise click.ClickException(f"the database cannot be read: {reason_of(error)}") from None
+
+
+def issued_record(config_file: Path, named: Named) -> Record:
+    """Return what is on record of a certificate that was issued.
+
+    Raises:
+        ClickException: as `read_records`; or the CA has issued none of this serial number.
+    """
+    job = partial(certificates.find, ca=named.ca, serial=named.serial_number)
+    record = read_records(config_file, job)
+    if record is None or record.certificate is None:
+        raise click.ClickException(
+            f"{named.ca} has issued no certificate of serial number {named.serial_number.hex()}"
+        )
+    return record
+
+
+def status_of(record: Record) -> str:
+    """Return how a certificate is: `good`, `hold`, `revoked`, or why it was never issued."""
+    if record.state is not State.ISSUED:
+        return record.state.value
+    if record.revocation is None:
+        return "good"
+    return "hold" if record.revocation.reason is Reason.CERTIFICATE_HOLD else "revoked"
