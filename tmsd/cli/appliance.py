@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
-import click
-
 from tmsd.asking import recorded_receipt
 from tmsd.audit.chain_file import AuditFileError
 from tmsd.audit.log import AuditLog
@@ -31,6 +29,9 @@ from tmsd.vault.messages import Lane
 from tmsd.vault.pool import Vault
 
 T = TypeVar("T")
+
+REFUSALS = (ServiceError, WorkerStartError, StoreError, AuditFileError)
+"""What the appliance refuses by, or fails by foreseeably."""
 
 
 def record_of_appliance(audit_file: Path) -> Path:
@@ -77,7 +78,8 @@ def done_at_appliance(
     """Do one thing at the appliance, and put it on record.
 
     Raises:
-        ClickException: it was refused.
+        ConfigError: tmsd.toml or the policy is not right.
+        ServiceError, WorkerStartError, StoreError, AuditFileError: it was refused, or failed.
     """
 
     async def done() -> T:
@@ -86,10 +88,7 @@ def done_at_appliance(
             async with recorded(service.audit, trail):
                 return await work(service, trail)
 
-    try:
-        return asyncio.run(done())
-    except (ServiceError, WorkerStartError, StoreError, AuditFileError) as refusal:
-        raise click.ClickException(str(refusal)) from None
+    return asyncio.run(done())
 
 
 def on_record(audit_file: Path, operation: str, work: Callable[[Trail], T]) -> T:
@@ -101,7 +100,7 @@ def on_record(audit_file: Path, operation: str, work: Callable[[Trail], T]) -> T
         work: what is done; its outcome is worth nothing until it is on record.
 
     Raises:
-        ClickException: it could not be put on record.
+        ServiceError, AuditFileError: it could not be put on record.
     """
 
     async def done() -> T:
@@ -110,7 +109,4 @@ def on_record(audit_file: Path, operation: str, work: Callable[[Trail], T]) -> T
             async with recorded(audit, trail):
                 return work(trail)
 
-    try:
-        return asyncio.run(done())
-    except (ServiceError, AuditFileError) as refusal:
-        raise click.ClickException(str(refusal)) from None
+    return asyncio.run(done())

@@ -147,7 +147,7 @@ def root_on_record(
 
     Raises:
         HsmError: there is no such key pair, or the token refuses.
-        ClickException: it could not be put on record; then there is no certificate.
+        ServiceError, AuditFileError: it could not be put on record; then there is none.
     """
 
     def made(trail: Trail) -> x509.Certificate:
@@ -166,7 +166,7 @@ def request_on_record(
     """Make a request for signing, and put it on record as `root_on_record` does.
 
     Raises:
-        HsmError, ClickException: as there.
+        HsmError, ServiceError, AuditFileError: as there.
     """
 
     def made(trail: Trail) -> x509.CertificateSigningRequest:

@@ -9,6 +9,7 @@ import click
 
 from hsm.errors import HsmError
 from tmsd.ceremony.refusal import Refused
+from tmsd.cli.appliance import REFUSALS
 from tmsd.cli.audit import audit
 from tmsd.cli.ca import ca
 from tmsd.cli.check import check
@@ -25,7 +26,7 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except (Refused, HsmError, ConfigError) as error:
+        except (Refused, HsmError, ConfigError, *REFUSALS) as error:
             raise click.ClickException(str(error)) from error
         except OSError as error:
             if error.errno == errno.EPIPE:  # whoever read the output has gone; click knows

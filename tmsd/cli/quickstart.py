@@ -27,6 +27,8 @@ from tmsd.quickstart.configuration import (
     CA,
     CALLER,
     KEY_SET,
+    RA_CALLER,
+    callers,
     daemon_configuration,
     policy,
     softhsm_configuration,
@@ -63,9 +65,11 @@ def quickstart(directory: Path, port: int, ocsp_port: int) -> None:
     """
     module = softhsm_module()
     with filled(directory.absolute()) as site:
-        public_key_sha256 = _make_certificates(site)
-        click.echo(f"tls/          a CA, and certificates for the daemon and the caller {CALLER}")
-        _make_configuration(site, module, port, public_key_sha256)
+        hashes = _make_certificates(site)
+        click.echo(
+            f"tls/          a CA, and certificates for the daemon and callers {CALLER}, {RA_CALLER}"
+        )
+        _make_configuration(site, module, port)
         click.echo("tmsd.toml     places, ports and limits")
         click.echo("policy.toml   who may ask for what")
         config = load_daemon_config(site.path / "tmsd.toml")
@@ -73,32 +77,33 @@ def quickstart(directory: Path, port: int, ocsp_port: int) -> None:
         check_value = key.check_value.hex() if key.check_value else "none"
         click.echo(f"softhsm/      a token; {key.reference} has KCV {check_value}")
         make_cas(site, config, ocsp_port)
+        with config.policy.file.open("a") as appended:
+            appended.write(callers(*hashes))
         click.echo(f"cas/          a root CA, and the CA {CA} with its OCSP responder")
         click.echo("profiles/     what certificates say")
         _require_right_files(config)
     _print_next_steps(directory, port)
 
 
-def _make_certificates(site: NewDirectory) -> str:
-    """Make the CA and two certificates; return the caller's public-key hash."""
+def _make_certificates(site: NewDirectory) -> tuple[str, str]:
+    """Make the CA and three certificates; return the callers' public-key hashes."""
     authority = certificate_authority("tmsd development CA")
     server = server_identity(authority, "localhost", ["localhost"], ["127.0.0.1", "::1"])
-    caller = client_identity(authority, CALLER)
+    caller, ra = (client_identity(authority, name) for name in (CALLER, RA_CALLER))
     site.folder("tls")
-    for name, identity in (("ca", authority), ("server", server), (CALLER, caller)):
+    identities = {"ca": authority, "server": server, CALLER: caller, RA_CALLER: ra}
+    for name, identity in identities.items():
         site.file(f"tls/{name}.pem", identity.certificate_pem)
         site.file(f"tls/{name}.key", identity.private_key_pem, PRIVATE)
-    return caller.public_key_sha256
+    return caller.public_key_sha256, ra.public_key_sha256
 
 
-def _make_configuration(
-    site: NewDirectory, module: Path, port: int, public_key_sha256: str
-) -> None:
+def _make_configuration(site: NewDirectory, module: Path, port: int) -> None:
     softhsm_text = softhsm_configuration(site.path / "softhsm" / "tokens")
     softhsm_conf = site.file("softhsm2.conf", softhsm_text.encode())
     configuration = daemon_configuration(site.path, module, softhsm_conf, port)
     site.file("tmsd.toml", configuration.encode())
-    site.file("policy.toml", policy(public_key_sha256).encode())
+    site.file("policy.toml", policy().encode())
     site.folder("audit")
 
 
@@ -132,22 +137,32 @@ def _require_right_files(config: DaemonConfig) -> None:
 
 def _print_next_steps(directory: Path, port: int) -> None:
     tls = directory / "tls"
-    start = [_daemon_program(), "--config", str(directory / "tmsd.toml")]
+    start = [_program("tmsd"), "--config", str(directory / "tmsd.toml")]
     ask = ["curl", "--cacert", f"{tls}/ca.pem"]
     ask += ["--cert", f"{tls}/{CALLER}.pem", "--key", f"{tls}/{CALLER}.key"]
     ask += ["--json", '{"length": 16}', f"https://127.0.0.1:{port}/v1/tks/random"]
+    issue = _ca_command(directory, "issue", "--profile", "token-authentication")
+    issue += ["--csr", "FILE.csr", "--out", "FILE.pem"]
+    revoke = _ca_command(directory, "revoke", "--serial", "HEX", "--reason", "keyCompromise")
     click.echo(
         f"\nReady. {tls}/ca.key is the CA's private key, kept so that you can certify further\n"
         "callers: fit for development, and for nothing else.\n"
         f"\nTo start it:\n\n    {shlex.join(start)}\n"
         f"\nThen, as {CALLER}, in another terminal:\n\n    {shlex.join(ask)}\n"
+        f"\nTo issue a certificate for the request in FILE.csr, and to revoke it:\n"
+        f"\n    {shlex.join(issue)}\n    {shlex.join(revoke)}\n"
     )
 
 
-def _daemon_program() -> str:
-    """Return how the daemon is called from here: by name, or as this program was."""
-    beside = Path(sys.argv[0]).with_name("tmsd")
-    on_path = shutil.which("tmsd")
+def _ca_command(directory: Path, command: str, *arguments: str) -> list[str]:
+    config = str(directory / "tmsd.toml")
+    return [_program("tmsctl"), "ca", command, "--config", config, "--ca", CA, *arguments]
+
+
+def _program(name: str) -> str:
+    """Return how a program of tmsd is called from here: by name, or as this one was."""
+    beside = Path(sys.argv[0]).with_name(name)
+    on_path = shutil.which(name)
     if beside.is_file() and (on_path is None or not beside.samefile(on_path)):
         return str(beside)
-    return "tmsd"
+    return name

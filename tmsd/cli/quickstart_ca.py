@@ -12,13 +12,13 @@ from hsm.key_pairs import generate_key_pair
 from hsm.keys import KeyReference
 from hsm.public_keys import KeyPairAlgorithm
 from hsm.token import Token
-from tmsd import clock
 from tmsd.audit.trail import Trail, recorded
 from tmsd.ca.issuing import CertificateWanted, issue
 from tmsd.ceremony.configured_token import configured_token
-from tmsd.ceremony.steps.make_root import RootWanted, make_root
+from tmsd.ceremony.steps.make_root import RootWanted
 from tmsd.ceremony.steps.request_certificate import request_certificate
 from tmsd.cli.appliance import certification, record_of_appliance
+from tmsd.cli.ca_setup import root_on_record
 from tmsd.config.authorities import PROFILES
 from tmsd.config.callers import APPLIANCE
 from tmsd.config.daemon import DaemonConfig
@@ -46,14 +46,14 @@ def make_cas(site: NewDirectory, config: DaemonConfig, ocsp_port: int) -> None:
         for name in (ROOT_CA, CA, _RESPONDER):
             generate_key_pair(token, KeyReference(name, 1), KeyPairAlgorithm.P256)
         wanted = RootWanted(_named("tmsd development root CA"), _ROOT_DAYS, path_length=1)
-        root = make_root(token, KeyReference(ROOT_CA, 1), wanted, clock.now())
+        root = root_on_record(token, KeyReference(ROOT_CA, 1), wanted, config.audit.file)
         of_ca = _request(token, CA, "tmsd development CA")
         of_responder = _request(token, _RESPONDER, "tmsd development OCSP responder")
     site.file(f"cas/{ROOT_CA}.pem", _pem(root))
-    _append(policy, root_ca())
+    _append(policy, root_ca(ocsp_port))
     ca = asyncio.run(_issued(config.source, ROOT_CA, "subordinate-ca", of_ca))
     site.file(f"cas/{CA}.pem", _pem(ca) + _pem(root))
-    _append(policy, issuing_ca())
+    _append(policy, issuing_ca(ocsp_port))
     answering = asyncio.run(_issued(config.source, CA, "ocsp-signing", of_responder))
     site.file(f"cas/{_RESPONDER}.pem", _pem(answering))
     _append(policy, responder(ocsp_port))

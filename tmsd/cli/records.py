@@ -5,13 +5,13 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-import click
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from tmsd.ca.revoking import Named
 from tmsd.config.daemon import load_daemon_config
 from tmsd.daemon.database import database_place
+from tmsd.errors import Code, ServiceError
 from tmsd.store import certificates
 from tmsd.store.certificates import Reason, Record, State
 from tmsd.store.database import StoreError, reason_of
@@ -24,32 +24,31 @@ def read_records(config_file: Path, job: Callable[[Connection], T]) -> T:
 
     Raises:
         ConfigError: tmsd.toml is not right.
-        ClickException: the database cannot be read.
+        StoreError: the database cannot be read.
     """
+    database = database_place(load_daemon_config(config_file).store).open_to_read()
     try:
-        database = database_place(load_daemon_config(config_file).store).open_to_read()
-        try:
-            with database.engine.begin() as connection:
-                return job(connection)
-        finally:
-            database.engine.dispose()
-    except StoreError as error:
-        raise click.ClickException(str(error)) from None
+        with database.engine.begin() as connection:
+            return job(connection)
     except SQLAlchemyError as error:
-        raise click.ClickException(f"the database cannot be read: {reason_of(error)}") from None
+        raise StoreError(f"the database cannot be read: {reason_of(error)}") from error
+    finally:
+        database.engine.dispose()
 
 
 def issued_record(config_file: Path, named: Named) -> Record:
     """Return what is on record of a certificate that was issued.
 
     Raises:
-        ClickException: as `read_records`; or the CA has issued none of this serial number.
+        ConfigError, StoreError: as `read_records`.
+        ServiceError: `certificate-unknown`.
     """
     job = partial(certificates.find, ca=named.ca, serial=named.serial_number)
     record = read_records(config_file, job)
     if record is None or record.certificate is None:
-        raise click.ClickException(
-            f"{named.ca} has issued no certificate of serial number {named.serial_number.hex()}"
+        raise ServiceError(
+            Code.CERTIFICATE_UNKNOWN,
+            f"{named.ca} has issued no certificate of serial number {named.serial_number.hex()}",
         )
     return record
 

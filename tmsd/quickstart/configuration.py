@@ -8,6 +8,7 @@ from tmsd.config.values import LONGEST_SOCKET_PATH
 
 TOKEN_LABEL = "tmsd-development"  # noqa: S105  a PKCS#11 token's label is no secret
 CALLER = "tps-demo"
+RA_CALLER = "ra-demo"
 KEY_SET = "demo"
 CA = "demo"
 ROOT_CA = "demo-root"
@@ -58,14 +59,6 @@ _POLICY = """\
 # To be raised with every change.
 version = 1
 
-[callers.{caller}]
-# The SHA-256 of the public key in tls/{caller}.pem:
-#   openssl x509 -in caller.pem -pubkey -noout | openssl pkey -pubin -outform DER | sha256sum
-public_key_sha256 = "{public_key_sha256}"
-# It opens channels to cards, with every key set of this file.
-roles = ["tps"]
-key_sets = ["*"]
-
 [key_sets.{key_set}]
 # Cards that speak SCP03, and whose keys come from the AES-256 key "{key_set}" of the token.
 # For cards that have keys already, import the master key of those under their key version:
@@ -82,11 +75,45 @@ scp_i = ["70", "00"]
 require_issued_challenge = true
 """
 
+_CALLERS = """
+# The SHA-256 of a caller's public key, as of that in tls/{caller}.pem:
+#   openssl x509 -in caller.pem -pubkey -noout | openssl pkey -pubin -outform DER | sha256sum
+
+[callers.{caller}]
+public_key_sha256 = "{public_key_sha256}"
+# It opens channels to cards, with every key set of this file, and has certificates issued
+# for them, as CA:PROFILE.
+roles = ["tps"]
+key_sets = ["*"]
+certificates = [
+    "{ca}:token-authentication",
+    "{ca}:token-signing",
+    "{ca}:token-encryption",
+    "{ca}:device",
+]
+
+[callers.{ra_caller}]
+public_key_sha256 = "{ra_public_key_sha256}"
+# It has certificates issued and revoked, and opens no channels.
+roles = ["ra"]
+certificates = [
+    "{ca}:token-authentication",
+    "{ca}:token-signing",
+    "{ca}:token-encryption",
+    "{ca}:device",
+    "{ca}:tls-server",
+    "{ca}:tls-client",
+]
+"""
+
 _ROOT_CA = """
 [cas.{root}]
 # The root: it certifies CAs, at the appliance alone (tmsctl ca issue).
 certificate = "cas/{root}.pem"
 profiles = ["subordinate-ca"]
+# Where relying parties find its CRL and its certificate: at the responder.
+crl_url = "{responder}/crl/{root}.crl"
+certificate_url = "{responder}/ca/{root}.cer"
 """
 
 _CA = """
@@ -104,6 +131,8 @@ profiles = [
     "tls-client",
     "ocsp-signing",
 ]
+crl_url = "{responder}/crl/{ca}.crl"
+certificate_url = "{responder}/ca/{ca}.cer"
 """
 
 _RESPONDER = """
@@ -111,7 +140,7 @@ _RESPONDER = """
 # Its responder, at this machine: tmsd ocsp --config tmsd.toml
 certificate = "cas/{ca}-ocsp.pem"
 label = "{ca}-ocsp"
-url = "http://127.0.0.1:{ocsp_port}/"
+url = "{responder}/ocsp"
 """
 
 _SOFTHSM = """\
@@ -144,24 +173,39 @@ def daemon_configuration(directory: Path, module: Path, softhsm_conf: Path, port
     )
 
 
-def policy(public_key_sha256: str) -> str:
-    """Return the text of policy.toml, for one caller (64 hex digits) and one key set."""
-    return _POLICY.format(caller=CALLER, key_set=KEY_SET, public_key_sha256=public_key_sha256)
+def policy() -> str:
+    """Return the text of policy.toml, for one key set; CAs and callers come after it."""
+    return _POLICY.format(key_set=KEY_SET)
 
 
-def root_ca() -> str:
-    """Return the table of policy.toml for the root CA."""
-    return _ROOT_CA.format(root=ROOT_CA)
+def root_ca(ocsp_port: int) -> str:
+    """Return the table of policy.toml for the root CA; the responder is at a TCP port."""
+    return _ROOT_CA.format(root=ROOT_CA, responder=_responder(ocsp_port))
 
 
-def issuing_ca() -> str:
-    """Return the table of policy.toml for the CA that issues."""
-    return _CA.format(ca=CA)
+def issuing_ca(ocsp_port: int) -> str:
+    """Return the table of policy.toml for the CA that issues; the responder is at a TCP port."""
+    return _CA.format(ca=CA, responder=_responder(ocsp_port))
 
 
 def responder(ocsp_port: int) -> str:
     """Return the table of policy.toml for the CA's responder, which listens at a TCP port."""
-    return _RESPONDER.format(ca=CA, ocsp_port=ocsp_port)
+    return _RESPONDER.format(ca=CA, responder=_responder(ocsp_port))
+
+
+def callers(public_key_sha256: str, ra_public_key_sha256: str) -> str:
+    """Return the tables of policy.toml for both callers, by their public keys (64 hex digits)."""
+    return _CALLERS.format(
+        caller=CALLER,
+        public_key_sha256=public_key_sha256,
+        ra_caller=RA_CALLER,
+        ra_public_key_sha256=ra_public_key_sha256,
+        ca=CA,
+    )
+
+
+def _responder(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
 
 
 def softhsm_configuration(tokens: Path) -> str:
