@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.vault.samples import QUESTIONS, REPLIES
 from tmsd.errors import Code
 from tmsd.vault import messages
-from tmsd.vault.framing import LENGTH_BYTES, MAX_FRAME, FrameError, FrameReader, encode
+from tmsd.vault.framing import LARGEST, LENGTH_BYTES, FrameError, FrameReader, encode
 from tmsd.vault.messages import Question, Reply
 
 QUESTION = Question(
@@ -136,7 +136,7 @@ def test_an_array_that_announces_4_billion_elements_costs_nothing() -> None:
     assert peak < 64 * 1024
 
 
-@pytest.mark.parametrize("length", [MAX_FRAME + 1, 2**31, 2**32 - 1])
+@pytest.mark.parametrize("length", [LARGEST[Question] + 1, 2**31, 2**32 - 1])
 def test_a_length_over_the_limit_is_refused_before_anything_of_it_is_taken_in(
     length: int,
 ) -> None:
@@ -151,7 +151,7 @@ def test_a_length_over_the_limit_is_refused_before_anything_of_it_is_taken_in(
 def test_the_largest_frame_is_waited_for() -> None:
     reader = FrameReader(Question)
 
-    assert reader.feed(_framed(bytes(MAX_FRAME))[:-1]) == []
+    assert reader.feed(_framed(bytes(LARGEST[Question]))[:-1]) == []
     with pytest.raises(FrameError, match="not a message of the protocol"):
         reader.feed(b"\x00")
 
@@ -164,10 +164,35 @@ def test_a_stream_that_went_wrong_stays_wrong() -> None:
 
 
 def test_what_is_too_large_is_not_sent() -> None:
-    long = messages.WrapCommands(caller="a", session=b"s", apdus=[bytes(MAX_FRAME)])
+    long = messages.WrapCommands(caller="a", session=b"s", apdus=[bytes(messages.MAX_FRAME)])
 
-    with pytest.raises(FrameError, match=f"{MAX_FRAME} are allowed"):
+    with pytest.raises(FrameError, match=f"{messages.MAX_FRAME} are allowed"):
         encode(Question(number=1, deadline=0.0, request=long))
+
+
+def test_what_is_too_large_for_its_kind_is_refused_though_another_kind_may_be_larger() -> None:
+    fields = {f"f{n}": ["v" * 256] * 64 for n in range(5)}
+    prepare = messages.PrepareCertificate("a", "b", "c", b"request", fields)
+    body = msgspec.msgpack.encode(Question(1, 0.0, prepare))
+    assert prepare.LARGEST < len(body) < LARGEST[Question]
+
+    with pytest.raises(FrameError, match=f"{prepare.LARGEST} are allowed"):
+        FrameReader(Question).feed(_framed(body))
+
+
+def test_answers_for_the_most_statuses_fit_a_frame() -> None:
+    answers = [bytes(messages.MAX_OCSP_ANSWER)] * messages.MAX_STATUSES
+    reply = Reply(1, messages.SignedStatuses(1, 2, answers, answers))
+    assert FrameReader(Reply).feed(encode(reply)) == [reply]
+
+
+def test_a_crl_of_the_most_entries_fits_a_frame() -> None:
+    entries = bytes(messages.MAX_CRL_ENTRIES * messages.ENTRY_LENGTH)
+    question = Question(1, 1e300, messages.SignCrl("a" * 64, "b" * 64, 2**53 - 1, 1, entries))
+    assert FrameReader(Question).feed(encode(question)) == [question]
+
+    reply = Reply(1, messages.SignedCrl(bytes(messages.MAX_CRL)))
+    assert FrameReader(Reply).feed(encode(reply)) == [reply]
 
 
 def test_the_largest_request_and_the_largest_answer_fit_a_frame() -> None:

@@ -30,7 +30,7 @@ from tmsd.config.policy import Policy
 from tmsd.config.reserved_keys import CHANNEL_KEY
 from tmsd.config.transport_keys import TransportKey
 from tmsd.errors import Code
-from tmsd.vault.framing import MAX_FRAME, FrameError, FrameReader, encode
+from tmsd.vault.framing import LARGEST, FrameError, FrameReader, encode
 from tmsd.vault.messages import (
     AnyAnswer,
     AnyRequest,
@@ -246,7 +246,7 @@ def test_every_request_is_answered_in_its_own_kind(context: Context) -> None:
 @pytest.mark.parametrize(
     "garbage",
     [
-        (MAX_FRAME + 1).to_bytes(4, "big"),
+        (LARGEST[Question] + 1).to_bytes(4, "big"),
         b"\xff\xff\xff\xff",
         b"\x00\x00\x00\x00",
         b"\x00\x00\x00\x01\xc1",

@@ -1,5 +1,6 @@
 """The certificate authority's routes: bodies in, the service's functions, bodies out."""
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -15,6 +16,7 @@ from tmsd.ca.revoking import Named
 from tmsd.config.callers import Caller, Role
 from tmsd.errors import Code, ServiceError
 from tmsd.store.certificates import Reason, Record
+from tmsd.store.crls import Published
 
 _SERIAL_NUMBER_LENGTH = 16
 
@@ -86,11 +88,17 @@ async def _ca_chain(
 async def _crl(services: Services, caller: Caller, asked: Asked, trail: Trail) -> bodies.CrlBody:
     _require_asker(caller, asked.path["ca"])
     published = await publishing.latest_crl(services.ca, asked.path["ca"], trail)
+    # A large one takes a while, in which others are served.
+    return await asyncio.to_thread(_crl_body, published)
+
+
+def _crl_body(published: Published) -> bodies.CrlBody:
+    crl = x509.load_der_x509_crl(published.der)
     return bodies.CrlBody(
-        crl=x509.load_der_x509_crl(published.der).public_bytes(Encoding.PEM).decode(),
+        crl=crl.public_bytes(Encoding.PEM).decode(),
         number=published.number,
-        this_update=_time(published.this_update_ms),
-        next_update=_time(published.next_update_ms),
+        this_update=_written(crl.last_update_utc),
+        next_update=_written(crl.next_update_utc or crl.last_update_utc),
     )
 
 
@@ -152,7 +160,11 @@ def _pem(certificate: x509.Certificate) -> str:
 
 
 def _time(milliseconds: int) -> str:
-    return f"{datetime.fromtimestamp(milliseconds // 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return _written(datetime.fromtimestamp(milliseconds // 1000, UTC))
+
+
+def _written(time: datetime) -> str:
+    return f"{time:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _milliseconds(time: str) -> int:

@@ -33,7 +33,7 @@ class CertificateRequestBody(Body):
     """A certificate that is wanted."""
 
     profile: Name
-    csr: Annotated[str, Field(min_length=1, max_length=MAX_CSR)] = Field(
+    csr: Annotated[str, Field(max_length=MAX_CSR, pattern=r"^[\t\n\r -~]+$")] = Field(
         description="a request for signing (PKCS #10) in PEM: it proves who holds the key"
     )
     fields: Annotated[dict[FieldName, FieldValue | FieldValues], Field(max_length=MAX_FIELDS)] = (
@@ -42,7 +42,7 @@ class CertificateRequestBody(Body):
             description="of the profile; they take the place of those of the same name in the csr",
         )
     )
-    days: int | None = Field(
+    days: Annotated[int, Field(ge=1, le=36525)] | None = Field(
         default=None, description="how long it shall be valid; the longest there is by default"
     )
 

@@ -20,7 +20,7 @@ async def find(ca: Certification, named: Named, trail: Trail) -> Record:
     ca.authority(named.ca)
     trail.details |= {"ca": named.ca, "serial_number": named.serial_number.hex()}
     job = partial(certificates.find, ca=named.ca, serial=named.serial_number)
-    record = await ca.store.run(job)
+    record = await ca.reader.run(job)
     if record is None or record.certificate is None:
         raise ServiceError(
             Code.CERTIFICATE_UNKNOWN, "the CA has issued no certificate of this serial number"
@@ -35,6 +35,6 @@ async def search(ca: Certification, wanted: Wanted, after: Position | None, most
         ServiceError: `ca-unknown`, `store-unavailable`.
     """
     ca.authority(wanted.ca)
-    return await ca.store.run(
+    return await ca.reader.run(
         partial(certificate_search.search, wanted=wanted, after=after, most=most)
     )

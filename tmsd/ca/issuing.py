@@ -25,8 +25,13 @@ from tmsd.audit.trail import Trail
 from tmsd.ca.service import Certification
 from tmsd.errors import Code, ServiceError
 from tmsd.store import certificates as table
-from tmsd.store.certificates import Record, Request
-from tmsd.vault.messages import PrepareCertificate, PreparedCertificate, SignCertificate
+from tmsd.store.certificates import Record, Request, State
+from tmsd.vault.messages import (
+    MAX_FRAME,
+    PrepareCertificate,
+    PreparedCertificate,
+    SignCertificate,
+)
 from tmsd.x509.refusal import Rule
 
 _LONGEST_SUBJECT = 1024
@@ -56,7 +61,7 @@ class CertificateWanted:
     def digest(self) -> bytes:
         """SHA-256 of all but the key, by which a wish is known again; 32 bytes."""
         fields = {name: list(values) for name, values in sorted(self.fields.items())}
-        wish = [self.ca, self.profile, self.request, fields, self.days]
+        wish = [self.ca, self.profile, self.request, fields, str(self.days)]
         return sha256(msgspec.msgpack.encode(wish)).digest()
 
 
@@ -72,8 +77,9 @@ async def issue(
         trail: the record.
 
     Raises:
-        ServiceError: `ca-unknown`, `profile-unknown`, `profile-not-allowed`, `issuance-refused`;
-            `idempotency-key-reused`; or the HSM, the store or the audit log cannot be used.
+        ServiceError: `ca-unknown`, `profile-unknown`, `profile-not-allowed`, `issuance-refused`,
+            `request-invalid`; `idempotency-key-reused`; or the HSM, the store or the audit log
+            cannot be used.
     """
     ca.authority(wanted.ca)
     trail.details |= {"ca": wanted.ca, "profile": wanted.profile}
@@ -93,17 +99,7 @@ async def _on_record(
     )
     if known is not None:
         return known
-    prepared = await ca.ask(
-        PrepareCertificate(
-            caller=asker,
-            ca=wanted.ca,
-            profile=wanted.profile,
-            request=wanted.request,
-            fields={name: list(values) for name, values in wanted.fields.items()},
-            days=wanted.days,
-        ),
-        trail,
-    )
+    prepared = await ca.ask(_question(asker, wanted), trail)
     if prepared.left_out:
         trail.details["left_out"] = ", ".join(prepared.left_out)
     request = _request(asker, wanted, prepared)
@@ -113,7 +109,7 @@ async def _on_record(
 
 async def _signed(ca: Certification, asker: str, record: Record, trail: Trail) -> bytes:
     """Have a prepared certificate signed; return what is on record from then on."""
-    if record.prepared is None:
+    if record.state is State.ABANDONED or record.prepared is None:
         raise _given_up()
     intent = {key: trail.details[key] for key in ("ca", "profile", "serial_number")}
     await ca.intend(trail, intent)
@@ -121,6 +117,30 @@ async def _signed(ca: Certification, asker: str, record: Record, trail: Trail) -
     return await ca.store.run(
         partial(_issue, ca=record.ca, serial=record.serial, certificate=signed.certificate)
     )
+
+
+def _question(asker: str, wanted: CertificateWanted) -> PrepareCertificate:
+    """Return what the worker is asked, within the bounds beyond which it would end.
+
+    Raises:
+        ServiceError: `request-invalid`.
+    """
+    question = PrepareCertificate(
+        caller=asker,
+        ca=wanted.ca,
+        profile=wanted.profile,
+        request=wanted.request,
+        fields={name: list(values) for name, values in wanted.fields.items()},
+        days=wanted.days,
+    )
+    try:
+        encoded = msgspec.msgpack.encode(question)
+        msgspec.msgpack.decode(encoded, type=PrepareCertificate)
+    except (msgspec.ValidationError, OverflowError) as error:
+        raise ServiceError(Code.REQUEST_INVALID, f"no certificate comes of it: {error}") from None
+    if len(encoded) > MAX_FRAME:
+        raise ServiceError(Code.REQUEST_INVALID, f"csr and fields have at most {MAX_FRAME} bytes")
+    return question
 
 
 def _request(asker: str, wanted: CertificateWanted, prepared: PreparedCertificate) -> Request:

@@ -21,6 +21,8 @@ from tmsd.store.revocation import AlreadyRevoked
 
 T = TypeVar("T")
 
+_EARLIEST_MS = 946_684_800_000  # 2000-01-01T00:00:00Z
+
 
 @dataclass(frozen=True, slots=True)
 class Named:
@@ -43,11 +45,20 @@ async def revoke(
         trail: the record.
 
     Raises:
-        ServiceError: `ca-unknown`, `certificate-unknown`; or the store or the audit log cannot
-            be used.
+        ServiceError: `ca-unknown`, `certificate-unknown`; `request-invalid`, where it would be
+            unsafe from a time on that is still to come; or the store or the audit log cannot be
+            used.
     """
     trail.details["reason"] = reason.value
-    revocation = Revocation(clock.now_ms(), reason, invalidity_ms)
+    now = clock.now_ms()
+    if invalidity_ms is not None and not _EARLIEST_MS <= invalidity_ms <= now:
+        # A CRL says no other date, and would not be signed.
+        raise ServiceError(
+            Code.REQUEST_INVALID,
+            "it must be a time between 2000 and the present",
+            pointer="/invalid_since",
+        )
+    revocation = Revocation(now, reason, invalidity_ms)
     job = partial(table.revoke, ca=named.ca, serial=named.serial_number, revocation=revocation)
     return await _changed(ca, named, job, trail)
 

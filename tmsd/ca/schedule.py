@@ -1,29 +1,36 @@
 """What comes by itself: OCSP answers that are due, CRLs before they run out, and a sweep.
 
-A revocation's new answer is due at once, whoever revoked. What fails is tried again later.
+A revocation's new answer is due at once, whoever revoked. Each CA's answers and each CA's CRL
+are seen to by themselves: a key that is missing, or a CRL that takes long, keeps nobody else's.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from uuid import uuid4
 
 from tmsd import clock
 from tmsd.audit.trail import Trail, recorded
-from tmsd.ca.publishing import answer_due, has_due, publish_crl
+from tmsd.ca.publishing import answer_due, answers_due, crl_due_ms, publish_crl
 from tmsd.ca.service import Certification
 from tmsd.config.callers import APPLIANCE
 from tmsd.errors import ServiceError
-from tmsd.store import certificates, crls
-from tmsd.store.crls import Scope
+from tmsd.store import certificates
 
 LOG = logging.getLogger(__name__)
 
 _LOOKING_SECONDS = 0.25
 _LONGEST_PAUSE = 30.0
-# As long as a prepared certificate can be signed, and a little more.
-_GIVEN_UP_MS = 2 * 3_600_000
+# How often at least it is looked at when a CRL is due: clocks are set, and other nodes publish.
+_LOOKING_AGAIN_SECONDS = 60.0
+_SWEEPING_SECONDS = 60.0
+# As long as a prepared certificate can be signed, and as a worker may take for it at most.
+_GIVEN_UP_MS = 75 * 60_000
+
+# Returns for how many seconds there is nothing more to do.
+Work = Callable[[Certification], Awaitable[float]]
 
 
 async def keep(present: Callable[[], Certification]) -> None:
@@ -32,41 +39,97 @@ async def keep(present: Callable[[], Certification]) -> None:
     Args:
         present: gives the service, which a reload replaces.
     """
-    crl_due: dict[str, float] = {}
-    pause, told = _LOOKING_SECONDS, None
-    while True:
-        await asyncio.sleep(pause)
-        try:
-            await _look(present(), crl_due)
-        except ServiceError as error:
-            if str(error) != told:
-                LOG.error("what relying parties read cannot be signed: %s", error)
-            told, pause = str(error), min(pause * 2, _LONGEST_PAUSE)
-        else:
-            if told is not None:
-                LOG.warning("what relying parties read can be signed again")
-            pause, told = _LOOKING_SECONDS, None
+    chores: dict[str, _Chore] = {}
+    try:
+        while True:
+            service = present()
+            for name, work in _works(service):
+                chores.setdefault(name, _Chore(name)).go_on(service, work)
+            await asyncio.sleep(_LOOKING_SECONDS)
+    finally:
+        running = [chore.running for chore in chores.values() if chore.running is not None]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
 
-async def _look(ca: Certification, crl_due: dict[str, float]) -> None:
+def _works(ca: Certification) -> Iterator[tuple[str, Work]]:
+    """Yield what there is to do now and then, by what it is called in the log."""
+    if ca.policy.authorities.by_name:
+        yield "the sweep of certificates that nobody came back for", _sweep
+    if not ca.vault.is_operational:
+        return
     for name, authority in ca.policy.authorities.by_name.items():
+        yield f"the CRL of {name}", partial(_keep_crl, name)
         if authority.table.ocsp is not None:
-            while await has_due(ca, name):
-                await _on_record(ca, "ca.answer", partial(answer_due, ca, name))
-        if clock.now_ms() >= crl_due.get(name, 0):
-            crl_due[name] = await _crl_due(ca, name)
-            if clock.now_ms() >= crl_due[name]:
-                crl = partial(publish_crl, ca, name, is_scheduled=True)
-                await _on_record(ca, "ca.crl", crl)
-                crl_due[name] = await _crl_due(ca, name)
+            yield f"OCSP answers of {name}", partial(_keep_answers, name)
+
+
+@dataclass(slots=True)
+class _Chore:
+    """Something that is done again and again; when it fails it rests, longer each time.
+
+    Attributes:
+        name: what it is.
+        running: the task that does it.
+    """
+
+    name: str
+    running: "asyncio.Task[None] | None" = None
+    _rests_until: float = 0.0
+    _pause: float = _LOOKING_SECONDS
+    _told: str | None = None
+
+    def go_on(self, ca: Certification, work: Work) -> None:
+        """Do it, unless it is being done, or rests."""
+        is_running = self.running is not None and not self.running.done()
+        if not is_running and clock.monotonic() >= self._rests_until:
+            self.running = asyncio.create_task(self._do(ca, work), name=self.name)
+
+    async def _do(self, ca: Certification, work: Work) -> None:
+        try:
+            seconds = await work(ca)
+        except ServiceError as error:
+            self._rest(str(error))
+        except Exception:
+            LOG.exception("%s: a fault of this program", self.name)
+            self._rest("a fault of this program")
+        else:
+            if self._told is not None:
+                LOG.warning("%s can be kept again", self.name)
+            self._pause, self._told = _LOOKING_SECONDS, None
+            self._rests_until = clock.monotonic() + seconds
+
+    def _rest(self, reason: str) -> None:
+        if reason != self._told:
+            LOG.error("%s cannot be kept: %s", self.name, reason)
+        self._told = reason
+        self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+        self._rests_until = clock.monotonic() + self._pause
+
+
+async def _keep_answers(name: str, ca: Certification) -> float:
+    while await answers_due(ca, name):
+        await _on_record(ca, "ca.answer", partial(answer_due, ca, name))
+    return 0
+
+
+async def _keep_crl(name: str, ca: Certification) -> float:
+    if await _seconds_to_crl(ca, name) <= 0:
+        await _on_record(ca, "ca.crl", partial(publish_crl, ca, name, is_scheduled=True))
+    return min(await _seconds_to_crl(ca, name), _LOOKING_AGAIN_SECONDS)
+
+
+async def _seconds_to_crl(ca: Certification, name: str) -> float:
+    return (await crl_due_ms(ca, name) - clock.now_ms()) / 1000
+
+
+async def _sweep(ca: Certification) -> float:
     before = clock.now_ms() - _GIVEN_UP_MS
-    await ca.store.run(partial(certificates.abandon_before, ms=before))
-
-
-async def _crl_due(ca: Certification, name: str) -> float:
-    """Return when the next CRL has to be signed: at half of the time of the last one."""
-    latest = await ca.store.run(partial(crls.latest, scope=Scope(name)))
-    return 0 if latest is None else (latest.this_update_ms + latest.next_update_ms) / 2
+    given_up = await ca.store.run(partial(certificates.abandon_before, ms=before))
+    if given_up:
+        LOG.warning("%d prepared certificates were not signed in time, and are given up", given_up)
+    return _SWEEPING_SECONDS
 
 
 async def _on_record(

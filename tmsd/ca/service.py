@@ -9,6 +9,7 @@ from tmsd.audit.trail import Trail
 from tmsd.config.authorities import Authority
 from tmsd.config.policy import Policy
 from tmsd.errors import Code, ServiceError
+from tmsd.store.reader import Reader
 from tmsd.store.store import Store
 from tmsd.vault.messages import Answer, Request
 from tmsd.vault.pool import Vault
@@ -20,11 +21,20 @@ Details = dict[str, str | int | bool]
 
 @dataclass(frozen=True, slots=True)
 class Certification:
-    """The service: whom it asks, what is allowed, where certificates are on record."""
+    """The service: whom it asks, what is allowed, where certificates are on record.
+
+    Attributes:
+        vault: the HSM's workers.
+        policy: what is allowed.
+        store: where certificates are put on record.
+        reader: reads the same database, and keeps nobody who writes from it.
+        audit: the record of decisions.
+    """
 
     vault: Vault
     policy: Policy
     store: Store
+    reader: Reader
     audit: AuditLog
 
     def authority(self, name: str) -> Authority:

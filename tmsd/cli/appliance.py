@@ -24,6 +24,7 @@ from tmsd.daemon.places import deadline_seconds, queue_limits
 from tmsd.daemon.worker_process import Spawning, WorkerStartError
 from tmsd.errors import ServiceError
 from tmsd.store.database import StoreError
+from tmsd.store.reader import Reader
 from tmsd.store.store import Store
 from tmsd.vault.messages import Lane
 from tmsd.vault.pool import Vault
@@ -51,6 +52,7 @@ async def certification(config_file: Path) -> AsyncIterator[Certification]:
     async with (
         AuditLog.open(record_of_appliance(config.audit.file)) as audit,
         Store.open(database_place(config.store)) as store,
+        Reader.open(database_place(config.store)) as reader,
     ):
         vault = Vault(
             deadline_seconds(config.worker),
@@ -65,7 +67,7 @@ async def certification(config_file: Path) -> AsyncIterator[Certification]:
             worker.connection.deliver_answers(lambda: patience, vault.reconsider)
         )
         try:
-            yield Certification(vault, policy, store, audit)
+            yield Certification(vault, policy, store, reader, audit)
         finally:
             delivering.cancel()
             await asyncio.gather(delivering, return_exceptions=True)

@@ -31,6 +31,7 @@ from tmsd.daemon.workers import Workers
 from tmsd.database import database_place
 from tmsd.program import kept_informed, run, stop_signal
 from tmsd.store.database import StoreError
+from tmsd.store.reader import Reader
 from tmsd.store.store import Store
 from tmsd.systemd.journal import Event, about
 from tmsd.systemd.notifying import ServiceManager
@@ -66,6 +67,7 @@ async def _run(config_file: Path, manager: ServiceManager, inherited: list[socke
         kept_informed(manager),
         AuditLog.open(config.audit.file) as audit,
         Store.open(database_place(config.store)) as store,
+        Reader.open(database_place(config.store)) as reader,
     ):
         vault = Vault(
             deadline_seconds(config.worker),
@@ -97,7 +99,7 @@ async def _run(config_file: Path, manager: ServiceManager, inherited: list[socke
                 config.worker.deadline_seconds,
             ),
         )
-        ca = Certification(vault, policy, store, audit)
+        ca = Certification(vault, policy, store, reader, audit)
         edge = Edge(
             services=Services(tks, ca),
             trust=admission.trust,

@@ -1,17 +1,21 @@
 """Frames on the socket between front and worker: a length of 4 bytes, then a message.
 
-The length is checked against the largest message before anything is read into memory.
+The length is checked against the largest message of its direction before anything is read into
+memory, and against the largest of its kind when that is known: a CRL is large, and nothing else.
 """
 
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, get_args
 
 import msgspec
 
-from tmsd.vault.messages import Question, Reply
+from tmsd.vault.messages import AnyAnswer, AnyRequest, Question, Reply
 
 LENGTH_BYTES = 4
-# 64 short APDUs, a session and what surrounds them come to less than 32 KiB.
-MAX_FRAME = 64 * 1024
+LARGEST: dict[type[Question | Reply], int] = {
+    Question: max(kind.LARGEST for kind in get_args(AnyRequest)),
+    Reply: max(kind.LARGEST for kind in get_args(AnyAnswer)),
+}
+"""The most bytes that a message of each direction may have."""
 
 M = TypeVar("M", Question, Reply)
 
@@ -26,11 +30,10 @@ def encode(message: Question | Reply) -> bytes:
     """Return the frame of a message.
 
     Raises:
-        FrameError: the message is larger than a frame may be.
+        FrameError: the message is larger than one of its kind may be.
     """
     body = _encoder.encode(message)
-    if len(body) > MAX_FRAME:
-        raise FrameError(f"a message of {len(body)} bytes; {MAX_FRAME} are allowed")
+    _require_bounded(message, len(body))
     return len(body).to_bytes(LENGTH_BYTES, "big") + body
 
 
@@ -39,6 +42,7 @@ class FrameReader(Generic[M]):
 
     def __init__(self, message_type: type[M]) -> None:
         self._decoder: msgspec.msgpack.Decoder[M] = msgspec.msgpack.Decoder(message_type)
+        self._largest = LARGEST[message_type]
         self._buffer = bytearray()
 
     def feed(self, received: bytes) -> list[M]:
@@ -50,22 +54,35 @@ class FrameReader(Generic[M]):
         """
         self._buffer += received
         messages = []
-        while (body := self._next_body()) is not None:
-            try:
-                messages.append(self._decoder.decode(body))
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-                raise FrameError(f"not a message of the protocol: {error}") from error
+        while (end := self._end()) is not None:
+            # Not copied, as it can be megabytes.
+            with memoryview(self._buffer)[LENGTH_BYTES:end] as body:
+                messages.append(self._decoded(body))
+            del self._buffer[:end]
         return messages
 
-    def _next_body(self) -> bytes | None:
+    def _decoded(self, body: memoryview) -> M:
+        try:
+            message = self._decoder.decode(body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise FrameError(f"not a message of the protocol: {error}") from error
+        _require_bounded(message, len(body))
+        return message
+
+    def _end(self) -> int | None:
+        """Return where the first message ends; None before it is complete."""
         if len(self._buffer) < LENGTH_BYTES:
             return None
         length = int.from_bytes(self._buffer[:LENGTH_BYTES], "big")
-        if length > MAX_FRAME:
-            raise FrameError(f"a message of {length} bytes is announced; {MAX_FRAME} are allowed")
+        if length > self._largest:
+            raise FrameError(
+                f"a message of {length} bytes is announced; {self._largest} are allowed"
+            )
         end = LENGTH_BYTES + length
-        if len(self._buffer) < end:
-            return None
-        body = bytes(self._buffer[LENGTH_BYTES:end])
-        del self._buffer[:end]
-        return body
+        return end if len(self._buffer) >= end else None
+
+
+def _require_bounded(message: Question | Reply, length: int) -> None:
+    content = message.request if isinstance(message, Question) else message.answer
+    if length > content.LARGEST:
+        raise FrameError(f"a message of {length} bytes; {content.LARGEST} are allowed")

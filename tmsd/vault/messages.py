@@ -29,8 +29,14 @@ MAX_PREPARED = 32 * 1024
 MAX_CRL_ENTRIES = 1_500_000
 # Certificate number, seconds of the revocation, reason, seconds of the invalidity (0: none).
 ENTRY_LENGTH = 16 + 8 + 1 + 8
-MAX_CRL = 64 * MAX_CRL_ENTRIES
+# An entry with a reason and an invalidity date has 77 bytes of DER.
+MAX_CRL = 80 * MAX_CRL_ENTRIES
 MAX_STATUSES = 32
+MAX_OCSP_ANSWER = 16 * 1024
+
+# Whole messages. 64 short APDUs, a session and what surrounds them come to less than 32 KiB.
+MAX_FRAME = 64 * 1024
+_HEADING = 4 * 1024
 
 Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9._-]*\Z")]
 Byte = Annotated[int, Meta(ge=0, le=255)]
@@ -50,7 +56,7 @@ CardData = Annotated[bytes, Meta(min_length=1, max_length=10)]
 Prepared = Annotated[bytes, Meta(min_length=1, max_length=MAX_PREPARED)]
 CertificateRequest = Annotated[bytes, Meta(min_length=1, max_length=MAX_CSR)]
 Certificate = Annotated[bytes, Meta(min_length=1, max_length=MAX_CERTIFICATE)]
-OcspAnswer = Annotated[bytes, Meta(min_length=1, max_length=16 * 1024)]
+OcspAnswer = Annotated[bytes, Meta(min_length=1, max_length=MAX_OCSP_ANSWER)]
 SerialNumber = Annotated[bytes, Meta(min_length=16, max_length=16)]
 Sha256Hex = Annotated[str, Meta(min_length=64, max_length=64)]
 Seconds = Annotated[int, Meta(ge=0, lt=2**40)]
@@ -67,7 +73,12 @@ A = TypeVar("A", bound="Answer")
 
 
 class Answer(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a worker says."""
+    """What a worker says.
+
+    `LARGEST` is how many bytes it may come to, with all that surrounds it.
+    """
+
+    LARGEST: ClassVar[int] = MAX_FRAME
 
 
 class Lane(StrEnum):
@@ -82,9 +93,11 @@ class Request(Struct, Generic[A], frozen=True, forbid_unknown_fields=True):
 
     `ANSWER` is the type of what it says if it does not refuse. `REPEATABLE` says that another
     worker may be asked the same when the first died over it: nothing outside has changed.
+    `LARGEST` is how many bytes it may come to, with all that surrounds it.
     """
 
     ANSWER: ClassVar[type[Answer]]
+    LARGEST: ClassVar[int] = MAX_FRAME
     LANE: ClassVar[Lane] = Lane.FAST
     REPEATABLE: ClassVar[bool] = True
 
@@ -361,6 +374,7 @@ class PrepareCertificate(Request[PreparedCertificate], frozen=True, tag="prepare
     """
 
     ANSWER = PreparedCertificate
+    LARGEST = MAX_FRAME + _HEADING  # a body of the API fits in
     caller: Name
     ca: Name
     profile: Name
@@ -390,6 +404,7 @@ class SignCertificate(Request[SignedCertificate], frozen=True, tag="sign-certifi
 class SignedCrl(Answer, frozen=True, tag="signed-crl"):
     """A CRL in DER."""
 
+    LARGEST = MAX_CRL + _HEADING
     crl: Annotated[bytes, Meta(min_length=1, max_length=MAX_CRL)]
 
 
@@ -403,6 +418,7 @@ class SignCrl(Request[SignedCrl], frozen=True, tag="sign-crl"):
 
     ANSWER = SignedCrl
     LANE = Lane.SLOW
+    LARGEST = MAX_CRL_ENTRIES * ENTRY_LENGTH + _HEADING
     caller: Name
     ca: Name
     number: Annotated[int, Meta(ge=1, lt=2**53)]
@@ -421,6 +437,7 @@ class Status(Struct, frozen=True, forbid_unknown_fields=True):
 class SignedStatuses(Answer, frozen=True, tag="signed-statuses"):
     """OCSP answers in DER, two for each certificate: with SHA-1 and with SHA-256."""
 
+    LARGEST = 2 * MAX_STATUSES * MAX_OCSP_ANSWER + _HEADING
     this_update: Seconds
     next_update: Seconds
     by_sha1: Annotated[list[OcspAnswer], Meta(max_length=MAX_STATUSES)]

@@ -100,6 +100,11 @@ class Vault:
                 serving.workers.remove(worker)
         self._dispatch()
 
+    @property
+    def is_operational(self) -> bool:
+        """Whether there is a worker that has its token."""
+        return any(serving.operational for serving in self._lanes.values())
+
     def waiting(self) -> int:
         """Return how many questions wait for a worker."""
         return sum(len(serving.queue) for serving in self._lanes.values())

@@ -67,7 +67,7 @@ def prepare_certificate(
     return messages.PreparedCertificate(
         prepared=prepared.seal(context.keyring, version, value),
         serial_number=serial_number,
-        subject=trial.subject.rfc4514_string(),
+        subject=trial.subject.rfc4514_string()[: messages.LONGEST_TEXT],
         public_key_sha256=spki_sha256(wanted.public_key),
         not_before=value.not_before,
         not_after=value.not_after,

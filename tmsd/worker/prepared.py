@@ -11,6 +11,7 @@ from msgspec import Struct
 from hsm.errors import KeyNotFound
 from tmsd.config.reserved_keys import CERTIFICATE_KEY
 from tmsd.errors import Code, ServiceError
+from tmsd.vault.messages import MAX_PREPARED
 from tmsd.worker.context import Context
 from tmsd.worker.keyring import Keyring
 
@@ -63,8 +64,16 @@ def key_version(context: Context) -> int:
 
 
 def seal(keyring: Keyring, version: int, prepared: Prepared) -> bytes:
-    """Return a prepared certificate's bytes, MACed under a version of the certificate key."""
+    """Return a prepared certificate's bytes, MACed under a version of the certificate key.
+
+    Raises:
+        ServiceError: `issuance-refused`, where it is longer than messages may have it.
+    """
     body = bytes([FORMAT, version]) + _encoder.encode(prepared)
+    if len(body) + _MAC_LENGTH > MAX_PREPARED:
+        raise ServiceError(
+            Code.ISSUANCE_REFUSED, f"key and fields have more than {MAX_PREPARED} bytes"
+        )
     return body + keyring.service_mac(CERTIFICATE_KEY, version, body)
 
 

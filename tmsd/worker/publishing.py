@@ -52,26 +52,32 @@ def sign_crl(context: Context, request: messages.SignCrl) -> messages.SignedCrl:
 def sign_statuses(context: Context, request: messages.SignStatuses) -> messages.SignedStatuses:
     """Sign OCSP answers for certificates of a CA.
 
+    They hold no longer than the responder's certificate.
+
     Raises:
         ServiceError: `ca-unknown`, `caller-unknown`, `key-missing`; `request-invalid`, where a
-            status is none.
+            status is none, or the responder's certificate has ended.
     """
     authority = _authority(context, request.caller, request.ca)
     if authority.responder is None or authority.table.ocsp is None:
         raise ServiceError(Code.REQUEST_INVALID, f"{request.ca} has no responder")
-    responder = ocsp.delegated(authority.responder, authority.certificate)
     present = now().replace(microsecond=0)
-    period = Period(present, present + timedelta(hours=authority.table.ocsp.hours))
+    good_until = present + timedelta(hours=authority.table.ocsp.hours)
+    period = Period(present, min(good_until, authority.responder.not_valid_after_utc))
     key = issuing_keys.responder_key(context, authority.table.ocsp, authority.responder)
-    answers = {
-        digest: [
-            ocsp.sign_answer(
-                responder, key, _cert_id(authority, digest, status), _revocation(status), period
-            )
-            for status in request.statuses
-        ]
-        for digest in CertIdDigest
-    }
+    try:
+        responder = ocsp.delegated(authority.responder, authority.certificate)
+        answers = {
+            digest: [
+                ocsp.sign_answer(
+                    responder, key, _cert_id(authority, digest, status), _revocation(status), period
+                )
+                for status in request.statuses
+            ]
+            for digest in CertIdDigest
+        }
+    except (ocsp.AnswerRefused, ValueError, OverflowError) as error:
+        raise ServiceError(Code.REQUEST_INVALID, f"no answer: {error}") from None
     return messages.SignedStatuses(
         this_update=int(period.this_update.timestamp()),
         next_update=int(period.next_update.timestamp()),
@@ -105,8 +111,5 @@ def _cert_id(authority: Authority, digest: CertIdDigest, status: messages.Status
 def _revocation(status: messages.Status) -> Revocation | None:
     if status.revoked_at is None:
         return None
-    try:
-        reason = x509.ReasonFlags(status.reason or "unspecified")
-    except ValueError:
-        raise ServiceError(Code.REQUEST_INVALID, "there is no such reason") from None
+    reason = x509.ReasonFlags(status.reason or "unspecified")
     return Revocation(datetime.fromtimestamp(status.revoked_at, UTC), reason)
