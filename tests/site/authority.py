@@ -1,20 +1,24 @@
 """The certificate authority of a site: its key pairs in the token, its certificates, its policy."""
 
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from hsm.key_pairs import generate_key_pair
+from hsm.key_pairs import KeyPair, find_key_pair, generate_key_pair
 from hsm.keys import KeyReference
 from hsm.public_keys import KeyPairAlgorithm
+from hsm.signing import signing_key
 from hsm.token import Token
 from tests.site.identities import RA, TPS
 from tmsd.ceremony.steps.make_root import RootWanted, make_root
 from tmsd.clock import now
 
 CA = "demo"
+RESPONDER = "demo-ocsp"
 PROFILES = Path(__file__).parents[2] / "config" / "profiles"
 
 TABLE = f"""
@@ -22,6 +26,11 @@ TABLE = f"""
 certificate = "{CA}.pem"
 profiles = ["token-authentication", "token-encryption", "tls-server", "officer"]
 crl_url = "http://pki.example/{CA}.crl"
+
+[cas.{CA}.ocsp]
+certificate = "{RESPONDER}.pem"
+label = "{RESPONDER}"
+url = "http://pki.example/ocsp"
 """
 MAY_HAVE = {
     TPS: f'certificates = ["{CA}:token-authentication", "{CA}:token-encryption"]',
@@ -36,9 +45,25 @@ def copy_profiles(directory: Path) -> None:
 
 
 def make_authority(directory: Path, token: Token) -> None:
-    """Make the CA's key in the token, and its certificate."""
+    """Make the keys of the CA and of its responder in the token, and their certificates."""
     reference = KeyReference(CA, 1)
     generate_key_pair(token, reference, KeyPairAlgorithm.P256)
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "CA of a test site")])
-    root = make_root(token, reference, RootWanted(subject, days=3652), now())
+    root = make_root(token, reference, RootWanted(_named("CA of a test site"), days=3652), now())
     (directory / f"{CA}.pem").write_bytes(root.public_bytes(Encoding.PEM))
+    pair = generate_key_pair(token, KeyReference(RESPONDER, 1), KeyPairAlgorithm.P256)
+    responder = _responder(root, find_key_pair(token, reference), pair)
+    (directory / f"{RESPONDER}.pem").write_bytes(responder.public_bytes(Encoding.PEM))
+
+
+def _responder(root: x509.Certificate, issuer: KeyPair, pair: KeyPair) -> x509.Certificate:
+    begin = now().replace(microsecond=0)
+    purpose = x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.OCSP_SIGNING])
+    builder = x509.CertificateBuilder(
+        root.subject, _named("responder"), pair.public_key, x509.random_serial_number()
+    )
+    dated = builder.not_valid_before(begin).not_valid_after(begin + timedelta(days=90))
+    return dated.add_extension(purpose, critical=False).sign(signing_key(issuer), SHA256())
+
+
+def _named(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
