@@ -11,7 +11,7 @@ PROFILES = ROOT / "config" / "profiles"
 
 def build(target: str, source: Path, out: Path) -> Path:
     """Build a target by hatchling; return its file."""
-    command = [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", out]
+    command = [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(out)]
     subprocess.run(command, cwd=source, check=True, capture_output=True, timeout=100)
     [built] = out.iterdir()
     return built

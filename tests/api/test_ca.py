@@ -42,7 +42,7 @@ def is_verified(answer: Answer, directory: Path) -> bool:
     chain, certificate = directory / "chain.pem", directory / "certificate.pem"
     chain.write_text("".join(answer.document["chain"]))
     certificate.write_text(answer.document["certificate"])
-    command = ["openssl", "verify", "-x509_strict", "-CAfile", chain, certificate]
+    command = ["openssl", "verify", "-x509_strict", "-CAfile", str(chain), str(certificate)]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from hsm.key_pairs import KeyPair, find_key_pair, generate_key_pair
 from hsm.keys import KeyReference
@@ -57,7 +58,7 @@ def make_authority(directory: Path, token: Token) -> None:
 
 def _responder(root: x509.Certificate, issuer: KeyPair, pair: KeyPair) -> x509.Certificate:
     begin = now().replace(microsecond=0)
-    purpose = x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.OCSP_SIGNING])
+    purpose = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.OCSP_SIGNING])
     builder = x509.CertificateBuilder(
         root.subject, _named("responder"), pair.public_key, x509.random_serial_number()
     )
