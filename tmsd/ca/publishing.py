@@ -179,7 +179,8 @@ def _answers(due: Sequence[Due], told: SignedStatuses) -> list[Signed]:
             this_update_ms=this_update_ms,
             next_update_ms=next_update_ms,
             der=by_sha1,
+            der_sha256=by_sha256,
             next_due_ms=None if half_way > each.not_after_ms else half_way,
         )
-        for each, by_sha1 in zip(due, told.by_sha1, strict=True)
+        for each, by_sha1, by_sha256 in zip(due, told.by_sha1, told.by_sha256, strict=True)
     ]

@@ -19,9 +19,9 @@ from tmsd.ca.service import Certification
 from tmsd.config.callers import APPLIANCE
 from tmsd.config.daemon import load_daemon_config
 from tmsd.config.policy import load_policy
-from tmsd.daemon.database import database_place
 from tmsd.daemon.places import deadline_seconds, queue_limits
 from tmsd.daemon.worker_process import Spawning, WorkerStartError
+from tmsd.database import database_place
 from tmsd.errors import ServiceError
 from tmsd.store.database import StoreError
 from tmsd.store.reader import Reader

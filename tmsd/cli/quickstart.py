@@ -28,6 +28,7 @@ from tmsd.quickstart.configuration import (
     CALLER,
     KEY_SET,
     RA_CALLER,
+    Ports,
     callers,
     daemon_configuration,
     policy,
@@ -69,7 +70,7 @@ def quickstart(directory: Path, port: int, ocsp_port: int) -> None:
         click.echo(
             f"tls/          a CA, and certificates for the daemon and callers {CALLER}, {RA_CALLER}"
         )
-        _make_configuration(site, module, port)
+        _make_configuration(site, module, Ports(port, ocsp_port))
         click.echo("tmsd.toml     places, ports and limits")
         click.echo("policy.toml   who may ask for what")
         config = load_daemon_config(site.path / "tmsd.toml")
@@ -98,10 +99,10 @@ def _make_certificates(site: NewDirectory) -> tuple[str, str]:
     return caller.public_key_sha256, ra.public_key_sha256
 
 
-def _make_configuration(site: NewDirectory, module: Path, port: int) -> None:
+def _make_configuration(site: NewDirectory, module: Path, ports: Ports) -> None:
     softhsm_text = softhsm_configuration(site.path / "softhsm" / "tokens")
     softhsm_conf = site.file("softhsm2.conf", softhsm_text.encode())
-    configuration = daemon_configuration(site.path, module, softhsm_conf, port)
+    configuration = daemon_configuration(site.path, module, softhsm_conf, ports)
     site.file("tmsd.toml", configuration.encode())
     site.file("policy.toml", policy().encode())
     site.folder("audit")

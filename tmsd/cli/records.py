@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tmsd.ca.revoking import Named
 from tmsd.config.daemon import load_daemon_config
-from tmsd.daemon.database import database_place
+from tmsd.database import database_place
 from tmsd.errors import Code, ServiceError
 from tmsd.store import certificates
 from tmsd.store.certificates import Reason, Record, State

@@ -1,6 +1,7 @@
 """The configuration files of a development site: a short version of those in config/."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from tmsd.ceremony.refusal import Refused
@@ -48,6 +49,15 @@ file = "audit/tmsd.jsonl"
 [operations]
 # How the daemon is, for you alone: curl --unix-socket {operations_socket} http://tmsd/state
 {is_too_long}socket = "{operations_socket}"
+
+[ocsp]
+# The responder: tmsd ocsp --config tmsd.toml. It tells over plain HTTP, for this machine alone,
+# whether certificates were revoked.
+listen = "127.0.0.1:{ocsp_port}"
+
+[ocsp.cas]
+{ca} = "cas/{ca}.pem"
+{root_ca} = "cas/{root_ca}.pem"
 """
 
 _POLICY = """\
@@ -152,7 +162,15 @@ slots.removable = false
 """
 
 
-def daemon_configuration(directory: Path, module: Path, softhsm_conf: Path, port: int) -> str:
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """TCP ports of this machine: where the daemon listens, and where the responder."""
+
+    daemon: int
+    responder: int
+
+
+def daemon_configuration(directory: Path, module: Path, softhsm_conf: Path, ports: Ports) -> str:
     """Return the text of tmsd.toml.
 
     Args:
@@ -160,11 +178,14 @@ def daemon_configuration(directory: Path, module: Path, softhsm_conf: Path, port
             socket, the daemon is told of none.
         module: the PKCS#11 module, absolute.
         softhsm_conf: the module's configuration, absolute.
-        port: the TCP port to listen on.
+        ports: the TCP ports to listen on.
     """
     socket_length = len(bytes(directory / OPERATIONS_SOCKET))
     return _DAEMON.format(
-        port=port,
+        port=ports.daemon,
+        ocsp_port=ports.responder,
+        ca=CA,
+        root_ca=ROOT_CA,
         operations_socket=OPERATIONS_SOCKET,
         is_too_long="#" if socket_length > LONGEST_SOCKET_PATH else "",
         module=_toml(module),
