@@ -28,6 +28,8 @@ def require_place(path: Path) -> None:
     Raises:
         OSError: its folder is not there or cannot be written to.
     """
+    if _is_kept(path):
+        return
     with NamedTemporaryFile(dir=_folder(path), prefix=f".{path.name}."):
         pass
 
@@ -40,7 +42,7 @@ def write_public(path: Path, content: bytes) -> None:
     Raises:
         OSError: it cannot be written; what was there before still is.
     """
-    if path.exists() and not stat.S_ISREG(path.stat().st_mode):
+    if _is_kept(path):
         path.write_bytes(content)
         return
     target = path.resolve()
@@ -59,6 +61,10 @@ def write_public(path: Path, content: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _is_kept(path: Path) -> bool:
+    return path.exists() and not stat.S_ISREG(path.stat().st_mode)
 
 
 def _folder(path: Path) -> Path:

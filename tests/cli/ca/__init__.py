@@ -1,0 +1,1 @@
+"""`tmsctl ca`: what people at the appliance do with CAs and certificates."""
