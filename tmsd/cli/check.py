@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import click
 
+from tmsd.config.authorities import Authority
 from tmsd.config.callers import ALL_KEY_SETS, ANY_COMMAND, Caller, Role
 from tmsd.config.daemon import DaemonConfig, load_daemon_config
 from tmsd.config.files import check_files
@@ -84,6 +85,10 @@ def _policy_lines(policy: Policy) -> Iterator[str]:
         yield "Transport keys"
     for key in policy.transport_keys.values():
         yield f"  {_described_transport_key(key, policy)}"
+    if policy.authorities.by_name:
+        yield "CAs"
+    for authority in policy.authorities.by_name.values():
+        yield f"  {_described_ca(authority)}"
 
 
 def _described_caller(caller: Caller) -> str:
@@ -106,6 +111,8 @@ def _described_caller(caller: Caller) -> str:
         parts.append(f"encrypts {', '.join(caller.encrypt_purposes)}")
     if Role.TPS in caller.roles:
         parts.append(_described_commands(caller))
+    if caller.certificates:
+        parts.append(f"certificates {', '.join(caller.certificates)}")
     return f"{caller.name}: {'; '.join(parts)}"
 
 
@@ -150,3 +157,15 @@ def _described_transport_key(key: TransportKey, policy: Policy) -> str:
         f"{key.name}: {key.algorithm} key {key.label!r} version {key.version}; "
         f"callers {', '.join(users) or 'none'}"
     )
+
+
+def _described_ca(authority: Authority) -> str:
+    table, certificate = authority.table, authority.certificate
+    parts = [
+        f"{certificate.subject.rfc4514_string()}, until {certificate.not_valid_after_utc:%Y-%m-%d}",
+        f"key {table.label!r} version {table.version}",
+        f"profiles {', '.join(authority.profiles) or 'none'}",
+        f"CRLs for {table.crl_hours} hours",
+        f"OCSP answers for {table.ocsp.hours} hours" if table.ocsp else "no OCSP responder",
+    ]
+    return f"{table.name}: {'; '.join(parts)}"

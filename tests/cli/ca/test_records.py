@@ -7,7 +7,7 @@ import pytest
 from cryptography import x509
 
 from tests.cli.ca.commands import ca, document, issued, refusal, told
-from tests.cli.sites import copy_site
+from tests.cli.sites import copy_site, tmsctl
 
 JSON_FIELDS = [
     *("ca", "serial_number", "subject", "profile", "caller", "not_before", "not_after"),
@@ -55,6 +55,22 @@ def test_the_list_is_one_document_as_well(filled: Path) -> None:
     assert issuing["issuer"] == root["subject"]
     assert issuing["key"]["label"] == "demo"
     assert issuing["ocsp_url"] == "http://127.0.0.1:8480/ocsp"
+
+
+def test_the_check_of_a_configuration_tells_of_cas_and_who_may_be_certified(
+    quickstart_site: Path,
+) -> None:
+    done = tmsctl("check", "config", quickstart_site)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    _, _, cas = done.stdout.partition("CAs\n")
+    root, issuing = cas.splitlines()
+    assert root.startswith("  demo-root: CN=tmsd development root CA, until 20")
+    assert "; key 'demo-root' version 1; profiles subordinate-ca; CRLs for 24 hours" in root
+    assert root.endswith("; no OCSP responder")
+    assert issuing.endswith("; CRLs for 24 hours; OCSP answers for 24 hours")
+    [ra] = [line for line in done.stdout.splitlines() if line.startswith("  ra-demo: ")]
+    assert "; certificates demo:token-authentication, demo:token-signing, " in ra
 
 
 def test_a_search_is_a_table_with_aligned_columns(filled: Path) -> None:
