@@ -97,7 +97,7 @@ def test_a_ca_or_a_profile_that_is_not_there_is_refused(
     out = tmp_path / "out.pem"
     asked = ("--profile", profile, "--csr", request(tmp_path), "--out", out)
 
-    assert words.split(": ", 1)[1] in refusal(ca(site, "issue", *asked, name=name))
+    assert refusal(ca(site, "issue", *asked, name=name)).startswith(words)
     assert not out.exists()
 
 

@@ -133,7 +133,7 @@ def test_one_certificate_is_shown_and_written(filled: Path, tmp_path: Path) -> N
 def test_what_is_not_there_is_refused(filled: Path) -> None:
     serial_number = "00" * 15 + "01"
     assert refusal(ca(filled, "show", "--serial", "1")) == (
-        f"demo has issued no certificate of serial number {serial_number}"
+        f"certificate-unknown: demo has issued no certificate of serial number {serial_number}"
     )
     for command, arguments in {"show": ("--serial", "1"), "search": ()}.items():
         assert refusal(ca(filled, command, *arguments, name="absent")) == (
