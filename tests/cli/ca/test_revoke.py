@@ -111,6 +111,17 @@ def test_what_is_revoked_for_good_is_not_held_or_released(site: Path, tmp_path: 
         assert said == f"status-conflict: {words}"
 
 
+@pytest.mark.parametrize("time", ["9999-01-01", "0001-01-01"])
+def test_a_time_that_no_crl_could_tell_of_is_refused(site: Path, tmp_path: Path, time: str) -> None:
+    _, serial_number = issued(site, tmp_path)
+    since = ("--reason", "keyCompromise", "--yes", "--invalid-since", time)
+
+    said = refusal(ca(site, "revoke", "--serial", serial_number, *since))
+
+    assert said == "request-invalid: a key became unsafe before now, and after 1970"
+    assert document(site, "show", "--serial", serial_number)["status"] == "good"
+
+
 @pytest.mark.parametrize("command", ["revoke", "hold", "release"])
 def test_a_certificate_that_was_never_issued_is_refused(site: Path, command: str) -> None:
     said = refusal(ca(site, command, "--serial", "1"))
@@ -136,4 +147,4 @@ def test_a_crl_of_a_ca_that_is_not_there_is_refused(site: Path, tmp_path: Path) 
 def test_a_delta_needs_a_complete_crl_before_it(site: Path, tmp_path: Path) -> None:
     said = refusal(ca(site, "crl", "--delta", "--out", tmp_path / "out.crl"))
 
-    assert said == "crl-unknown: demo has signed no complete CRL yet, which a delta starts from"
+    assert said == "crl-unknown: demo has signed no complete CRL that a delta could start from"
