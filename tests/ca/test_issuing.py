@@ -24,6 +24,7 @@ from tmsd.errors import Code, ServiceError
 from tmsd.store import certificates
 from tmsd.store.certificates import Record, State
 from tmsd.store.store import Store
+from tmsd.store.tables import CERTIFICATES
 from tmsd.vault.account import Account
 from tmsd.vault.messages import Answer, Request, SignCertificate
 from tmsd.vault.pool import Vault
@@ -64,9 +65,7 @@ class EndingStore(Store):
 
 async def prepared(ca: Certification, key: str) -> Record | None:
     def find_by_key(connection: Connection) -> Record | None:
-        query = certificates.CERTIFICATES.select().where(
-            certificates.CERTIFICATES.c.idempotency_key == key
-        )
+        query = CERTIFICATES.select().where(CERTIFICATES.c.idempotency_key == key)
         row = connection.execute(query).one_or_none()
         return None if row is None else certificates.to_record(row)
 

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 
 import pytest
 from click.testing import CliRunner
@@ -62,13 +62,18 @@ def test_a_new_certificate_and_a_revocation_are_answered_for_at_once(running: Ru
     assert all(len(answer.receipts) == 1 for answer in answers)
 
 
-def test_what_tmsctl_revokes_beside_the_daemon_is_answered_for(running: RunningSite) -> None:
+@pytest.mark.parametrize("hsm", ["there", "lost"])
+def test_what_tmsctl_revokes_beside_the_daemon_is_answered_for(
+    running: RunningSite, hsm: str
+) -> None:
     with running.caller() as caller:
         serial_number = issued(caller)
     arguments = ["--ca", CA, "--serial", serial_number, "--reason", "superseded", "--yes"]
     configuration = ["--config", str(running.site.configuration)]
-    result = CliRunner().invoke(ca, ["revoke", *configuration, *arguments])
+    with running.site.token_taken_away() if hsm == "lost" else nullcontext():
+        result = CliRunner().invoke(ca, ["revoke", *configuration, *arguments])
     assert result.exit_code == 0, result.output
+    assert ("the responder tells of it later" in result.stderr) == (hsm == "lost")
 
     wait_until(lambda: is_told(running, serial_number, changes=1))
 

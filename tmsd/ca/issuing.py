@@ -77,9 +77,9 @@ async def issue(
         trail: the record.
 
     Raises:
-        ServiceError: `ca-unknown`, `profile-unknown`, `profile-not-allowed`, `issuance-refused`,
-            `request-invalid`; `idempotency-key-reused`; or the HSM, the store or the audit log
-            cannot be used.
+        ServiceError: `ca-unknown`, `profile-unknown`, `profile-not-allowed`, `issuance-refused`;
+            `request-invalid`, where something is out of bounds;
+            `idempotency-key-reused`; or the HSM, the store or the audit log cannot be used.
     """
     ca.authority(wanted.ca)
     trail.details |= {"ca": wanted.ca, "profile": wanted.profile}
@@ -120,27 +120,26 @@ async def _signed(ca: Certification, asker: str, record: Record, trail: Trail) -
 
 
 def _question(asker: str, wanted: CertificateWanted) -> PrepareCertificate:
-    """Return what the worker is asked, within the bounds beyond which it would end.
+    """Return what the worker is asked; one that is asked anything else ends.
 
     Raises:
-        ServiceError: `request-invalid`.
+        ServiceError: `request-invalid`, where a length or a number is out of bounds.
     """
-    question = PrepareCertificate(
-        caller=asker,
-        ca=wanted.ca,
-        profile=wanted.profile,
-        request=wanted.request,
-        fields={name: list(values) for name, values in wanted.fields.items()},
-        days=wanted.days,
-    )
+    question = {
+        "caller": asker,
+        "ca": wanted.ca,
+        "profile": wanted.profile,
+        "request": wanted.request,
+        "fields": {name: list(values) for name, values in wanted.fields.items()},
+        "days": wanted.days,
+    }
     try:
-        encoded = msgspec.msgpack.encode(question)
-        msgspec.msgpack.decode(encoded, type=PrepareCertificate)
-    except (msgspec.ValidationError, OverflowError) as error:
-        raise ServiceError(Code.REQUEST_INVALID, f"no certificate comes of it: {error}") from None
-    if len(encoded) > MAX_FRAME:
+        checked = msgspec.convert(question, PrepareCertificate)
+    except msgspec.ValidationError as error:
+        raise ServiceError(Code.REQUEST_INVALID, str(error).replace("`$.", "`")) from None
+    if len(msgspec.msgpack.encode(checked)) > MAX_FRAME:
         raise ServiceError(Code.REQUEST_INVALID, f"csr and fields have at most {MAX_FRAME} bytes")
-    return question
+    return checked
 
 
 def _request(asker: str, wanted: CertificateWanted, prepared: PreparedCertificate) -> Request:

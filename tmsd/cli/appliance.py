@@ -5,6 +5,7 @@ one store. What no caller can have comes from here alone.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,10 +18,10 @@ from tmsd.audit.log import AuditLog
 from tmsd.audit.trail import Trail, recorded
 from tmsd.ca.service import Certification
 from tmsd.config.callers import APPLIANCE
-from tmsd.config.daemon import load_daemon_config
+from tmsd.config.daemon import DaemonConfig, load_daemon_config
 from tmsd.config.policy import load_policy
 from tmsd.daemon.places import deadline_seconds, queue_limits
-from tmsd.daemon.worker_process import Spawning, WorkerStartError
+from tmsd.daemon.worker_process import Spawning, Worker, WorkerStartError
 from tmsd.database import database_place
 from tmsd.errors import ServiceError
 from tmsd.store.database import StoreError
@@ -28,6 +29,8 @@ from tmsd.store.reader import Reader
 from tmsd.store.store import Store
 from tmsd.vault.messages import Lane
 from tmsd.vault.pool import Vault
+
+LOG = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -41,8 +44,14 @@ def record_of_appliance(audit_file: Path) -> Path:
 
 
 @asynccontextmanager
-async def certification(config_file: Path) -> AsyncIterator[Certification]:
+async def certification(
+    config_file: Path, *, without_hsm: bool = False
+) -> AsyncIterator[Certification]:
     """Give the certificate authority's service to one who works at the appliance.
+
+    Args:
+        config_file: tmsd.toml.
+        without_hsm: whether it serves without a worker where none can start: revoking takes none.
 
     Raises:
         ConfigError, AuditFileError, StoreError, WorkerStartError: as they say.
@@ -59,25 +68,44 @@ async def certification(config_file: Path) -> AsyncIterator[Certification]:
             queue_limits(config.worker),
             lambda told: audit.note(recorded_receipt(told)),
         )
-        spawning = Spawning(config.source, config.worker.start_seconds, for_appliance=True)
-        worker = await spawning.start(policy.digest)
-        vault.attach(worker.connection, Lane.FAST)
+        service = Certification(vault, policy, store, reader, audit)
+        worker = await _worker(config, policy.digest, without_hsm=without_hsm)
+        if worker is None:
+            yield service
+            return
+        for lane in Lane:
+            vault.attach(worker.connection, lane)
         patience = config.worker.slow_deadline_seconds
         delivering = asyncio.create_task(
             worker.connection.deliver_answers(lambda: patience, vault.reconsider)
         )
         try:
-            yield Certification(vault, policy, store, reader, audit)
+            yield service
         finally:
             delivering.cancel()
             await asyncio.gather(delivering, return_exceptions=True)
             await worker.running.stop()
 
 
+async def _worker(config: DaemonConfig, policy_digest: str, *, without_hsm: bool) -> Worker | None:
+    spawning = Spawning(config.source, config.worker.start_seconds, for_appliance=True)
+    try:
+        return await spawning.start(policy_digest)
+    except WorkerStartError as error:
+        if not without_hsm:
+            raise
+        LOG.warning("the HSM cannot be used: %s", error)
+        return None
+
+
 def done_at_appliance(
-    config_file: Path, operation: str, work: Callable[[Certification, Trail], Awaitable[T]]
+    config_file: Path,
+    operation: str,
+    work: Callable[[Certification, Trail], Awaitable[T]],
+    *,
+    without_hsm: bool = False,
 ) -> T:
-    """Do one thing at the appliance, and put it on record.
+    """Do one thing at the appliance, and put it on record; also without a worker, if it may be.
 
     Raises:
         ConfigError: tmsd.toml or the policy is not right.
@@ -85,7 +113,7 @@ def done_at_appliance(
     """
 
     async def done() -> T:
-        async with certification(config_file) as service:
+        async with certification(config_file, without_hsm=without_hsm) as service:
             trail = Trail(operation, request_id=uuid4().hex, caller=APPLIANCE)
             async with recorded(service.audit, trail):
                 return await work(service, trail)
