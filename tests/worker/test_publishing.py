@@ -1,5 +1,6 @@
 """CRLs and OCSP answers: signed for the appliance, by the CA's and the responder's keys."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,6 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
 from tmsd.clock import now
+from tmsd.config.authorities import Authorities
 from tmsd.config.callers import APPLIANCE
 from tmsd.errors import Code, ServiceError
 from tmsd.vault import messages
@@ -91,3 +93,35 @@ def test_a_ca_without_a_responder_answers_nothing(context: Context) -> None:
     request = messages.SignStatuses(APPLIANCE, "root", [messages.Status(b"\x01" * 16)])
     with pytest.raises(ServiceError, match="has no responder"):
         publishing.sign_statuses(context, request)
+
+
+def test_answers_end_with_the_certificate_of_their_responder(context: Context) -> None:
+    demo = context.policy.authorities.by_name["demo"]
+    assert demo.responder is not None
+    assert demo.table.ocsp is not None
+    ocsp_table = demo.table.ocsp.model_copy(update={"hours": 24 * 365})
+    table = demo.table.model_copy(update={"ocsp": ocsp_table})
+    authorities = Authorities({"demo": replace(demo, table=table)})
+    policy = context.policy.model_copy(update={"authorities": authorities})
+
+    request = messages.SignStatuses(APPLIANCE, "demo", [messages.Status(b"\x01" * 16)])
+    told = publishing.sign_statuses(replace(context, policy=policy), request)
+    assert told.next_update == demo.responder.not_valid_after_utc.timestamp()
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        messages.Status(b"\x01" * 16, YESTERDAY + 2 * 86_400),
+        messages.Status(b"\x01" * 16, 2**40 - 1),
+        messages.Status(b"\x01" * 16, YESTERDAY, "removeFromCRL"),
+        messages.Status(b"\x01" * 16, YESTERDAY, "boredom"),
+    ],
+    ids=["in the future", "no date", "released", "no reason"],
+)
+def test_a_status_that_no_answer_could_have_is_refused(
+    context: Context, status: messages.Status
+) -> None:
+    with pytest.raises(ServiceError) as refused:
+        publishing.sign_statuses(context, messages.SignStatuses(APPLIANCE, "demo", [status]))
+    assert refused.value.code is Code.REQUEST_INVALID
