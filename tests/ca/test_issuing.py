@@ -19,7 +19,7 @@ from tmsd.ca.finding import find
 from tmsd.ca.issuing import issue
 from tmsd.ca.service import Certification
 from tmsd.config.daemon import load_daemon_config
-from tmsd.daemon.database import database_place
+from tmsd.database import database_place
 from tmsd.errors import Code, ServiceError
 from tmsd.store import certificates
 from tmsd.store.certificates import Record, State

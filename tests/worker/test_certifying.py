@@ -181,3 +181,9 @@ def test_a_key_that_is_not_that_of_the_certificate_signs_nothing(context: Contex
     with pytest.raises(ServiceError) as refused:
         sign(replace(context, policy=policy), told.prepared)
     assert refused.value.code is Code.KEY_MISSING
+
+
+@pytest.mark.parametrize("name", ["ra", "TPS"])
+def test_the_name_of_a_caller_is_nobody_elses(context: Context, name: str) -> None:
+    refused = refusal(context, request=csr("Alice"), fields={"common_name": [name]})
+    assert refused.detail.startswith("name-of-caller: ")

@@ -5,10 +5,8 @@ from tmsd.config.callers import APPLIANCE, Caller
 from tmsd.config.policy import Policy
 from tmsd.errors import Code, ServiceError
 from tmsd.worker.context import Context
-from tmsd.x509.building import Wanted
 from tmsd.x509.profile import Profile
-from tmsd.x509.public_keys import spki_sha256
-from tmsd.x509.refusal import CertificateRefused, Rule
+from tmsd.x509.reservations import Reserved
 
 
 def admitted(context: Context, caller: str, ca: str, profile: str) -> tuple[Authority, Profile]:
@@ -56,17 +54,13 @@ def authority_of(context: Context, ca: str) -> Authority:
     return authority
 
 
-def require_nobody_elses(policy: Policy, authority: Authority, wanted: Wanted) -> None:
-    """Refuse the key of a caller or of the CA itself.
-
-    Raises:
-        CertificateRefused: `key-of-caller` or `key-of-issuer`.
-    """
-    sha256 = spki_sha256(wanted.public_key)
-    if sha256 == spki_sha256(authority.certificate.public_key()):
-        raise CertificateRefused(Rule.KEY_OF_ISSUER, "the key is the CA's own")
-    if policy.caller_by_public_key(sha256) is not None:
-        raise CertificateRefused(Rule.KEY_OF_CALLER, "the key is that of a caller of the API")
+def reserved(policy: Policy) -> Reserved:
+    """Return the keys and names that are those of callers."""
+    return Reserved(
+        blocked_keys=frozenset(),
+        caller_keys=frozenset(each.public_key_sha256 for each in policy.callers.values()),
+        caller_names=frozenset(policy.callers),
+    )
 
 
 def _may_have(caller: Caller, profile: Profile) -> bool:

@@ -24,6 +24,7 @@ from tmsd.x509.building import Terms, Wanted
 from tmsd.x509.profile import Profile
 from tmsd.x509.public_keys import spki, spki_sha256
 from tmsd.x509.refusal import CertificateRefused, Rule
+from tmsd.x509.reservations import require_unreserved
 
 SERIAL_NUMBER_LENGTH = 16
 # Long enough for a front that ended before it was signed to come back and have it signed.
@@ -47,11 +48,12 @@ def prepare_certificate(
         asked = requests.parse(request.request)
         given = {name: values for name, values in asked.fields.items() if name in profile.fields}
         wanted = building.wanted(profile, asked.public_key, given | request.fields)
-        certificate_admission.require_nobody_elses(context.policy, authority, wanted)
         not_before, not_after = building.validity(profile, authority.issuer, now(), request.days)
         serial_number = context.token.random(SERIAL_NUMBER_LENGTH)
         terms = Terms(int.from_bytes(serial_number), not_before, not_after)
         trial = _looked_over(authority, wanted, terms)
+        taken = certificate_admission.reserved(context.policy)
+        require_unreserved(trial, authority.certificate, taken)
     value = Prepared(
         caller=request.caller,
         ca=request.ca,
