@@ -128,7 +128,8 @@ class Site:
         other = Site(self.directory.with_name("wrong-pin"), self.port)
         for folder in ("credentials", "audit"):
             (other.directory / folder).mkdir(parents=True)
-        shutil.copytree(self.directory / "tls", other.directory / "tls")
+        for folder in ("tls", "cas", "profiles"):
+            shutil.copytree(self.directory / folder, other.directory / folder)
         for file in (self.configuration, self.policy):
             shutil.copy(file, other.directory)
         pin_file = other.pin_files[0]
