@@ -109,8 +109,8 @@ def look_for_secrets(
 
 
 def _check_values(listed: str) -> dict[tuple[str, str], str]:
-    """Return the KCV of each label and version in what `tmsctl key list` printed."""
-    headings, *lines = listed.splitlines()
+    """Return the KCV of each label and version in the first table of `tmsctl key list`."""
+    headings, *lines = listed.partition("\n\n")[0].splitlines()
     column = headings.index("KCV")
     return {(line.split()[0], line.split()[1]): line[column:].split()[0] for line in lines}
 
