@@ -140,6 +140,20 @@ def test_the_port_is_chosen(tmp_path: Path) -> None:
     assert load_daemon_config(tmp_path / "site" / "tmsd.toml").api.port == 18443
 
 
+def test_the_responders_port_is_chosen_and_what_certificates_name(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    done = tmsctl("quickstart", site, "--ocsp-port", "18480")
+    assert (done.returncode, done.stderr) == (0, "")
+    ocsp = load_daemon_config(site / "tmsd.toml").ocsp
+    assert ocsp.listen == "127.0.0.1:18480"
+    assert ocsp.cas == {name: site / "cas" / f"{name}.pem" for name in ("demo-root", "demo")}
+    named = load_policy(site / "policy.toml").cas["demo"]
+    assert named.crl_url == "http://127.0.0.1:18480/crl/demo.crl"
+    assert named.certificate_url == "http://127.0.0.1:18480/ca/demo.cer"
+    assert named.ocsp is not None
+    assert named.ocsp.url == "http://127.0.0.1:18480/ocsp"
+
+
 @pytest.mark.parametrize("is_too_long", [False, True])
 def test_there_is_an_operations_socket_unless_its_path_were_too_long(is_too_long: bool) -> None:
     with TemporaryDirectory(dir="/tmp") as folder:
@@ -245,11 +259,12 @@ def test_the_command_at_the_end_works_from_where_it_was_printed(tmp_path: Path, 
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     done = tmsctl("quickstart", "--", name, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    start, ask, issue, revoke = (
+    start, respond, ask, issue, revoke = (
         shlex.split(line) for line in done.stdout.splitlines() if line.startswith("    ")
     )
     assert Path(start[0]).name == "tmsd"
     assert start[1:] == ["--config", f"{name}/tmsd.toml"]
+    assert respond == [start[0], "ocsp", *start[1:]]
     assert ask[:3] == ["curl", "--cacert", f"{name}/tls/ca.pem"]
     assert ask[3:7] == ["--cert", f"{name}/tls/tps-demo.pem", "--key", f"{name}/tls/tps-demo.key"]
     keys = tmsctl("key", "list", *start[1:], cwd=tmp_path)

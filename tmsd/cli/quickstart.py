@@ -139,6 +139,7 @@ def _require_right_files(config: DaemonConfig) -> None:
 def _print_next_steps(directory: Path, port: int) -> None:
     tls = directory / "tls"
     start = [_program("tmsd"), "--config", str(directory / "tmsd.toml")]
+    respond = [start[0], "ocsp", *start[1:]]
     ask = ["curl", "--cacert", f"{tls}/ca.pem"]
     ask += ["--cert", f"{tls}/{CALLER}.pem", "--key", f"{tls}/{CALLER}.key"]
     ask += ["--json", '{"length": 16}', f"https://127.0.0.1:{port}/v1/tks/random"]
@@ -148,7 +149,8 @@ def _print_next_steps(directory: Path, port: int) -> None:
     click.echo(
         f"\nReady. {tls}/ca.key is the CA's private key, kept so that you can certify further\n"
         "callers: fit for development, and for nothing else.\n"
-        f"\nTo start it:\n\n    {shlex.join(start)}\n"
+        f"\nTo start it, and the responder for who relies on its certificates:\n"
+        f"\n    {shlex.join(start)}\n    {shlex.join(respond)}\n"
         f"\nThen, as {CALLER}, in another terminal:\n\n    {shlex.join(ask)}\n"
         f"\nTo issue a certificate for the request in FILE.csr, and to revoke it:\n"
         f"\n    {shlex.join(issue)}\n    {shlex.join(revoke)}\n"

@@ -46,18 +46,14 @@ environment = {{ SOFTHSM2_CONF = {softhsm_conf} }}
 # The hash-chained log of all that was done: tmsctl audit verify FILE
 file = "audit/tmsd.jsonl"
 
+[ocsp]
+# What relying parties ask, over plain HTTP, of another process: tmsd ocsp --config tmsd.toml
+listen = "127.0.0.1:{ocsp_port}"
+cas = {{ {root_ca} = "cas/{root_ca}.pem", {ca} = "cas/{ca}.pem" }}
+
 [operations]
 # How the daemon is, for you alone: curl --unix-socket {operations_socket} http://tmsd/state
 {is_too_long}socket = "{operations_socket}"
-
-[ocsp]
-# The responder: tmsd ocsp --config tmsd.toml. It tells over plain HTTP, for this machine alone,
-# whether certificates were revoked.
-listen = "127.0.0.1:{ocsp_port}"
-
-[ocsp.cas]
-{ca} = "cas/{ca}.pem"
-{root_ca} = "cas/{root_ca}.pem"
 """
 
 _POLICY = """\
@@ -164,10 +160,10 @@ slots.removable = false
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """TCP ports of this machine: where the daemon listens, and where the responder."""
+    """The TCP ports of the daemon and of the OCSP responder, at 127.0.0.1."""
 
-    daemon: int
-    responder: int
+    api: int
+    ocsp: int
 
 
 def daemon_configuration(directory: Path, module: Path, softhsm_conf: Path, ports: Ports) -> str:
@@ -178,14 +174,14 @@ def daemon_configuration(directory: Path, module: Path, softhsm_conf: Path, port
             socket, the daemon is told of none.
         module: the PKCS#11 module, absolute.
         softhsm_conf: the module's configuration, absolute.
-        ports: the TCP ports to listen on.
+        ports: to listen on.
     """
     socket_length = len(bytes(directory / OPERATIONS_SOCKET))
     return _DAEMON.format(
-        port=ports.daemon,
-        ocsp_port=ports.responder,
-        ca=CA,
+        port=ports.api,
+        ocsp_port=ports.ocsp,
         root_ca=ROOT_CA,
+        ca=CA,
         operations_socket=OPERATIONS_SOCKET,
         is_too_long="#" if socket_length > LONGEST_SOCKET_PATH else "",
         module=_toml(module),
