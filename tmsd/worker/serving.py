@@ -5,6 +5,7 @@ import resource
 import select
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,11 @@ def serve(connection: socket.socket, generations: Generations, receipts: Receipt
         FrameError: the front does not keep to the protocol.
         ModuleStuck: the token is lost, and to be reached again by another process alone.
     """
+    with suppress(BrokenPipeError, ConnectionResetError):  # the front went away meanwhile
+        _serve(connection, generations, receipts)
+
+
+def _serve(connection: socket.socket, generations: Generations, receipts: Receipts) -> None:
     worker = _Worker(connection, generations, receipts)
     reader = FrameReader(Question)
     while True:
