@@ -61,10 +61,10 @@ async def kept_informed(manager: ServiceManager) -> AsyncIterator[None]:
         await asyncio.gather(living, return_exceptions=True)
 
 
-async def stop_signal() -> None:
-    """Wait for SIGTERM or SIGINT."""
+def stop_signal() -> asyncio.Event:
+    """Return what SIGTERM and SIGINT set from now on; before, they end the process."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    await stopping.wait()
+    return stopping

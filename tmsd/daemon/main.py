@@ -124,6 +124,7 @@ async def _serve(listener: Listener, reloading: Reloading) -> None:
     try:
         await _first_of(keeping, ready.wait())
         async with listener.open() as listening:
+            stopping = stop_signal()  # before anybody is told that it is ready
             serving = f"serving callers at {listening.addresses}"
             LOG.info("ready: %s", listening.addresses, extra=about(Event.READY))
             manager.ready(serving)
@@ -134,7 +135,7 @@ async def _serve(listener: Listener, reloading: Reloading) -> None:
                 asyncio.create_task(schedule.keep(lambda: reloading.edge.services.ca)),
             ]
             try:
-                await _first_of(keeping, stop_signal())
+                await _first_of(keeping, stopping.wait())
             finally:
                 for task in beside:
                     task.cancel()

@@ -44,9 +44,10 @@ async def _run(config_file: Path, manager: ServiceManager, inherited: list[socke
             kept_informed(manager),
             listening(application(edge), ocsp, inherited) as addresses,
         ):
+            stopping = stop_signal()  # before anybody is told that it is ready
             LOG.info("ready: %s", addresses, extra=about(Event.READY))
             manager.ready(f"serving relying parties at {addresses}")
-            await stop_signal()
+            await stopping.wait()
             LOG.info("stopping", extra=about(Event.STOPPING))
             manager.stopping()
     LOG.info("stopped")
