@@ -290,7 +290,7 @@ def test_the_daemon_is_called_by_name_only_where_the_shell_finds_the_same(tmp_pa
             timeout=PATIENCE,
             check=True,
         )
-        [start] = re.findall(r"(?m)^    (.+) --config", done.stdout)
+        start, *_ = re.findall(r"(?m)^    (.+) --config", done.stdout)
         names += shlex.split(start)
     assert names == ["tmsd", str(beside)]
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import quote
@@ -197,7 +197,8 @@ async def test_caches_are_told_how_long_an_answer_holds(
 async def test_caches_are_not_told_to_keep_an_answer_longer_than_it_holds(
     records: Records,
 ) -> None:
-    certificate = await records.issue_and_answer(lasting=timedelta(seconds=200))
+    now = datetime.now(UTC).replace(microsecond=0)
+    certificate = await records.issue_and_answer(since=now, lasting=timedelta(seconds=200))
     async with serving(records, max_age_seconds=1000) as served:
         got = await served.get(f"/ocsp/{in_path(request_about(records.ca, certificate))}")
     assert 0 < int(got.headers["Cache-Control"].split(",")[0].removeprefix("max-age=")) <= 200
