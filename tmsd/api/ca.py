@@ -1,18 +1,19 @@
 """The certificate authority's routes: bodies in, the service's functions, bodies out."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tmsd.api import certificate_bodies as bodies
-from tmsd.api.routes import Asked, Route, Services
+from tmsd.api.routes import Asked, Route, Serve, Services
 from tmsd.audit.trail import Trail
 from tmsd.ca import finding, issuing, publishing, revoking
 from tmsd.ca.issuing import CertificateWanted
 from tmsd.ca.revoking import Named
+from tmsd.ca.service import Certification
 from tmsd.config.callers import Caller, Role
 from tmsd.errors import Code, ServiceError
 from tmsd.store.certificates import Reason, Record
@@ -61,20 +62,19 @@ async def _revoke(
     return _told(await finding.find(services.ca, _named(asked), trail))
 
 
-async def _hold(
-    services: Services, caller: Caller, asked: Asked, trail: Trail
-) -> bodies.StatusBody:
-    await _own(services, caller, asked, trail)
-    await revoking.hold(services.ca, _named(asked), trail)
-    return _told(await finding.find(services.ca, _named(asked), trail))
+def _without_a_reason(
+    change: Callable[[Certification, Named, Trail], Awaitable[object]],
+) -> Serve:
+    """Return what changes how a certificate is, and tells how it is then."""
 
+    async def served(
+        services: Services, caller: Caller, asked: Asked, trail: Trail
+    ) -> bodies.StatusBody:
+        await _own(services, caller, asked, trail)
+        await change(services.ca, _named(asked), trail)
+        return _told(await finding.find(services.ca, _named(asked), trail))
 
-async def _release(
-    services: Services, caller: Caller, asked: Asked, trail: Trail
-) -> bodies.StatusBody:
-    await _own(services, caller, asked, trail)
-    await revoking.release(services.ca, _named(asked), trail)
-    return _told(await finding.find(services.ca, _named(asked), trail))
+    return served
 
 
 async def _ca_chain(
@@ -238,7 +238,7 @@ ROUTES = (
         _ROLES,
         None,
         bodies.StatusBody,
-        _hold,
+        _without_a_reason(revoking.hold),
         (*_OF_ONE, Code.STATUS_CONFLICT),
         needs_hsm=False,
         intends=True,
@@ -251,7 +251,7 @@ ROUTES = (
         _ROLES,
         None,
         bodies.StatusBody,
-        _release,
+        _without_a_reason(revoking.release),
         (*_OF_ONE, Code.STATUS_CONFLICT),
         needs_hsm=False,
         intends=True,
