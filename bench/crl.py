@@ -24,7 +24,7 @@ from tests.worker.authority import made_authority
 from tmsd.clock import now
 from tmsd.config.callers import APPLIANCE
 from tmsd.config.reserved_keys import SERVICE_KEYS
-from tmsd.vault.messages import SignCrl
+from tmsd.vault.certificate_messages import SignCrl
 from tmsd.vault.revoked_entries import RevokedEntry, pack
 from tmsd.worker import publishing
 from tmsd.worker.context import Context

@@ -4,9 +4,9 @@ from typing import TypeVar
 
 from tmsd.audit.receipt import Receipt
 from tmsd.audit.trail import Trail
-from tmsd.vault import messages
+from tmsd.vault import worker_messages
 from tmsd.vault.account import Account
-from tmsd.vault.messages import Answer, Request
+from tmsd.vault.message import Answer, Request
 from tmsd.vault.pool import Vault
 
 A = TypeVar("A", bound=Answer)
@@ -29,7 +29,7 @@ async def ask(vault: Vault, request: Request[A], trail: Trail) -> A:
             trail.diversification_data = card.diversification_data
 
 
-def recorded_receipt(told: messages.Receipt) -> Receipt:
+def recorded_receipt(told: worker_messages.Receipt) -> Receipt:
     """Return a worker's receipt as the record has it."""
     return Receipt(
         worker=told.worker.hex(),

@@ -26,7 +26,8 @@ from tmsd.store.certificates import Record, State
 from tmsd.store.store import Store
 from tmsd.store.tables import CERTIFICATES
 from tmsd.vault.account import Account
-from tmsd.vault.messages import Answer, Request, SignCertificate
+from tmsd.vault.certificate_messages import SignCertificate
+from tmsd.vault.message import Answer, Request
 from tmsd.vault.pool import Vault
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from hsm import capabilities
 from tmsd.config.key_sets import ALL_SCHEMES
 from tmsd.config.policy import Policy, load_policy
 from tmsd.config.ways import _OF_SCHEME, Capability, capabilities_of, ways
-from tmsd.vault import messages
+from tmsd.vault import worker_messages
 
 EVERYTHING = frozenset(Capability)
 NO_3DES_WRAPPING = EVERYTHING - {Capability.WRAPS_DES3_ECB}
@@ -234,11 +234,11 @@ def test_probe_announcement_and_this_module_speak_of_the_same_capabilities() -> 
     names = [capability.name.lower() for capability in Capability]
 
     assert [field.name for field in fields(capabilities.Capabilities)] == names
-    assert list(messages.Capabilities.__struct_fields__) == names
+    assert list(worker_messages.Capabilities.__struct_fields__) == names
 
 
 def test_what_was_announced_is_what_is_gone_by() -> None:
     names = [capability.name.lower() for capability in Capability]
-    announced = messages.Capabilities(**{name: name != "wraps_des3_ecb" for name in names})
+    announced = worker_messages.Capabilities(**{name: name != "wraps_des3_ecb" for name in names})
 
     assert capabilities_of(announced) == NO_3DES_WRAPPING

@@ -7,29 +7,29 @@ from collections.abc import Iterator
 from typing import TypeVar
 
 from tmsd.errors import Code
-from tmsd.vault import messages
+from tmsd.vault import card_messages, messages, worker_messages
 from tmsd.vault.framing import FrameError, FrameReader, encode
 from tmsd.vault.messages import Question, Reply
 
 M = TypeVar("M", Question, Reply)
 
-_CARD = messages.Card(bytes(29), ticket=b"ticket", scp_i=0x70, cuid=bytes(10))
-_CHANNEL = messages.Channel(b"session", "pilot", 1, bytes(10))
+_CARD = card_messages.Card(bytes(29), ticket=b"ticket", scp_i=0x70, cuid=bytes(10))
+_CHANNEL = card_messages.Channel(b"session", "pilot", 1, bytes(10))
 _QUESTIONS: tuple[messages.AnyRequest, ...] = (
-    messages.IssueChallenge("tps", 8),
-    messages.OpenChannel("tps", "pilot", _CARD, 0x33),
-    messages.WrapCommands("tps", b"session", [bytes(4), bytes(5)]),
-    messages.UnwrapResponses("tps", b"session", [b"\x90\x00"]),
-    messages.PutKey("tps", b"session", None, 2, "add"),
-    messages.EncryptData("tps", b"session", "pin", bytes(16)),
+    card_messages.IssueChallenge("tps", 8),
+    card_messages.OpenChannel("tps", "pilot", _CARD, 0x33),
+    card_messages.WrapCommands("tps", b"session", [bytes(4), bytes(5)]),
+    card_messages.UnwrapResponses("tps", b"session", [b"\x90\x00"]),
+    card_messages.PutKey("tps", b"session", None, 2, "add"),
+    card_messages.EncryptData("tps", b"session", "pin", bytes(16)),
 )
 _ANSWERS: tuple[messages.AnyAnswer, ...] = (
-    messages.ChallengeIssued(bytes(8), b"ticket"),
-    messages.ResponsesUnwrapped(
-        _CHANNEL, [messages.UnwrappedResponse(b"\x90\x00", protected=True)], closed=False
+    card_messages.ChallengeIssued(bytes(8), b"ticket"),
+    card_messages.ResponsesUnwrapped(
+        _CHANNEL, [card_messages.UnwrappedResponse(b"\x90\x00", protected=True)], closed=False
     ),
-    messages.PutKeyMade(_CHANNEL, bytes(5), [bytes(3)] * 3, key_material_in_worker=False),
-    messages.Refused(Code.APDU_TOO_LONG, "too long", "/apdus/0"),
+    card_messages.PutKeyMade(_CHANNEL, bytes(5), [bytes(3)] * 3, key_material_in_worker=False),
+    worker_messages.Refused(Code.APDU_TOO_LONG, "too long", "/apdus/0"),
 )
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tests.virtual_token.card import Card
-from tmsd.vault import messages
+from tmsd.vault import card_messages
 from tmsd.worker import key_changeover, messaging, opening
 from tmsd.worker.context import Context
 
@@ -28,21 +28,21 @@ class Channel:
 
     context: Context
     card: Card
-    opened: messages.ChannelOpened
+    opened: card_messages.ChannelOpened
     session: bytes = field(repr=False)
 
     def wrap(self, *commands: bytes) -> list[bytes]:
         """Have commands protected."""
         answer = messaging.wrap_commands(
-            self.context, messages.WrapCommands(CALLER, self.session, list(commands))
+            self.context, card_messages.WrapCommands(CALLER, self.session, list(commands))
         )
         self.session = answer.channel.session
         return answer.apdus
 
-    def unwrap(self, *responses: bytes) -> messages.ResponsesUnwrapped:
+    def unwrap(self, *responses: bytes) -> card_messages.ResponsesUnwrapped:
         """Have responses checked and decrypted."""
         answer = messaging.unwrap_responses(
-            self.context, messages.UnwrapResponses(CALLER, self.session, list(responses))
+            self.context, card_messages.UnwrapResponses(CALLER, self.session, list(responses))
         )
         self.session = answer.channel.session
         return answer
@@ -52,32 +52,34 @@ class Channel:
         responses = [self.card.transmit(wrapped) for wrapped in self.wrap(*commands)]
         return [told.response for told in self.unwrap(*responses).responses]
 
-    def encrypt(self, purpose: Purpose, data: bytes | None = None) -> messages.DataEncrypted:
+    def encrypt(self, purpose: Purpose, data: bytes | None = None) -> card_messages.DataEncrypted:
         """Have data encrypted under the card's data encryption key."""
         answer = messaging.encrypt_data(
-            self.context, messages.EncryptData(CALLER, self.session, purpose, data)
+            self.context, card_messages.EncryptData(CALLER, self.session, purpose, data)
         )
         self.session = answer.channel.session
         return answer
 
-    def put_key(self, version: int, mode: Mode, key_set: str | None = None) -> messages.PutKeyMade:
+    def put_key(
+        self, version: int, mode: Mode, key_set: str | None = None
+    ) -> card_messages.PutKeyMade:
         """Have the command made that changes the card's keys."""
         answer = key_changeover.put_key(
-            self.context, messages.PutKey(CALLER, self.session, key_set, version, mode)
+            self.context, card_messages.PutKey(CALLER, self.session, key_set, version, mode)
         )
         self.session = answer.channel.session
         return answer
 
-    def confirm(self, response: bytes) -> messages.PutKeyConfirmed:
+    def confirm(self, response: bytes) -> card_messages.PutKeyConfirmed:
         """Have the card's answer to PUT KEY checked."""
         answer = key_changeover.confirm_put_key(
-            self.context, messages.ConfirmPutKey(CALLER, self.session, response)
+            self.context, card_messages.ConfirmPutKey(CALLER, self.session, response)
         )
         self.session = answer.channel.session
         return answer
 
 
-def initialize_update(context: Context, card: Card, *, version: int = 0) -> messages.Card:
+def initialize_update(context: Context, card: Card, *, version: int = 0) -> card_messages.Card:
     """Send INITIALIZE UPDATE with a challenge of the worker.
 
     Args:
@@ -91,10 +93,10 @@ def initialize_update(context: Context, card: Card, *, version: int = 0) -> mess
     """
     group = next(g for g in card.keyring.groups if version in (0, g.version))
     length: Literal[8, 16] = 16 if group.scp == 0x03 and group.i & 0x01 else 8
-    issued = opening.issue_challenge(context, messages.IssueChallenge(CALLER, length))
+    issued = opening.issue_challenge(context, card_messages.IssueChallenge(CALLER, length))
     command = _CLA_INS_OF_INITIALIZE_UPDATE + bytes([version, 0, length])
     answer = card.transmit(command + issued.host_challenge + b"\x00")
-    return messages.Card(
+    return card_messages.Card(
         initialize_update=answer,
         ticket=issued.ticket,
         scp_i=group.i if group.scp in _TELLS_NO_I else None,
@@ -118,7 +120,9 @@ def open_channel(
         CardRefused: the card takes the host for another.
     """
     presented = initialize_update(context, card, version=version)
-    opened = opening.open_channel(context, messages.OpenChannel(CALLER, key_set, presented, level))
+    opened = opening.open_channel(
+        context, card_messages.OpenChannel(CALLER, key_set, presented, level)
+    )
     answer = card.transmit(opened.external_authenticate)
     if answer != OK:
         raise CardRefused(answer.hex())

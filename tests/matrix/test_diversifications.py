@@ -10,7 +10,7 @@ from tests.virtual_token import tlv
 from tests.virtual_token.card import Card
 from tests.virtual_token.faults import with_wrong_keys
 from tmsd.errors import Code, ServiceError
-from tmsd.vault import messages
+from tmsd.vault import card_messages
 from tmsd.worker import opening
 from tmsd.worker.context import Context
 
@@ -30,13 +30,13 @@ def _a_card(issuer: Issuer) -> Card:
     return issuer.card(max(LEVELS[issuer.scp]))
 
 
-def _open(worker: Context, issuer: Issuer, card: messages.Card) -> messages.ChannelOpened:
-    return opening.open_channel(worker, messages.OpenChannel(CALLER, issuer.name, card, C_MAC))
+def _open(worker: Context, issuer: Issuer, card: card_messages.Card) -> card_messages.ChannelOpened:
+    return opening.open_channel(worker, card_messages.OpenChannel(CALLER, issuer.name, card, C_MAC))
 
 
 def _is_valid(worker: Context, issuer: Issuer, card: Card) -> bool:
     presented = initialize_update(worker, card)
-    request = messages.VerifyCryptogram(CALLER, issuer.name, presented)
+    request = card_messages.VerifyCryptogram(CALLER, issuer.name, presented)
     return opening.verify_cryptogram(worker, request).valid
 
 
@@ -95,5 +95,5 @@ def test_a_card_without_its_cuid_is_turned_down_where_the_issuer_goes_by_it(
     assert (refusal.value.code, refusal.value.pointer) == (Code.REQUEST_INVALID, "/card/cuid")
 
 
-def _with_cuid(card: messages.Card, cuid: bytes | None) -> messages.Card:
+def _with_cuid(card: card_messages.Card, cuid: bytes | None) -> card_messages.Card:
     return msgspec.structs.replace(card, cuid=cuid)

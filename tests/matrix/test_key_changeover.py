@@ -13,7 +13,7 @@ from tests.virtual_token.keys import ENC
 from tests.virtual_token.memory import NonVolatileMemory
 from tests.virtual_token.vpcd import TornOut
 from tmsd.errors import Code, ServiceError
-from tmsd.vault.messages import PutKeyMade
+from tmsd.vault.card_messages import PutKeyMade
 from tmsd.worker.context import Context
 
 GET_STATUS = bytes.fromhex("80f28002024f0000")

@@ -23,7 +23,7 @@ from tmsd.globalplatform.channel import SecurityLevel
 from tmsd.globalplatform.diversification import Role
 from tmsd.globalplatform.keys import Algorithm
 from tmsd.globalplatform.plain_key import PlainKey
-from tmsd.vault import messages
+from tmsd.vault import card_messages
 from tmsd.worker import opening
 from tmsd.worker.context import Context
 
@@ -78,7 +78,7 @@ class TwoHosts:
 
 def _both(worker: Context, issuer: Issuer, card: Card) -> TwoHosts:
     """Open a channel with two hosts that use one challenge; compare all they say until then."""
-    issued = opening.issue_challenge(worker, messages.IssueChallenge(CALLER, 8))
+    issued = opening.issue_challenge(worker, card_messages.IssueChallenge(CALLER, 8))
     heard: list[bytes] = []
 
     def initialize_update(cla: int, ins: int, p1: int, p2: int, data: bytes) -> bytes:
@@ -88,8 +88,8 @@ def _both(worker: Context, issuer: Issuer, card: Card) -> TwoHosts:
     state, cryptogram = ScpState.scp03_init(
         initialize_update, scp03_keys(card.profile), host_challenge=issued.host_challenge
     )
-    presented = messages.Card(heard[0], ticket=issued.ticket, cuid=cuid(card))
-    request = messages.OpenChannel(CALLER, issuer.name, presented, ALL_PROTECTION)
+    presented = card_messages.Card(heard[0], ticket=issued.ticket, cuid=cuid(card))
+    request = card_messages.OpenChannel(CALLER, issuer.name, presented, ALL_PROTECTION)
     opened = opening.open_channel(worker, request)
     assert opened.host_cryptogram == cryptogram
 

@@ -5,9 +5,11 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from tmsd.vault.card_messages import RandomMade
 from tmsd.vault.connection import WorkerConnection
 from tmsd.vault.framing import FrameReader, encode
-from tmsd.vault.messages import AnyAnswer, Condition, Question, RandomMade, Receipt, Reply
+from tmsd.vault.messages import AnyAnswer, Question, Reply
+from tmsd.vault.worker_messages import Condition, Receipt
 
 PATIENCE = 5.0
 ANSWER = RandomMade(random=b"four")

@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 
 from tmsd.errors import Code
-from tmsd.vault import messages
+from tmsd.vault import card_messages, certificate_messages, worker_messages
 from tmsd.vault.messages import Question, Reply
 from tmsd.x509.templates import MAX_VALUE
 
@@ -16,21 +16,21 @@ def between(least: int, most: int) -> st.SearchStrategy[bytes]:
     return st.binary(min_size=least, max_size=most)
 
 
-SESSIONS = between(1, messages.MAX_SESSION)
-APDUS = st.lists(between(1, messages.MAX_APDU), min_size=1, max_size=messages.MAX_APDUS)
+SESSIONS = between(1, card_messages.MAX_SESSION)
+APDUS = st.lists(between(1, card_messages.MAX_APDU), min_size=1, max_size=card_messages.MAX_APDUS)
 
 CARDS = st.builds(
-    messages.Card,
+    card_messages.Card,
     initialize_update=between(12, 50),
-    ticket=st.none() | between(1, messages.MAX_TICKET),
+    ticket=st.none() | between(1, card_messages.MAX_TICKET),
     host_challenge=st.none() | between(8, 16),
     scp_i=st.none() | BYTE,
     cuid=st.none() | between(10, 10),
 )
-RESPONSES = between(2, messages.MAX_RESPONSE)
+RESPONSES = between(2, card_messages.MAX_RESPONSE)
 CHECK_VALUES = between(3, 3)
 CHANNELS = st.builds(
-    messages.Channel,
+    card_messages.Channel,
     session=SESSIONS,
     key_set=NAMES,
     key_version=BYTE,
@@ -39,7 +39,7 @@ CHANNELS = st.builds(
 )
 WRAPPED_KEYS = between(16, 40)
 DELIVERED_KEYS = st.builds(
-    messages.DeliveredKeys,
+    card_messages.DeliveredKeys,
     transport_key=NAMES,
     mechanism=st.sampled_from(["aes-key-wrap", "des3-ecb"]),
     enc=st.none() | WRAPPED_KEYS,
@@ -53,16 +53,16 @@ OPENED = {
     "key_set": NAMES,
     "key_version": BYTE,
     "host_cryptogram": between(8, 16),
-    "external_authenticate": between(1, messages.MAX_APDU),
+    "external_authenticate": between(1, card_messages.MAX_APDU),
     "key_material_in_worker": st.booleans(),
 }
-UNWRAPPED = st.builds(messages.UnwrappedResponse, response=RESPONSES, protected=st.booleans())
+UNWRAPPED = st.builds(card_messages.UnwrappedResponse, response=RESPONSES, protected=st.booleans())
 CAPABILITIES = st.builds(
-    messages.Capabilities,
-    **dict.fromkeys(messages.Capabilities.__struct_fields__, st.booleans()),
+    worker_messages.Capabilities,
+    **dict.fromkeys(worker_messages.Capabilities.__struct_fields__, st.booleans()),
 )
 KEY_VERSIONS = st.builds(
-    messages.KeyVersion,
+    card_messages.KeyVersion,
     version=BYTE,
     state=st.sampled_from(["active", "retired"]),
     key_check_value=st.none() | CHECK_VALUES,
@@ -71,7 +71,7 @@ KEY_VERSIONS = st.builds(
 FIELD_NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,31}", fullmatch=True)
 SECONDS = st.integers(0, 2**40 - 1)
 STATUSES = st.builds(
-    messages.Status,
+    certificate_messages.Status,
     serial_number=between(16, 16),
     revoked_at=st.none() | SECONDS,
     reason=st.none() | st.sampled_from(["superseded", "keyCompromise"]),
@@ -84,51 +84,53 @@ def _cut(text: str) -> str:
 
 
 REQUESTS = {
-    messages.IssueChallenge: st.builds(
-        messages.IssueChallenge, caller=NAMES, length=st.sampled_from([8, 16])
+    card_messages.IssueChallenge: st.builds(
+        card_messages.IssueChallenge, caller=NAMES, length=st.sampled_from([8, 16])
     ),
-    messages.OpenChannel: st.builds(
-        messages.OpenChannel, caller=NAMES, key_set=NAMES, card=CARDS, security_level=BYTE
+    card_messages.OpenChannel: st.builds(
+        card_messages.OpenChannel, caller=NAMES, key_set=NAMES, card=CARDS, security_level=BYTE
     ),
-    messages.DeliverKeys: st.builds(
-        messages.DeliverKeys, caller=NAMES, key_set=NAMES, card=CARDS, security_level=BYTE
+    card_messages.DeliverKeys: st.builds(
+        card_messages.DeliverKeys, caller=NAMES, key_set=NAMES, card=CARDS, security_level=BYTE
     ),
-    messages.VerifyCryptogram: st.builds(
-        messages.VerifyCryptogram, caller=NAMES, key_set=NAMES, card=CARDS
+    card_messages.VerifyCryptogram: st.builds(
+        card_messages.VerifyCryptogram, caller=NAMES, key_set=NAMES, card=CARDS
     ),
-    messages.WrapCommands: st.builds(
-        messages.WrapCommands, caller=NAMES, session=SESSIONS, apdus=APDUS
+    card_messages.WrapCommands: st.builds(
+        card_messages.WrapCommands, caller=NAMES, session=SESSIONS, apdus=APDUS
     ),
-    messages.UnwrapResponses: st.builds(
-        messages.UnwrapResponses,
+    card_messages.UnwrapResponses: st.builds(
+        card_messages.UnwrapResponses,
         caller=NAMES,
         session=SESSIONS,
-        responses=st.lists(RESPONSES, min_size=1, max_size=messages.MAX_APDUS),
+        responses=st.lists(RESPONSES, min_size=1, max_size=card_messages.MAX_APDUS),
     ),
-    messages.PutKey: st.builds(
-        messages.PutKey,
+    card_messages.PutKey: st.builds(
+        card_messages.PutKey,
         caller=NAMES,
         session=SESSIONS,
         new_key_set=st.none() | NAMES,
         new_key_version=st.integers(1, 127),
         mode=st.sampled_from(["add", "replace"]),
     ),
-    messages.ConfirmPutKey: st.builds(
-        messages.ConfirmPutKey, caller=NAMES, session=SESSIONS, response=RESPONSES
+    card_messages.ConfirmPutKey: st.builds(
+        card_messages.ConfirmPutKey, caller=NAMES, session=SESSIONS, response=RESPONSES
     ),
-    messages.EncryptData: st.builds(
-        messages.EncryptData,
+    card_messages.EncryptData: st.builds(
+        card_messages.EncryptData,
         caller=NAMES,
         session=SESSIONS,
         purpose=st.sampled_from(["proof-of-presence", "pin", "object"]),
-        data=st.none() | between(8, messages.MAX_ENCRYPTED),
+        data=st.none() | between(8, card_messages.MAX_ENCRYPTED),
     ),
-    messages.MakeRandom: st.builds(
-        messages.MakeRandom, caller=NAMES, length=st.integers(1, messages.MAX_RANDOM)
+    card_messages.MakeRandom: st.builds(
+        card_messages.MakeRandom, caller=NAMES, length=st.integers(1, card_messages.MAX_RANDOM)
     ),
-    messages.DescribeKeySet: st.builds(messages.DescribeKeySet, caller=NAMES, key_set=NAMES),
-    messages.PrepareCertificate: st.builds(
-        messages.PrepareCertificate,
+    card_messages.DescribeKeySet: st.builds(
+        card_messages.DescribeKeySet, caller=NAMES, key_set=NAMES
+    ),
+    certificate_messages.PrepareCertificate: st.builds(
+        certificate_messages.PrepareCertificate,
         caller=NAMES,
         ca=NAMES,
         profile=NAMES,
@@ -136,65 +138,71 @@ REQUESTS = {
         fields=st.dictionaries(FIELD_NAMES, st.lists(TEXTS.map(_cut), min_size=1, max_size=3)),
         days=st.none() | st.integers(-(2**31), 2**31 - 1),
     ),
-    messages.SignCertificate: st.builds(
-        messages.SignCertificate, caller=NAMES, prepared=between(1, 1024)
+    certificate_messages.SignCertificate: st.builds(
+        certificate_messages.SignCertificate, caller=NAMES, prepared=between(1, 1024)
     ),
-    messages.SignCrl: st.builds(
-        messages.SignCrl,
+    certificate_messages.SignCrl: st.builds(
+        certificate_messages.SignCrl,
         caller=NAMES,
         ca=NAMES,
         number=st.integers(1, 2**53 - 1),
         base_number=st.none() | st.integers(1, 2**53 - 1),
         entries=between(0, 1024),
     ),
-    messages.SignStatuses: st.builds(
-        messages.SignStatuses,
+    certificate_messages.SignStatuses: st.builds(
+        certificate_messages.SignStatuses,
         caller=NAMES,
         ca=NAMES,
-        statuses=st.lists(STATUSES, min_size=1, max_size=messages.MAX_STATUSES),
+        statuses=st.lists(STATUSES, min_size=1, max_size=certificate_messages.MAX_STATUSES),
     ),
 }
 
 ANSWERS = {
-    messages.ChallengeIssued: st.builds(
-        messages.ChallengeIssued,
+    card_messages.ChallengeIssued: st.builds(
+        card_messages.ChallengeIssued,
         host_challenge=between(8, 16),
-        ticket=between(1, messages.MAX_TICKET),
+        ticket=between(1, card_messages.MAX_TICKET),
     ),
-    messages.ChannelOpened: st.builds(messages.ChannelOpened, session=SESSIONS, **OPENED),
-    messages.KeysDelivered: st.builds(messages.KeysDelivered, keys=DELIVERED_KEYS, **OPENED),
-    messages.CryptogramVerified: st.builds(
-        messages.CryptogramVerified, valid=st.booleans(), key_material_in_worker=st.booleans()
+    card_messages.ChannelOpened: st.builds(card_messages.ChannelOpened, session=SESSIONS, **OPENED),
+    card_messages.KeysDelivered: st.builds(
+        card_messages.KeysDelivered, keys=DELIVERED_KEYS, **OPENED
     ),
-    messages.CommandsWrapped: st.builds(messages.CommandsWrapped, channel=CHANNELS, apdus=APDUS),
-    messages.ResponsesUnwrapped: st.builds(
-        messages.ResponsesUnwrapped,
+    card_messages.CryptogramVerified: st.builds(
+        card_messages.CryptogramVerified, valid=st.booleans(), key_material_in_worker=st.booleans()
+    ),
+    card_messages.CommandsWrapped: st.builds(
+        card_messages.CommandsWrapped, channel=CHANNELS, apdus=APDUS
+    ),
+    card_messages.ResponsesUnwrapped: st.builds(
+        card_messages.ResponsesUnwrapped,
         channel=CHANNELS,
-        responses=st.lists(UNWRAPPED, min_size=1, max_size=messages.MAX_APDUS),
+        responses=st.lists(UNWRAPPED, min_size=1, max_size=card_messages.MAX_APDUS),
         closed=st.booleans(),
     ),
-    messages.PutKeyMade: st.builds(
-        messages.PutKeyMade,
+    card_messages.PutKeyMade: st.builds(
+        card_messages.PutKeyMade,
         channel=CHANNELS,
-        apdu=between(1, messages.MAX_APDU),
+        apdu=between(1, card_messages.MAX_APDU),
         key_check_values=st.lists(CHECK_VALUES, min_size=1, max_size=3),
         key_material_in_worker=st.booleans(),
     ),
-    messages.PutKeyConfirmed: st.builds(
-        messages.PutKeyConfirmed, channel=CHANNELS, new_key_version=BYTE
+    card_messages.PutKeyConfirmed: st.builds(
+        card_messages.PutKeyConfirmed, channel=CHANNELS, new_key_version=BYTE
     ),
-    messages.DataEncrypted: st.builds(
-        messages.DataEncrypted,
+    card_messages.DataEncrypted: st.builds(
+        card_messages.DataEncrypted,
         channel=CHANNELS,
-        encrypted=between(8, messages.MAX_ENCRYPTED),
+        encrypted=between(8, card_messages.MAX_ENCRYPTED),
         challenge=st.none() | between(16, 16),
     ),
-    messages.RandomMade: st.builds(messages.RandomMade, random=between(1, messages.MAX_RANDOM)),
-    messages.KeySetDescribed: st.builds(
-        messages.KeySetDescribed, versions=st.lists(KEY_VERSIONS, max_size=255)
+    card_messages.RandomMade: st.builds(
+        card_messages.RandomMade, random=between(1, card_messages.MAX_RANDOM)
     ),
-    messages.PreparedCertificate: st.builds(
-        messages.PreparedCertificate,
+    card_messages.KeySetDescribed: st.builds(
+        card_messages.KeySetDescribed, versions=st.lists(KEY_VERSIONS, max_size=255)
+    ),
+    certificate_messages.PreparedCertificate: st.builds(
+        certificate_messages.PreparedCertificate,
         prepared=between(1, 1024),
         serial_number=between(16, 16),
         subject=TEXTS,
@@ -202,41 +210,43 @@ ANSWERS = {
         not_before=SECONDS,
         not_after=SECONDS,
         unique_key=st.booleans(),
-        left_out=st.lists(FIELD_NAMES, max_size=messages.MAX_FIELDS),
+        left_out=st.lists(FIELD_NAMES, max_size=certificate_messages.MAX_FIELDS),
     ),
-    messages.SignedCertificate: st.builds(messages.SignedCertificate, certificate=between(1, 1024)),
-    messages.SignedCrl: st.builds(messages.SignedCrl, crl=between(1, 1024)),
-    messages.SignedStatuses: st.builds(
-        messages.SignedStatuses,
+    certificate_messages.SignedCertificate: st.builds(
+        certificate_messages.SignedCertificate, certificate=between(1, 1024)
+    ),
+    certificate_messages.SignedCrl: st.builds(certificate_messages.SignedCrl, crl=between(1, 1024)),
+    certificate_messages.SignedStatuses: st.builds(
+        certificate_messages.SignedStatuses,
         this_update=SECONDS,
         next_update=SECONDS,
         by_sha1=OCSP_ANSWERS,
         by_sha256=OCSP_ANSWERS,
     ),
-    messages.Refused: st.builds(
-        messages.Refused,
+    worker_messages.Refused: st.builds(
+        worker_messages.Refused,
         code=st.sampled_from(Code),
         detail=TEXTS,
         pointer=st.none() | TEXTS,
         card=st.none()
         | st.builds(
-            messages.RefusedCard,
+            worker_messages.RefusedCard,
             key_set=NAMES,
             key_version=BYTE,
             diversification_data=between(1, 10),
         ),
     ),
-    messages.Started: st.builds(
-        messages.Started,
+    worker_messages.Started: st.builds(
+        worker_messages.Started,
         worker=between(8, 8),
         generation=st.integers(1, 2**53 - 1),
         token=TEXTS,
         policy_digest=st.from_regex(r"[0-9a-f]{64}", fullmatch=True),
         capabilities=CAPABILITIES,
     ),
-    messages.StartFailed: st.builds(messages.StartFailed, reason=TEXTS),
-    messages.Condition: st.builds(
-        messages.Condition,
+    worker_messages.StartFailed: st.builds(worker_messages.StartFailed, reason=TEXTS),
+    worker_messages.Condition: st.builds(
+        worker_messages.Condition,
         state=st.sampled_from(["operational", "lost"]),
         generation=st.integers(1, 2**53 - 1),
         derivations=st.integers(0, 2**53 - 1),
@@ -252,7 +262,7 @@ QUESTIONS = st.builds(
     request=st.one_of(*REQUESTS.values()),
 )
 RECEIPTS = st.builds(
-    messages.Receipt,
+    worker_messages.Receipt,
     worker=between(8, 8),
     generation=st.integers(1, 2**53 - 1),
     sequence=st.integers(1, 2**53 - 1),

@@ -7,17 +7,11 @@ import time
 import pytest
 
 from tests.vault.other_end import ANSWER, PATIENCE, connected
+from tmsd.vault.card_messages import MakeRandom, RandomMade, WrapCommands
 from tmsd.vault.connection import WorkerConnection, WorkerGone
 from tmsd.vault.framing import FrameError, encode
-from tmsd.vault.messages import (
-    Capabilities,
-    MakeRandom,
-    RandomMade,
-    Reply,
-    Started,
-    StartFailed,
-    WrapCommands,
-)
+from tmsd.vault.messages import Reply
+from tmsd.vault.worker_messages import Capabilities, Started, StartFailed
 
 ASKED = MakeRandom(caller="tps", length=4)
 

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from tests.vault.samples import QUESTIONS, REPLIES
 from tmsd.errors import Code
-from tmsd.vault import messages
+from tmsd.vault import card_messages, certificate_messages, message, messages, worker_messages
 from tmsd.vault.framing import LARGEST, LENGTH_BYTES, FrameError, FrameReader, encode
 from tmsd.vault.messages import Question, Reply
 
 QUESTION = Question(
-    number=1, deadline=1.5, request=messages.MakeRandom(caller="tps-demo", length=16)
+    number=1, deadline=1.5, request=card_messages.MakeRandom(caller="tps-demo", length=16)
 )
 BODY = msgspec.msgpack.encode(QUESTION)
 
@@ -97,7 +97,7 @@ def test_a_changed_byte_is_read_or_refused_and_raises_nothing_else(
         b"\x91" * 20_000 + b"\xc0",
         b"\x81\xa7request\x81\xa1x" + b"\x91" * 20_000 + b"\xc0",
         b"\xdf\xff\xff\xff\xff",
-        msgspec.msgpack.encode(Reply(number=1, answer=messages.RandomMade(random=b"r"))),
+        msgspec.msgpack.encode(Reply(number=1, answer=card_messages.RandomMade(random=b"r"))),
     ],
     ids=[
         "empty",
@@ -120,7 +120,7 @@ def test_what_is_not_a_question_is_refused(body: bytes) -> None:
 
 
 def test_an_array_that_announces_4_billion_elements_costs_nothing() -> None:
-    wrap = messages.WrapCommands(caller="a", session=b"s", apdus=[b"\x00"])
+    wrap = card_messages.WrapCommands(caller="a", session=b"s", apdus=[b"\x00"])
     body = msgspec.msgpack.encode(Question(number=1, deadline=0.0, request=wrap))
     forged = body.replace(b"\x91\xc4\x01\x00", b"\xdd\xff\xff\xff\xff")
     assert forged != body
@@ -164,15 +164,15 @@ def test_a_stream_that_went_wrong_stays_wrong() -> None:
 
 
 def test_what_is_too_large_is_not_sent() -> None:
-    long = messages.WrapCommands(caller="a", session=b"s", apdus=[bytes(messages.MAX_FRAME)])
+    long = card_messages.WrapCommands(caller="a", session=b"s", apdus=[bytes(message.MAX_FRAME)])
 
-    with pytest.raises(FrameError, match=f"{messages.MAX_FRAME} are allowed"):
+    with pytest.raises(FrameError, match=f"{message.MAX_FRAME} are allowed"):
         encode(Question(number=1, deadline=0.0, request=long))
 
 
 def test_what_is_too_large_for_its_kind_is_refused_though_another_kind_may_be_larger() -> None:
     fields = {f"f{n}": ["v" * 256] * 64 for n in range(5)}
-    prepare = messages.PrepareCertificate("a", "b", "c", b"request", fields, None)
+    prepare = certificate_messages.PrepareCertificate("a", "b", "c", b"request", fields, None)
     body = msgspec.msgpack.encode(Question(1, 0.0, prepare))
     assert prepare.LARGEST < len(body) < LARGEST[Question]
 
@@ -181,49 +181,53 @@ def test_what_is_too_large_for_its_kind_is_refused_though_another_kind_may_be_la
 
 
 def test_answers_for_the_most_statuses_fit_a_frame() -> None:
-    answers = [bytes(messages.MAX_OCSP_ANSWER)] * messages.MAX_STATUSES
-    reply = Reply(1, messages.SignedStatuses(1, 2, answers, answers))
+    answers = [bytes(certificate_messages.MAX_OCSP_ANSWER)] * certificate_messages.MAX_STATUSES
+    reply = Reply(1, certificate_messages.SignedStatuses(1, 2, answers, answers))
     assert FrameReader(Reply).feed(encode(reply)) == [reply]
 
 
 def test_a_crl_of_the_most_entries_fits_a_frame() -> None:
-    entries = bytes(messages.MAX_CRL_ENTRIES * messages.ENTRY_LENGTH)
-    question = Question(1, 1e300, messages.SignCrl("a" * 64, "b" * 64, 2**53 - 1, 1, entries))
+    entries = bytes(certificate_messages.MAX_CRL_ENTRIES * certificate_messages.ENTRY_LENGTH)
+    question = Question(
+        1, 1e300, certificate_messages.SignCrl("a" * 64, "b" * 64, 2**53 - 1, 1, entries)
+    )
     assert FrameReader(Question).feed(encode(question)) == [question]
 
-    reply = Reply(1, messages.SignedCrl(bytes(messages.MAX_CRL)))
+    reply = Reply(1, certificate_messages.SignedCrl(bytes(certificate_messages.MAX_CRL)))
     assert FrameReader(Reply).feed(encode(reply)) == [reply]
 
 
 def test_the_largest_request_and_the_largest_answer_fit_a_frame() -> None:
     name, text = "n" * 64, "\u20ac" * 1024
-    apdus = [bytes(messages.MAX_APDU)] * messages.MAX_APDUS
-    session = bytes(messages.MAX_SESSION)
+    apdus = [bytes(card_messages.MAX_APDU)] * card_messages.MAX_APDUS
+    session = bytes(card_messages.MAX_SESSION)
     number = 2**53 - 1
 
-    response = bytes(messages.MAX_RESPONSE)
-    channel = messages.Channel(
+    response = bytes(card_messages.MAX_RESPONSE)
+    channel = card_messages.Channel(
         session=session, key_set=name, key_version=255, diversification_data=bytes(10)
     )
     requests: list[messages.AnyRequest] = [
-        messages.WrapCommands(caller=name, session=session, apdus=apdus),
-        messages.UnwrapResponses(
-            caller=name, session=session, responses=[response] * messages.MAX_APDUS
+        card_messages.WrapCommands(caller=name, session=session, apdus=apdus),
+        card_messages.UnwrapResponses(
+            caller=name, session=session, responses=[response] * card_messages.MAX_APDUS
         ),
     ]
     answers: list[messages.AnyAnswer] = [
-        messages.CommandsWrapped(channel=channel, apdus=apdus),
-        messages.ResponsesUnwrapped(
+        card_messages.CommandsWrapped(channel=channel, apdus=apdus),
+        card_messages.ResponsesUnwrapped(
             channel=channel,
-            responses=[messages.UnwrappedResponse(response=response, protected=False)]
-            * messages.MAX_APDUS,
+            responses=[card_messages.UnwrappedResponse(response=response, protected=False)]
+            * card_messages.MAX_APDUS,
             closed=False,
         ),
-        messages.KeySetDescribed(
-            versions=[messages.KeyVersion(version=255, state="retired", key_check_value=bytes(3))]
+        card_messages.KeySetDescribed(
+            versions=[
+                card_messages.KeyVersion(version=255, state="retired", key_check_value=bytes(3))
+            ]
             * 255
         ),
-        messages.Refused(code=max(Code, key=len), detail=text, pointer=text),
+        worker_messages.Refused(code=max(Code, key=len), detail=text, pointer=text),
     ]
 
     for request in requests:

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from tests.vault.samples import ANSWERS, REQUESTS
-from tmsd.vault import messages
+from tmsd.vault import card_messages, messages, worker_messages
 from tmsd.vault.framing import LENGTH_BYTES, FrameError, FrameReader
 from tmsd.vault.messages import Question, Reply
 
@@ -174,7 +174,7 @@ def test_each_request_is_read_and_no_field_may_be_added_or_missing(
         OPEN | {"card": {"initialize_update": bytes(11)}},
         OPEN | {"card": {"initialize_update": bytes(51)}},
         OPEN | {"card": CARD | {"ticket": b""}},
-        OPEN | {"card": CARD | {"ticket": bytes(messages.MAX_TICKET + 1)}},
+        OPEN | {"card": CARD | {"ticket": bytes(card_messages.MAX_TICKET + 1)}},
         OPEN | {"card": CARD | {"host_challenge": bytes(7)}},
         OPEN | {"card": CARD | {"host_challenge": bytes(17)}},
         OPEN | {"card": CARD | {"scp_i": 256}},
@@ -185,29 +185,29 @@ def test_each_request_is_read_and_no_field_may_be_added_or_missing(
         OPEN | {"security_level": 256},
         OPEN | {"security_level": 1.0},
         WRAP | {"session": b""},
-        WRAP | {"session": bytes(messages.MAX_SESSION + 1)},
+        WRAP | {"session": bytes(card_messages.MAX_SESSION + 1)},
         WRAP | {"apdus": []},
         WRAP | {"apdus": [b""]},
-        WRAP | {"apdus": [bytes(messages.MAX_APDU + 1)]},
-        WRAP | {"apdus": [bytes(4)] * (messages.MAX_APDUS + 1)},
+        WRAP | {"apdus": [bytes(card_messages.MAX_APDU + 1)]},
+        WRAP | {"apdus": [bytes(4)] * (card_messages.MAX_APDUS + 1)},
         WRAP | {"apdus": "80500000"},
         DELIVER | {"security_level": 256},
         DELIVER | {"transport_key": "mine"},
         UNWRAP | {"responses": []},
         UNWRAP | {"responses": [b"\x90"]},
-        UNWRAP | {"responses": [bytes(messages.MAX_RESPONSE + 1)]},
-        UNWRAP | {"responses": [b"\x90\x00"] * (messages.MAX_APDUS + 1)},
+        UNWRAP | {"responses": [bytes(card_messages.MAX_RESPONSE + 1)]},
+        UNWRAP | {"responses": [b"\x90\x00"] * (card_messages.MAX_APDUS + 1)},
         PUT | {"new_key_version": 0},
         PUT | {"new_key_version": 128},
         PUT | {"new_key_set": "../pilot"},
         PUT | {"mode": "delete"},
         CONFIRM | {"response": b"\x90"},
-        CONFIRM | {"response": bytes(messages.MAX_RESPONSE + 1)},
+        CONFIRM | {"response": bytes(card_messages.MAX_RESPONSE + 1)},
         ENCRYPT | {"purpose": "key"},
         ENCRYPT | {"data": bytes(7)},
-        ENCRYPT | {"data": bytes(messages.MAX_ENCRYPTED + 1)},
+        ENCRYPT | {"data": bytes(card_messages.MAX_ENCRYPTED + 1)},
         RANDOM | {"length": 0},
-        RANDOM | {"length": messages.MAX_RANDOM + 1},
+        RANDOM | {"length": card_messages.MAX_RANDOM + 1},
         RANDOM | {"type": "random-made"},
         None,
         [],
@@ -246,13 +246,13 @@ def test_an_answer_is_read_and_no_field_may_be_added_or_missing(answer: Mapping[
         MADE | {"key_check_values": []},
         MADE | {"key_check_values": [bytes(3)] * 4},
         MADE | {"key_check_values": [bytes(3), bytes(3), bytes(4)]},
-        MADE | {"apdu": bytes(messages.MAX_APDU + 1)},
+        MADE | {"apdu": bytes(card_messages.MAX_APDU + 1)},
         UNWRAPPED | {"responses": []},
         UNWRAPPED | {"responses": [{"response": b"\x90\x00"}]},
         UNWRAPPED | {"channel": CHANNEL | {"diversification_data": bytes(11)}},
-        UNWRAPPED | {"channel": CHANNEL | {"session": bytes(messages.MAX_SESSION + 1)}},
+        UNWRAPPED | {"channel": CHANNEL | {"session": bytes(card_messages.MAX_SESSION + 1)}},
         ENCRYPTED | {"challenge": bytes(15)},
-        ENCRYPTED | {"encrypted": bytes(messages.MAX_ENCRYPTED + 1)},
+        ENCRYPTED | {"encrypted": bytes(card_messages.MAX_ENCRYPTED + 1)},
         {"type": "put-key"},
     ],
     ids=str,
@@ -273,7 +273,12 @@ def test_every_request_has_its_answer_and_both_are_of_the_closed_set() -> None:
 
     assert {request.ANSWER for request in requests} <= set(answers)
     assert len({request.ANSWER for request in requests}) == len(requests)
-    unasked = {messages.Refused, messages.Started, messages.StartFailed, messages.Condition}
+    unasked = {
+        worker_messages.Refused,
+        worker_messages.Started,
+        worker_messages.StartFailed,
+        worker_messages.Condition,
+    }
     assert set(answers) - {request.ANSWER for request in requests} == unasked
 
 

@@ -8,19 +8,12 @@ import pytest
 from tests.vault.other_end import ANSWER, PATIENCE, OtherEnd, connected, receipt
 from tmsd.errors import Code, ServiceError
 from tmsd.vault.account import Account
+from tmsd.vault.card_messages import CryptogramVerified, DescribeKeySet, KeySetDescribed, MakeRandom
 from tmsd.vault.fair_queue import QueueLimits
 from tmsd.vault.framing import FrameError
-from tmsd.vault.messages import (
-    CryptogramVerified,
-    DescribeKeySet,
-    KeySetDescribed,
-    Lane,
-    MakeRandom,
-    Receipt,
-    Refused,
-    RefusedCard,
-)
+from tmsd.vault.message import Lane
 from tmsd.vault.pool import WINDOW, Vault
+from tmsd.vault.worker_messages import Receipt, Refused, RefusedCard
 
 ROOM = QueueLimits(per_caller=64, total=256)
 

@@ -18,7 +18,7 @@ from tmsd.ceremony.steps.request_certificate import request_certificate
 from tmsd.clock import now
 from tmsd.config.callers import APPLIANCE
 from tmsd.config.policy import load_policy
-from tmsd.vault import messages
+from tmsd.vault import certificate_messages
 from tmsd.worker import certifying
 from tmsd.worker.context import Context
 from tmsd.worker.keyring import Keyring
@@ -79,10 +79,10 @@ def issued(
     context: Context, ca: str, profile: str, request: bytes, caller: str = APPLIANCE
 ) -> x509.Certificate:
     """Have a certificate prepared and signed."""
-    asked = messages.PrepareCertificate(caller, ca, profile, request, {}, None)
+    asked = certificate_messages.PrepareCertificate(caller, ca, profile, request, {}, None)
     prepared = certifying.prepare_certificate(context, asked)
     signed = certifying.sign_certificate(
-        context, messages.SignCertificate(caller, prepared.prepared)
+        context, certificate_messages.SignCertificate(caller, prepared.prepared)
     )
     return x509.load_der_x509_certificate(signed.certificate)
 

@@ -15,7 +15,7 @@ from tests.worker.authority import csr, issued
 from tmsd.config.authorities import Authorities
 from tmsd.config.callers import APPLIANCE
 from tmsd.errors import Code, ServiceError
-from tmsd.vault import messages
+from tmsd.vault import certificate_messages
 from tmsd.worker import certifying
 from tmsd.worker.context import Context
 from tmsd.x509.public_keys import spki_sha256
@@ -28,12 +28,14 @@ def sealed(context: Context) -> bytes:
     return prepare(context).prepared
 
 
-def wanted(**changes: object) -> messages.PrepareCertificate:
-    asked = messages.PrepareCertificate("ra", "demo", AUTHENTICATION, csr("Alice"), {}, None)
+def wanted(**changes: object) -> certificate_messages.PrepareCertificate:
+    asked = certificate_messages.PrepareCertificate(
+        "ra", "demo", AUTHENTICATION, csr("Alice"), {}, None
+    )
     return structs.replace(asked, **changes)
 
 
-def prepare(context: Context, **changes: object) -> messages.PreparedCertificate:
+def prepare(context: Context, **changes: object) -> certificate_messages.PreparedCertificate:
     return certifying.prepare_certificate(context, wanted(**changes))
 
 
@@ -44,7 +46,7 @@ def refusal(context: Context, **changes: object) -> ServiceError:
 
 
 def sign(context: Context, sealed: bytes, caller: str = "ra") -> x509.Certificate:
-    request = messages.SignCertificate(caller, sealed)
+    request = certificate_messages.SignCertificate(caller, sealed)
     signed = certifying.sign_certificate(context, request)
     return x509.load_der_x509_certificate(signed.certificate)
 

@@ -46,7 +46,7 @@ from tmsd.globalplatform.initialize_update import parse
 from tmsd.globalplatform.keys import Algorithm, Key, Use
 from tmsd.globalplatform.plain_key import PlainKey
 from tmsd.globalplatform.protocols import PROTOCOLS
-from tmsd.vault import messages
+from tmsd.vault import card_messages
 from tmsd.worker import opening
 from tmsd.worker.context import Context
 from tmsd.worker.keyring import Keyring
@@ -150,10 +150,10 @@ class Delivered:
         self.card = batch.card()
         self.challenge = bytes(range(length))
         self.answer = initialize_update(self.card, self.challenge)
-        request = messages.DeliverKeys(
+        request = card_messages.DeliverKeys(
             caller=name,
             key_set=batch.key_set,
-            card=messages.Card(
+            card=card_messages.Card(
                 initialize_update=self.answer, host_challenge=self.challenge, scp_i=batch.i
             ),
             security_level=level,

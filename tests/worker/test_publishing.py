@@ -12,7 +12,7 @@ from tmsd.clock import now
 from tmsd.config.authorities import Authorities
 from tmsd.config.callers import APPLIANCE
 from tmsd.errors import Code, ServiceError
-from tmsd.vault import messages
+from tmsd.vault import certificate_messages
 from tmsd.vault.revoked_entries import RevokedEntry, pack
 from tmsd.worker import publishing
 from tmsd.worker.context import Context
@@ -25,7 +25,7 @@ HELD = RevokedEntry(b"\x02" * 16, YESTERDAY, "certificateHold")
 def signed(
     context: Context, *entries: RevokedEntry, base_number: int | None = None
 ) -> x509.CertificateRevocationList:
-    request = messages.SignCrl(APPLIANCE, "demo", 7, base_number, pack(entries))
+    request = certificate_messages.SignCrl(APPLIANCE, "demo", 7, base_number, pack(entries))
     return x509.load_der_x509_crl(publishing.sign_crl(context, request).crl)
 
 
@@ -56,7 +56,7 @@ def test_a_delta_says_what_it_completes(context: Context) -> None:
     "entries", [b"\0" * 32, b"\xff" * 33, pack([REVOKED, REVOKED])], ids=["cut", "date", "twice"]
 )
 def test_entries_that_are_none_are_refused(context: Context, entries: bytes) -> None:
-    request = messages.SignCrl(APPLIANCE, "demo", 7, None, entries)
+    request = certificate_messages.SignCrl(APPLIANCE, "demo", 7, None, entries)
     with pytest.raises(ServiceError) as refused:
         publishing.sign_crl(context, request)
     assert refused.value.code is Code.REQUEST_INVALID
@@ -64,16 +64,18 @@ def test_entries_that_are_none_are_refused(context: Context, entries: bytes) -> 
 
 def test_callers_have_nothing_signed_that_relying_parties_read(context: Context) -> None:
     with pytest.raises(ServiceError) as refused:
-        publishing.sign_crl(context, messages.SignCrl("ra", "demo", 7, None, b""))
+        publishing.sign_crl(context, certificate_messages.SignCrl("ra", "demo", 7, None, b""))
     assert refused.value.code is Code.CALLER_UNKNOWN
 
 
 def test_statuses_are_answered_by_the_responder_for_both_hashes(context: Context) -> None:
     statuses = [
-        messages.Status(b"\x01" * 16),
-        messages.Status(REVOKED.serial_number, REVOKED.revoked_at, REVOKED.reason),
+        certificate_messages.Status(b"\x01" * 16),
+        certificate_messages.Status(REVOKED.serial_number, REVOKED.revoked_at, REVOKED.reason),
     ]
-    told = publishing.sign_statuses(context, messages.SignStatuses(APPLIANCE, "demo", statuses))
+    told = publishing.sign_statuses(
+        context, certificate_messages.SignStatuses(APPLIANCE, "demo", statuses)
+    )
 
     assert told.next_update == told.this_update + 24 * 3600
     for answers, digest in ((told.by_sha1, "sha1"), (told.by_sha256, "sha256")):
@@ -90,7 +92,9 @@ def test_statuses_are_answered_by_the_responder_for_both_hashes(context: Context
 
 
 def test_a_ca_without_a_responder_answers_nothing(context: Context) -> None:
-    request = messages.SignStatuses(APPLIANCE, "root", [messages.Status(b"\x01" * 16)])
+    request = certificate_messages.SignStatuses(
+        APPLIANCE, "root", [certificate_messages.Status(b"\x01" * 16)]
+    )
     with pytest.raises(ServiceError, match="has no responder"):
         publishing.sign_statuses(context, request)
 
@@ -104,7 +108,9 @@ def test_answers_end_with_the_certificate_of_their_responder(context: Context) -
     authorities = Authorities({"demo": replace(demo, table=table)})
     policy = context.policy.model_copy(update={"authorities": authorities})
 
-    request = messages.SignStatuses(APPLIANCE, "demo", [messages.Status(b"\x01" * 16)])
+    request = certificate_messages.SignStatuses(
+        APPLIANCE, "demo", [certificate_messages.Status(b"\x01" * 16)]
+    )
     told = publishing.sign_statuses(replace(context, policy=policy), request)
     assert told.next_update == demo.responder.not_valid_after_utc.timestamp()
 
@@ -112,16 +118,18 @@ def test_answers_end_with_the_certificate_of_their_responder(context: Context) -
 @pytest.mark.parametrize(
     "status",
     [
-        messages.Status(b"\x01" * 16, YESTERDAY + 2 * 86_400),
-        messages.Status(b"\x01" * 16, 2**40 - 1),
-        messages.Status(b"\x01" * 16, YESTERDAY, "removeFromCRL"),
-        messages.Status(b"\x01" * 16, YESTERDAY, "boredom"),
+        certificate_messages.Status(b"\x01" * 16, YESTERDAY + 2 * 86_400),
+        certificate_messages.Status(b"\x01" * 16, 2**40 - 1),
+        certificate_messages.Status(b"\x01" * 16, YESTERDAY, "removeFromCRL"),
+        certificate_messages.Status(b"\x01" * 16, YESTERDAY, "boredom"),
     ],
     ids=["in the future", "no date", "released", "no reason"],
 )
 def test_a_status_that_no_answer_could_have_is_refused(
-    context: Context, status: messages.Status
+    context: Context, status: certificate_messages.Status
 ) -> None:
     with pytest.raises(ServiceError) as refused:
-        publishing.sign_statuses(context, messages.SignStatuses(APPLIANCE, "demo", [status]))
+        publishing.sign_statuses(
+            context, certificate_messages.SignStatuses(APPLIANCE, "demo", [status])
+        )
     assert refused.value.code is Code.REQUEST_INVALID

@@ -10,7 +10,7 @@ from tests.fuzz.refusals import require
 from tmsd.config.reserved_keys import CHALLENGE_KEY, CHANNEL_KEY
 from tmsd.errors import Code, ServiceError
 from tmsd.globalplatform.channel import ChannelState, SecurityLevel
-from tmsd.vault.messages import MAX_SESSION
+from tmsd.vault.card_messages import MAX_SESSION
 from tmsd.worker.keyring import Keyring
 from tmsd.worker.sealed_session import FORMAT, PendingKeys, SealedSession, seal, unseal
 

@@ -30,15 +30,11 @@ from tmsd.config.policy import Policy
 from tmsd.config.reserved_keys import CHANNEL_KEY
 from tmsd.config.transport_keys import TransportKey
 from tmsd.errors import Code
-from tmsd.vault.framing import LARGEST, FrameError, FrameReader, encode
-from tmsd.vault.messages import (
-    AnyAnswer,
-    AnyRequest,
+from tmsd.vault.card_messages import (
     Card,
     ChallengeIssued,
     ChannelOpened,
     CommandsWrapped,
-    Condition,
     ConfirmPutKey,
     DeliverKeys,
     DescribeKeySet,
@@ -46,20 +42,22 @@ from tmsd.vault.messages import (
     IssueChallenge,
     MakeRandom,
     OpenChannel,
-    PrepareCertificate,
     PutKey,
     PutKeyMade,
-    Question,
     RandomMade,
-    Refused,
-    Reply,
-    SignCertificate,
-    SignCrl,
-    SignStatuses,
     UnwrapResponses,
     VerifyCryptogram,
     WrapCommands,
 )
+from tmsd.vault.certificate_messages import (
+    PrepareCertificate,
+    SignCertificate,
+    SignCrl,
+    SignStatuses,
+)
+from tmsd.vault.framing import LARGEST, FrameError, FrameReader, encode
+from tmsd.vault.messages import AnyAnswer, AnyRequest, Question, Reply
+from tmsd.vault.worker_messages import Condition, Refused
 from tmsd.worker.context import Context
 from tmsd.worker.generations import Generations
 from tmsd.worker.keyring import Identities, KeyName, Keyring

@@ -28,8 +28,10 @@ from tests.softhsm.tokens import USER_PIN, SoftHsm
 from tests.worker.test_serving_questions import TPS, policy, question
 from tmsd.config.reserved_keys import SERVICE_KEYS
 from tmsd.errors import Code
+from tmsd.vault.card_messages import MakeRandom, RandomMade
 from tmsd.vault.framing import FrameReader
-from tmsd.vault.messages import Condition, MakeRandom, RandomMade, Receipt, Refused, Reply
+from tmsd.vault.messages import Reply
+from tmsd.vault.worker_messages import Condition, Receipt, Refused
 from tmsd.worker.context import Context
 from tmsd.worker.generations import Generations
 from tmsd.worker.keyring import Identities, KeyName, Keyring

@@ -8,7 +8,7 @@ from pydantic_core import ErrorDetails
 from tmsd.api.values import Hex, Opaque
 from tmsd.config.callers import Delivery, EncryptPurpose
 from tmsd.errors import Code, ServiceError
-from tmsd.vault.messages import (
+from tmsd.vault.card_messages import (
     MAX_APDU,
     MAX_APDUS,
     MAX_ENCRYPTED,

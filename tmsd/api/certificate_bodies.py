@@ -6,7 +6,7 @@ from pydantic import Field
 
 from tmsd.api.bodies import Body
 from tmsd.api.values import Hex
-from tmsd.vault.messages import MAX_FIELDS
+from tmsd.vault.certificate_messages import MAX_FIELDS
 from tmsd.x509.requests import MAX_CSR
 from tmsd.x509.templates import MAX_VALUE, MAX_VALUES
 

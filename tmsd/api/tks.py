@@ -13,7 +13,7 @@ from tmsd.tks import challenges, key_changeover, key_sets, random, sessions
 from tmsd.tks.key_changeover import ChangeWanted
 from tmsd.tks.service import Tks
 from tmsd.tks.sessions import EncryptionWanted, PresentedCard, SessionWanted
-from tmsd.vault.messages import Card, ChannelOpened, DeliveredKeys, KeysDelivered
+from tmsd.vault.card_messages import Card, ChannelOpened, DeliveredKeys, KeysDelivered
 
 
 def _of_tks(serve: Callable[[Tks, Caller, Any, Trail], Awaitable[Body]]) -> Serve:

@@ -26,12 +26,8 @@ from tmsd.ca.service import Certification
 from tmsd.errors import Code, ServiceError
 from tmsd.store import certificates as table
 from tmsd.store.certificates import Record, Request, State
-from tmsd.vault.messages import (
-    MAX_FRAME,
-    PrepareCertificate,
-    PreparedCertificate,
-    SignCertificate,
-)
+from tmsd.vault.certificate_messages import PrepareCertificate, PreparedCertificate, SignCertificate
+from tmsd.vault.message import MAX_FRAME
 from tmsd.x509.refusal import Rule
 
 _LONGEST_SUBJECT = 1024

@@ -14,7 +14,13 @@ from tmsd.errors import Code, ServiceError
 from tmsd.store import certificates, crls, ocsp_answers
 from tmsd.store.crls import Begun, Published, Scope
 from tmsd.store.ocsp_answers import Due, Signed
-from tmsd.vault.messages import MAX_STATUSES, SignCrl, SignedStatuses, SignStatuses, Status
+from tmsd.vault.certificate_messages import (
+    MAX_STATUSES,
+    SignCrl,
+    SignedStatuses,
+    SignStatuses,
+    Status,
+)
 from tmsd.vault.revoked_entries import RevokedEntry, pack
 
 LOG = logging.getLogger(__name__)

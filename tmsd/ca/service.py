@@ -11,7 +11,7 @@ from tmsd.config.policy import Policy
 from tmsd.errors import Code, ServiceError
 from tmsd.store.reader import Reader
 from tmsd.store.store import Store
-from tmsd.vault.messages import Answer, Request
+from tmsd.vault.message import Answer, Request
 from tmsd.vault.pool import Vault
 
 A = TypeVar("A", bound=Answer)

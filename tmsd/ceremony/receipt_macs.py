@@ -7,7 +7,7 @@ from hsm.keys import KeyReference
 from hsm.token import Token
 from tmsd.audit.receipt import Receipt
 from tmsd.config.reserved_keys import RECEIPT_KEY
-from tmsd.vault import messages
+from tmsd.vault import worker_messages
 
 
 class ReceiptMacs:
@@ -41,9 +41,9 @@ class ReceiptMacs:
         return "is not the token's: the receipt was made up, or altered"
 
 
-def _told(receipt: Receipt) -> messages.Receipt:
+def _told(receipt: Receipt) -> worker_messages.Receipt:
     """Return a recorded receipt as its worker told it."""
-    return messages.Receipt(
+    return worker_messages.Receipt(
         worker=bytes.fromhex(receipt.worker),
         generation=receipt.generation,
         sequence=receipt.sequence,

@@ -27,7 +27,7 @@ from tmsd.errors import ServiceError
 from tmsd.store.database import StoreError
 from tmsd.store.reader import Reader
 from tmsd.store.store import Store
-from tmsd.vault.messages import Lane
+from tmsd.vault.message import Lane
 from tmsd.vault.pool import Vault
 
 LOG = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ from tmsd.config.daemon import DaemonConfig, WorkerConfig
 from tmsd.daemon.worker_process import Connecting, Spawning
 from tmsd.daemon.workers import Endurance, Place
 from tmsd.vault.fair_queue import QueueLimits
-from tmsd.vault.messages import Lane
+from tmsd.vault.message import Lane
 
 
 def places(config: DaemonConfig) -> list[Place]:

@@ -13,7 +13,7 @@ from typing import ClassVar, Protocol
 from tmsd.systemd.journal import Event, about
 from tmsd.vault.connection import WorkerConnection
 from tmsd.vault.framing import FrameError
-from tmsd.vault.messages import Started, StartFailed
+from tmsd.vault.worker_messages import Started, StartFailed
 
 LOG = logging.getLogger(__name__)
 

@@ -8,12 +8,16 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tmsd.daemon.worker_process import Source, Worker, WorkerStartError
 from tmsd.systemd.journal import Event, about
 from tmsd.vault.framing import FrameError
-from tmsd.vault.messages import Lane, Started
+from tmsd.vault.message import Lane
 from tmsd.vault.pool import Vault
+
+if TYPE_CHECKING:
+    from tmsd.vault.worker_messages import Started
 
 LOG = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from typing import Literal
 from tmsd.audit.trail import Trail
 from tmsd.config.callers import Caller
 from tmsd.tks.service import Tks
-from tmsd.vault.messages import ChallengeIssued, IssueChallenge
+from tmsd.vault.card_messages import ChallengeIssued, IssueChallenge
 
 
 async def issue(tks: Tks, caller: Caller, length: Literal[8, 16], trail: Trail) -> ChallengeIssued:

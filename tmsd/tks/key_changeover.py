@@ -7,7 +7,7 @@ from tmsd.audit.trail import Trail
 from tmsd.config.callers import Caller
 from tmsd.tks.service import Tks
 from tmsd.tks.sessions import note_channel, note_key_material
-from tmsd.vault.messages import ConfirmPutKey, PutKey, PutKeyConfirmed, PutKeyMade
+from tmsd.vault.card_messages import ConfirmPutKey, PutKey, PutKeyConfirmed, PutKeyMade
 
 
 @dataclass(frozen=True, slots=True)

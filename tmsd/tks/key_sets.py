@@ -7,7 +7,7 @@ from tmsd.config.policy import Policy
 from tmsd.errors import Code, ServiceError
 from tmsd.globalplatform.initialize_update import InitializeUpdateResponse
 from tmsd.tks.service import Tks
-from tmsd.vault.messages import DescribeKeySet, KeyVersion
+from tmsd.vault.card_messages import DescribeKeySet, KeyVersion
 
 
 def choose(

@@ -3,7 +3,7 @@
 from tmsd.audit.trail import Trail
 from tmsd.config.callers import Caller
 from tmsd.tks.service import Tks
-from tmsd.vault.messages import MakeRandom
+from tmsd.vault.card_messages import MakeRandom
 
 
 async def make(tks: Tks, caller: Caller, length: int, trail: Trail) -> bytes:

@@ -9,7 +9,7 @@ from tmsd.config.policy import Policy
 from tmsd.tks.budgets import Budgets
 from tmsd.tks.judging import Judging
 from tmsd.tks.used_challenges import UsedChallenges
-from tmsd.vault.messages import Answer, Request
+from tmsd.vault.message import Answer, Request
 from tmsd.vault.pool import Vault
 
 A = TypeVar("A", bound=Answer)

@@ -12,8 +12,7 @@ from tmsd.globalplatform import initialize_update
 from tmsd.store.card_failures import CardOfCaller
 from tmsd.tks import key_sets
 from tmsd.tks.service import Tks
-from tmsd.vault.messages import (
-    Answer,
+from tmsd.vault.card_messages import (
     Card,
     Channel,
     ChannelOpened,
@@ -24,12 +23,12 @@ from tmsd.vault.messages import (
     EncryptData,
     KeysDelivered,
     OpenChannel,
-    Request,
     ResponsesUnwrapped,
     UnwrapResponses,
     VerifyCryptogram,
     WrapCommands,
 )
+from tmsd.vault.message import Answer, Request
 
 A = TypeVar("A", bound=Answer)
 

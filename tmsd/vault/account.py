@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from tmsd.vault.messages import Receipt, RefusedCard
+from tmsd.vault.worker_messages import Receipt, RefusedCard
 
 
 @dataclass(slots=True)

@@ -9,14 +9,8 @@ from typing import Self
 
 from tmsd.clock import monotonic
 from tmsd.vault.framing import FrameError, FrameReader, encode
-from tmsd.vault.messages import (
-    AnyRequest,
-    Condition,
-    Question,
-    Reply,
-    Started,
-    StartFailed,
-)
+from tmsd.vault.messages import AnyRequest, Question, Reply
+from tmsd.vault.worker_messages import Condition, Started, StartFailed
 
 LOG = logging.getLogger(__name__)
 

@@ -11,15 +11,9 @@ from tmsd.vault.account import Account
 from tmsd.vault.connection import WorkerConnection
 from tmsd.vault.fair_queue import FairQueue, QueueFull, QueueLimits
 from tmsd.vault.framing import FrameError
-from tmsd.vault.messages import (
-    Answer,
-    AnyRequest,
-    Lane,
-    Receipt,
-    Refused,
-    Reply,
-    Request,
-)
+from tmsd.vault.message import Answer, Lane, Request
+from tmsd.vault.messages import AnyRequest, Reply
+from tmsd.vault.worker_messages import Receipt, Refused
 
 A = TypeVar("A", bound=Answer)
 

@@ -4,7 +4,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from tmsd.vault.messages import ENTRY_LENGTH
+from tmsd.vault.certificate_messages import ENTRY_LENGTH
 
 REASONS = (
     "unspecified",

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_der_publ
 from tmsd.clock import now, now_ms
 from tmsd.config.authorities import Authority
 from tmsd.errors import Code, ServiceError
-from tmsd.vault import messages
+from tmsd.vault import certificate_messages, message
 from tmsd.worker import certificate_admission, issuing_keys, prepared
 from tmsd.worker.context import Context
 from tmsd.worker.prepared import Prepared
@@ -32,8 +32,8 @@ _PREPARED_FOR_MS = 3_600_000
 
 
 def prepare_certificate(
-    context: Context, request: messages.PrepareCertificate
-) -> messages.PreparedCertificate:
+    context: Context, request: certificate_messages.PrepareCertificate
+) -> certificate_messages.PreparedCertificate:
     """Build a certificate, have it signed by a throw-away key, and look it over.
 
     Raises:
@@ -66,10 +66,10 @@ def prepare_certificate(
         tbs_sha256=sha256(trial.tbs_certificate_bytes).digest(),
         expires=now_ms() + _PREPARED_FOR_MS,
     )
-    return messages.PreparedCertificate(
+    return certificate_messages.PreparedCertificate(
         prepared=prepared.seal(context.keyring, version, value),
         serial_number=serial_number,
-        subject=trial.subject.rfc4514_string()[: messages.LONGEST_TEXT],
+        subject=trial.subject.rfc4514_string()[: message.LONGEST_TEXT],
         public_key_sha256=spki_sha256(wanted.public_key),
         not_before=value.not_before,
         not_after=value.not_after,
@@ -79,8 +79,8 @@ def prepare_certificate(
 
 
 def sign_certificate(
-    context: Context, request: messages.SignCertificate
-) -> messages.SignedCertificate:
+    context: Context, request: certificate_messages.SignCertificate
+) -> certificate_messages.SignedCertificate:
     """Build a prepared certificate again, make sure that it is the same, and sign it in the token.
 
     Raises:
@@ -105,7 +105,9 @@ def sign_certificate(
             built, issuing_keys.ca_key(context, authority)
         )
         linting.require_same(trial, certificate)
-    return messages.SignedCertificate(certificate=certificate.public_bytes(Encoding.DER))
+    return certificate_messages.SignedCertificate(
+        certificate=certificate.public_bytes(Encoding.DER)
+    )
 
 
 def _wanted(profile: Profile, value: Prepared) -> Wanted:

@@ -4,20 +4,20 @@ from hsm.check_values import key_check_value
 from hsm.errors import KeyUnsuitable
 from tmsd.errors import ServiceError
 from tmsd.globalplatform.diversification import Role
-from tmsd.vault import messages
+from tmsd.vault import card_messages
 from tmsd.worker import admission
 from tmsd.worker.context import Context
 
 
-def make_random(context: Context, request: messages.MakeRandom) -> messages.RandomMade:
+def make_random(context: Context, request: card_messages.MakeRandom) -> card_messages.RandomMade:
     """Return random bytes of the token."""
     admission.tks_caller(context.policy, request.caller)
-    return messages.RandomMade(random=context.token.random(request.length))
+    return card_messages.RandomMade(random=context.token.random(request.length))
 
 
 def describe_key_set(
-    context: Context, request: messages.DescribeKeySet
-) -> messages.KeySetDescribed:
+    context: Context, request: card_messages.DescribeKeySet
+) -> card_messages.KeySetDescribed:
     """Return a key set's versions, with check values of the keys that are in the token.
 
     Raises:
@@ -32,6 +32,8 @@ def describe_key_set(
         except (ServiceError, KeyUnsuitable):
             check_value = None
         versions.append(
-            messages.KeyVersion(version=version, state=state.value, key_check_value=check_value)
+            card_messages.KeyVersion(
+                version=version, state=state.value, key_check_value=check_value
+            )
         )
-    return messages.KeySetDescribed(versions=versions)
+    return card_messages.KeySetDescribed(versions=versions)

@@ -9,7 +9,7 @@ from tmsd.globalplatform import put_key as command_of
 from tmsd.globalplatform.diversification import Role
 from tmsd.globalplatform.keys import Use, key_check_value
 from tmsd.globalplatform.put_key import WrappedKey
-from tmsd.vault import messages
+from tmsd.vault import card_messages
 from tmsd.worker import admission, card_keys, leaving
 from tmsd.worker.card_keys import CardIdentity
 from tmsd.worker.context import Context
@@ -22,7 +22,7 @@ INITIAL_KEY_VERSION = 0xFF
 LARGEST_KEY_VERSION = 0x7F
 
 
-def put_key(context: Context, request: messages.PutKey) -> messages.PutKeyMade:
+def put_key(context: Context, request: card_messages.PutKey) -> card_messages.PutKeyMade:
     """Make the command that changes a card over along the key set's `change_to`.
 
     Raises:
@@ -44,7 +44,7 @@ def put_key(context: Context, request: messages.PutKey) -> messages.PutKeyMade:
     check_values = [key.check_value for key in new_keys]
     pending = PendingKeys(request.new_key_version, b"".join(check_values))
     session = channel.session.after(state).awaiting(pending)
-    return messages.PutKeyMade(
+    return card_messages.PutKeyMade(
         channel=channel.sealed(context, session),
         apdu=bytes(protected),
         key_check_values=check_values,
@@ -52,7 +52,9 @@ def put_key(context: Context, request: messages.PutKey) -> messages.PutKeyMade:
     )
 
 
-def confirm_put_key(context: Context, request: messages.ConfirmPutKey) -> messages.PutKeyConfirmed:
+def confirm_put_key(
+    context: Context, request: card_messages.ConfirmPutKey
+) -> card_messages.PutKeyConfirmed:
     """Check the card's answer: R-MAC where the channel has it, key version, check values.
 
     Raises:
@@ -80,7 +82,7 @@ def confirm_put_key(context: Context, request: messages.ConfirmPutKey) -> messag
     with faults_at("/response"):
         command_of.confirm(answer.data, pending.key_version, pending.check_values)
     session = channel.session.after(state).awaiting(None)
-    return messages.PutKeyConfirmed(
+    return card_messages.PutKeyConfirmed(
         channel=channel.sealed(context, session),
         new_key_version=pending.key_version,
         protected=answer.protected,
@@ -115,7 +117,9 @@ def _new_roles(channel: ResumedChannel, target: CardIdentity, mode: str) -> tupl
     return tuple(Role)
 
 
-def _target(context: Context, channel: ResumedChannel, request: messages.PutKey) -> CardIdentity:
+def _target(
+    context: Context, channel: ResumedChannel, request: card_messages.PutKey
+) -> CardIdentity:
     if channel.session.state.outstanding or channel.session.pending:
         raise ServiceError(
             Code.REQUEST_INVALID,

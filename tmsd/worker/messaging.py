@@ -18,7 +18,7 @@ from tmsd.globalplatform.channel import Response, require_open
 from tmsd.globalplatform.keys import Key, Use
 from tmsd.globalplatform.protocols import PROTOCOLS, SecureChannelProtocol
 from tmsd.globalplatform.put_key import PUT_KEY
-from tmsd.vault import messages
+from tmsd.vault import card_messages, worker_messages
 from tmsd.worker import admission, card_keys, sealed_session
 from tmsd.worker.card_keys import CardIdentity
 from tmsd.worker.context import Context
@@ -65,9 +65,9 @@ class ResumedChannel:
         dek: HsmKey = self.protocol.data_encryption_key(static[role], self.session.context)
         return dek
 
-    def sealed(self, context: Context, session: SealedSession) -> messages.Channel:
+    def sealed(self, context: Context, session: SealedSession) -> card_messages.Channel:
         """Return the session after a step, for the caller and for the record."""
-        return messages.Channel(
+        return card_messages.Channel(
             session=sealed_session.seal(context.keyring, context.channel_key_version, session),
             key_set=self.session.key_set,
             key_version=self.session.key_version,
@@ -96,7 +96,9 @@ def resume(context: Context, sealed: bytes, caller_name: str) -> ResumedChannel:
     )
 
 
-def card_of(context: Context, sealed: bytes, caller_name: str) -> messages.RefusedCard | None:
+def card_of(
+    context: Context, sealed: bytes, caller_name: str
+) -> worker_messages.RefusedCard | None:
     """Say for the record whose session it is; None unless it is genuine and can be used."""
     try:
         session = sealed_session.unseal(context.keyring, sealed, caller_name, now_ms())
@@ -104,14 +106,16 @@ def card_of(context: Context, sealed: bytes, caller_name: str) -> messages.Refus
         return None
     key_set = context.policy.key_sets.get(session.key_set)
     by_cuid = key_set and key_set.diversification_data is DiversificationData.CUID
-    return messages.RefusedCard(
+    return worker_messages.RefusedCard(
         key_set=session.key_set,
         key_version=session.key_version,
         diversification_data=session.cuid if by_cuid and session.cuid else session.kdd,
     )
 
 
-def wrap_commands(context: Context, request: messages.WrapCommands) -> messages.CommandsWrapped:
+def wrap_commands(
+    context: Context, request: card_messages.WrapCommands
+) -> card_messages.CommandsWrapped:
     """Put secure messaging on commands, in order: all of them or none.
 
     Raises:
@@ -127,14 +131,14 @@ def wrap_commands(context: Context, request: messages.WrapCommands) -> messages.
                 permitted = _permitted(channel.caller, command)
                 state, protected = channel.protocol.wrap(keys, state, permitted)
             wrapped.append(bytes(protected))
-    return messages.CommandsWrapped(
+    return card_messages.CommandsWrapped(
         channel=channel.sealed(context, channel.session.after(state)), apdus=wrapped
     )
 
 
 def unwrap_responses(
-    context: Context, request: messages.UnwrapResponses
-) -> messages.ResponsesUnwrapped:
+    context: Context, request: card_messages.UnwrapResponses
+) -> card_messages.ResponsesUnwrapped:
     """Check R-MACs and remove R-ENC, in order: all of them or none.
 
     Raises:
@@ -156,14 +160,16 @@ def unwrap_responses(
             with faults_at(f"/responses/{number}"):
                 state, plain = channel.protocol.unwrap(keys, state, response)
             unwrapped.append(_told(plain))
-    return messages.ResponsesUnwrapped(
+    return card_messages.ResponsesUnwrapped(
         channel=channel.sealed(context, channel.session.after(state)),
         responses=unwrapped,
         closed=state.closed,
     )
 
 
-def encrypt_data(context: Context, request: messages.EncryptData) -> messages.DataEncrypted:
+def encrypt_data(
+    context: Context, request: card_messages.EncryptData
+) -> card_messages.DataEncrypted:
     """Encrypt under the card's DEK: a challenge made here, or the caller's data.
 
     Raises:
@@ -195,7 +201,7 @@ def encrypt_data(context: Context, request: messages.EncryptData) -> messages.Da
     with context.token.operation() as operation:
         dek = channel.data_encryption_key(context, operation)
         encrypted = _under_dek(dek, data)
-    return messages.DataEncrypted(
+    return card_messages.DataEncrypted(
         channel=channel.sealed(context, channel.session),
         encrypted=encrypted,
         challenge=data if proves else None,
@@ -244,5 +250,5 @@ def _permitted(caller: Caller, command: bytes) -> CommandApdu:
     return parsed
 
 
-def _told(plain: Response) -> messages.UnwrappedResponse:
-    return messages.UnwrappedResponse(response=bytes(plain), protected=plain.protected)
+def _told(plain: Response) -> card_messages.UnwrappedResponse:
+    return card_messages.UnwrappedResponse(response=bytes(plain), protected=plain.protected)

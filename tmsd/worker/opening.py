@@ -20,7 +20,7 @@ from tmsd.globalplatform.channel import ChannelState, SecurityLevel, require_car
 from tmsd.globalplatform.initialize_update import InitializeUpdateResponse
 from tmsd.globalplatform.keys import Use
 from tmsd.globalplatform.protocols import PROTOCOLS, SecureChannelProtocol
-from tmsd.vault import messages
+from tmsd.vault import card_messages
 from tmsd.worker import admission, card_keys, leaving, sealed_session, tickets
 from tmsd.worker.card_keys import CardIdentity
 from tmsd.worker.context import Context
@@ -30,7 +30,9 @@ from tmsd.worker.tickets import IssuedChallenge
 
 SESSION_ID_LENGTH = 16
 
-_CardRequest = messages.OpenChannel | messages.DeliverKeys | messages.VerifyCryptogram
+_CardRequest = (
+    card_messages.OpenChannel | card_messages.DeliverKeys | card_messages.VerifyCryptogram
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,9 @@ class _Authentication:
     state: ChannelState
 
 
-def issue_challenge(context: Context, request: messages.IssueChallenge) -> messages.ChallengeIssued:
+def issue_challenge(
+    context: Context, request: card_messages.IssueChallenge
+) -> card_messages.ChallengeIssued:
     """Make a host challenge and its ticket."""
     admission.tks_caller(context.policy, request.caller)
     host_challenge = context.token.random(request.length)
@@ -67,10 +71,12 @@ def issue_challenge(context: Context, request: messages.IssueChallenge) -> messa
     expires = now + context.challenge_seconds * 1000
     challenge = IssuedChallenge(request.caller, host_challenge, now, expires)
     ticket = tickets.make(context.keyring, context.challenge_key_version, challenge)
-    return messages.ChallengeIssued(host_challenge=host_challenge, ticket=ticket)
+    return card_messages.ChallengeIssued(host_challenge=host_challenge, ticket=ticket)
 
 
-def open_channel(context: Context, request: messages.OpenChannel) -> messages.ChannelOpened:
+def open_channel(
+    context: Context, request: card_messages.OpenChannel
+) -> card_messages.ChannelOpened:
     """Verify the card's cryptogram, make the host's, and seal the session.
 
     Raises:
@@ -95,7 +101,7 @@ def open_channel(context: Context, request: messages.OpenChannel) -> messages.Ch
         issued=now,
         expires=now + context.session_seconds * 1000,
     )
-    return messages.ChannelOpened(
+    return card_messages.ChannelOpened(
         scp=session.scp,
         i=card.i,
         key_set=session.key_set,
@@ -107,7 +113,9 @@ def open_channel(context: Context, request: messages.OpenChannel) -> messages.Ch
     )
 
 
-def deliver_keys(context: Context, request: messages.DeliverKeys) -> messages.KeysDelivered:
+def deliver_keys(
+    context: Context, request: card_messages.DeliverKeys
+) -> card_messages.KeysDelivered:
     """Verify the card's cryptogram, and wrap the session keys for a caller that may have them.
 
     Raises:
@@ -120,7 +128,7 @@ def deliver_keys(context: Context, request: messages.DeliverKeys) -> messages.Ke
     with context.token.operation() as operation:
         authentication = _authenticate(context, operation, card, level)
         delivered, was_readable = _delivered_keys(context, operation, card, level, transport)
-    return messages.KeysDelivered(
+    return card_messages.KeysDelivered(
         scp=card.answer.scp,
         i=card.i,
         key_set=card.identity.key_set.name,
@@ -133,8 +141,8 @@ def deliver_keys(context: Context, request: messages.DeliverKeys) -> messages.Ke
 
 
 def verify_cryptogram(
-    context: Context, request: messages.VerifyCryptogram
-) -> messages.CryptogramVerified:
+    context: Context, request: card_messages.VerifyCryptogram
+) -> card_messages.CryptogramVerified:
     """Say whether the card holds the keys; every other reason to refuse is a refusal.
 
     Raises:
@@ -150,7 +158,9 @@ def verify_cryptogram(
         valid = False
     else:
         valid = True
-    return messages.CryptogramVerified(valid=valid, key_material_in_worker=card.identity.is_exposed)
+    return card_messages.CryptogramVerified(
+        valid=valid, key_material_in_worker=card.identity.is_exposed
+    )
 
 
 def _authenticate(
@@ -237,7 +247,7 @@ def _delivered_keys(
     card: _Admitted,
     level: SecurityLevel,
     transport: TransportKey,
-) -> tuple[messages.DeliveredKeys, bool]:
+) -> tuple[card_messages.DeliveredKeys, bool]:
     """Return the wrapped keys, and whether one was readable on its way."""
     wrapping = context.keyring.transport_key(transport)
     delivers_static_dek = (
@@ -263,7 +273,7 @@ def _delivered_keys(
     wrapped, exposed = leaving.under_transport_key(
         wrapping, session_keys, may_be_read=may_be_read, setting=setting
     )
-    delivered = messages.DeliveredKeys(
+    delivered = card_messages.DeliveredKeys(
         transport_key=transport.name,
         mechanism="aes-key-wrap" if wrapping.shape.is_aes else "des3-ecb",
         enc=wrapped.get("enc"),

@@ -11,7 +11,7 @@ from msgspec import Struct
 from hsm.errors import KeyNotFound
 from tmsd.config.reserved_keys import CERTIFICATE_KEY
 from tmsd.errors import Code, ServiceError
-from tmsd.vault.messages import MAX_PREPARED
+from tmsd.vault.certificate_messages import MAX_PREPARED
 from tmsd.worker.context import Context
 from tmsd.worker.keyring import Keyring
 

@@ -14,8 +14,8 @@ from tmsd.clock import now
 from tmsd.config.authorities import Authority
 from tmsd.config.callers import APPLIANCE
 from tmsd.errors import Code, ServiceError
-from tmsd.vault import messages
-from tmsd.vault.messages import MAX_CRL_ENTRIES
+from tmsd.vault import certificate_messages
+from tmsd.vault.certificate_messages import MAX_CRL_ENTRIES
 from tmsd.vault.revoked_entries import unpack
 from tmsd.worker import certificate_admission, issuing_keys
 from tmsd.worker.context import Context
@@ -23,7 +23,9 @@ from tmsd.x509 import crl, ocsp
 from tmsd.x509.ocsp import CertId, CertIdDigest, Period, Revocation
 
 
-def sign_crl(context: Context, request: messages.SignCrl) -> messages.SignedCrl:
+def sign_crl(
+    context: Context, request: certificate_messages.SignCrl
+) -> certificate_messages.SignedCrl:
     """Build a CRL, full or delta, and sign it.
 
     Raises:
@@ -46,10 +48,12 @@ def sign_crl(context: Context, request: messages.SignCrl) -> messages.SignedCrl:
         raise ServiceError(Code.REQUEST_INVALID, f"no CRL: {error}") from None
     scheme = issuing_keys.scheme_of(authority)
     signed = scheme.sign_crl(built, issuing_keys.ca_key(context, authority))
-    return messages.SignedCrl(crl=signed.public_bytes(Encoding.DER))
+    return certificate_messages.SignedCrl(crl=signed.public_bytes(Encoding.DER))
 
 
-def sign_statuses(context: Context, request: messages.SignStatuses) -> messages.SignedStatuses:
+def sign_statuses(
+    context: Context, request: certificate_messages.SignStatuses
+) -> certificate_messages.SignedStatuses:
     """Sign OCSP answers for certificates of a CA.
 
     They hold no longer than the responder's certificate.
@@ -78,7 +82,7 @@ def sign_statuses(context: Context, request: messages.SignStatuses) -> messages.
         }
     except (ocsp.AnswerRefused, ValueError, OverflowError) as error:
         raise ServiceError(Code.REQUEST_INVALID, f"no answer: {error}") from None
-    return messages.SignedStatuses(
+    return certificate_messages.SignedStatuses(
         this_update=int(period.this_update.timestamp()),
         next_update=int(period.next_update.timestamp()),
         by_sha1=answers[CertIdDigest.SHA_1],
@@ -103,12 +107,14 @@ def _entries(packed: bytes) -> Iterator[crl.Entry]:
         )
 
 
-def _cert_id(authority: Authority, digest: CertIdDigest, status: messages.Status) -> CertId:
+def _cert_id(
+    authority: Authority, digest: CertIdDigest, status: certificate_messages.Status
+) -> CertId:
     issuer = ocsp.issuer_id(authority.certificate, digest)
     return CertId(issuer, int.from_bytes(status.serial_number))
 
 
-def _revocation(status: messages.Status) -> Revocation | None:
+def _revocation(status: certificate_messages.Status) -> Revocation | None:
     if status.revoked_at is None:
         return None
     reason = x509.ReasonFlags(status.reason or "unspecified")

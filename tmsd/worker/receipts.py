@@ -6,7 +6,8 @@ import msgspec
 from msgspec import structs
 
 from tmsd.config.reserved_keys import RECEIPT_KEY
-from tmsd.vault.messages import AnyAnswer, AnyRequest, Receipt
+from tmsd.vault.messages import AnyAnswer, AnyRequest
+from tmsd.vault.worker_messages import Receipt
 from tmsd.worker.context import Context
 
 _MAC_LENGTH = 16

@@ -12,7 +12,7 @@ from hsm.errors import KeyNotFound
 from tmsd.config.reserved_keys import CHANNEL_KEY
 from tmsd.errors import Code, ServiceError
 from tmsd.globalplatform.channel import ChannelState, SecurityLevel
-from tmsd.vault.messages import MAX_SESSION
+from tmsd.vault.card_messages import MAX_SESSION
 from tmsd.worker.keyring import Keyring
 
 FORMAT = 2

@@ -21,9 +21,11 @@ from hsm.errors import (
 from hsm.hang import process_ending_after
 from tmsd.clock import monotonic
 from tmsd.errors import Code, ServiceError
-from tmsd.vault import messages
+from tmsd.vault import card_messages, certificate_messages, messages, worker_messages
 from tmsd.vault.framing import FrameReader, encode
-from tmsd.vault.messages import LONGEST_TEXT, Question, Refused, Reply
+from tmsd.vault.message import LONGEST_TEXT
+from tmsd.vault.messages import Question, Reply
+from tmsd.vault.worker_messages import Refused
 from tmsd.worker import certifying, describing, key_changeover, messaging, opening, publishing
 from tmsd.worker.context import Context
 from tmsd.worker.generations import Generations
@@ -45,21 +47,21 @@ _LOST = "the HSM does not answer"
 
 # Every request and the function that answers it; a test holds this to messages.AnyRequest.
 ANSWERS: dict[type[messages.AnyRequest], Callable[[Context, Any], messages.AnyAnswer]] = {
-    messages.IssueChallenge: opening.issue_challenge,
-    messages.OpenChannel: opening.open_channel,
-    messages.DeliverKeys: opening.deliver_keys,
-    messages.VerifyCryptogram: opening.verify_cryptogram,
-    messages.WrapCommands: messaging.wrap_commands,
-    messages.UnwrapResponses: messaging.unwrap_responses,
-    messages.EncryptData: messaging.encrypt_data,
-    messages.PutKey: key_changeover.put_key,
-    messages.ConfirmPutKey: key_changeover.confirm_put_key,
-    messages.MakeRandom: describing.make_random,
-    messages.DescribeKeySet: describing.describe_key_set,
-    messages.PrepareCertificate: certifying.prepare_certificate,
-    messages.SignCertificate: certifying.sign_certificate,
-    messages.SignCrl: publishing.sign_crl,
-    messages.SignStatuses: publishing.sign_statuses,
+    card_messages.IssueChallenge: opening.issue_challenge,
+    card_messages.OpenChannel: opening.open_channel,
+    card_messages.DeliverKeys: opening.deliver_keys,
+    card_messages.VerifyCryptogram: opening.verify_cryptogram,
+    card_messages.WrapCommands: messaging.wrap_commands,
+    card_messages.UnwrapResponses: messaging.unwrap_responses,
+    card_messages.EncryptData: messaging.encrypt_data,
+    card_messages.PutKey: key_changeover.put_key,
+    card_messages.ConfirmPutKey: key_changeover.confirm_put_key,
+    card_messages.MakeRandom: describing.make_random,
+    card_messages.DescribeKeySet: describing.describe_key_set,
+    certificate_messages.PrepareCertificate: certifying.prepare_certificate,
+    certificate_messages.SignCertificate: certifying.sign_certificate,
+    certificate_messages.SignCrl: publishing.sign_crl,
+    certificate_messages.SignStatuses: publishing.sign_statuses,
 }
 
 
@@ -145,7 +147,7 @@ class _Worker:
     def _tell_condition(self) -> None:
         self._next_beat = monotonic() + BEAT_SECONDS
         generations = self._generations
-        condition = messages.Condition(
+        condition = worker_messages.Condition(
             state="lost" if generations.context is None else "operational",
             generation=generations.generation,
             derivations=generations.derivations,
@@ -155,7 +157,7 @@ class _Worker:
         self._send(0, condition, None)
 
     def _send(
-        self, number: int, answer: messages.AnyAnswer, receipt: messages.Receipt | None
+        self, number: int, answer: messages.AnyAnswer, receipt: worker_messages.Receipt | None
     ) -> None:
         self._connection.sendall(encode(Reply(number=number, answer=answer, receipt=receipt)))
 
@@ -193,7 +195,7 @@ def _answer(context: Context, question: Question) -> messages.AnyAnswer:
         return _refused(Code.HSM_UNAVAILABLE, "the HSM failed the operation")
 
 
-def _card(context: Context, request: messages.AnyRequest) -> messages.RefusedCard | None:
+def _card(context: Context, request: messages.AnyRequest) -> worker_messages.RefusedCard | None:
     """Return whose session a request named; of a card without one the front knows by itself."""
     sealed = getattr(request, "session", None)
     return None if sealed is None else messaging.card_of(context, sealed, request.caller)

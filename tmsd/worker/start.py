@@ -23,7 +23,9 @@ from tmsd.config.policy import Policy, load_policy
 from tmsd.config.reserved_keys import CERTIFICATE_KEY, CHALLENGE_KEY, CHANNEL_KEY, RECEIPT_KEY
 from tmsd.config.toml import ConfigError
 from tmsd.vault.framing import encode
-from tmsd.vault.messages import LONGEST_TEXT, Capabilities, Reply, Started, StartFailed
+from tmsd.vault.message import LONGEST_TEXT
+from tmsd.vault.messages import Reply
+from tmsd.vault.worker_messages import Capabilities, Started, StartFailed
 from tmsd.worker.context import Context
 from tmsd.worker.generations import Generations
 from tmsd.worker.keyring import Identities, KeyName, Keyring, PairName

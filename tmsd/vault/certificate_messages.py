@@ -1,0 +1,143 @@
+"""What a worker is asked to sign as a CA, and what it answers.
+
+A message names a CA and a profile, never a digest, an algorithm or a key: the worker builds what
+it signs, by its own policy.
+"""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from tmsd.vault.message import HEADING, MAX_FRAME, Answer, Lane, Name, Request, Seconds, Text
+from tmsd.x509.linting import MAX_CERTIFICATE
+from tmsd.x509.requests import MAX_CSR
+from tmsd.x509.templates import MAX_VALUE, MAX_VALUES
+
+MAX_FIELDS = 32
+MAX_PREPARED = 32 * 1024
+MAX_CRL_ENTRIES = 1_500_000
+# Certificate number, seconds of the revocation, reason, seconds of the invalidity (0: none).
+ENTRY_LENGTH = 16 + 8 + 1 + 8
+# An entry with a reason and an invalidity date has 77 bytes of DER.
+MAX_CRL = 80 * MAX_CRL_ENTRIES
+MAX_STATUSES = 32
+MAX_OCSP_ANSWER = 16 * 1024
+
+Prepared = Annotated[bytes, Meta(min_length=1, max_length=MAX_PREPARED)]
+CertificateRequest = Annotated[bytes, Meta(min_length=1, max_length=MAX_CSR)]
+Certificate = Annotated[bytes, Meta(min_length=1, max_length=MAX_CERTIFICATE)]
+OcspAnswer = Annotated[bytes, Meta(min_length=1, max_length=MAX_OCSP_ANSWER)]
+SerialNumber = Annotated[bytes, Meta(min_length=16, max_length=16)]
+Sha256Hex = Annotated[str, Meta(min_length=64, max_length=64)]
+FieldName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,31}\Z")]
+FieldValue = Annotated[str, Meta(max_length=MAX_VALUE)]
+Fields = Annotated[
+    dict[FieldName, Annotated[list[FieldValue], Meta(min_length=1, max_length=MAX_VALUES)]],
+    Meta(max_length=MAX_FIELDS),
+]
+
+
+class PreparedCertificate(Answer, frozen=True, tag="prepared-certificate"):
+    """A certificate that was looked over and waits to be signed.
+
+    `prepared` is opaque, and MACed by the token. What stands beside it is for the record.
+    Times are in seconds of Unix time. `left_out` names fields of the request for signing that
+    the profile has no place for.
+    """
+
+    prepared: Prepared
+    serial_number: SerialNumber
+    subject: Text
+    public_key_sha256: Sha256Hex
+    not_before: Seconds
+    not_after: Seconds
+    unique_key: bool
+    left_out: Annotated[list[FieldName], Meta(max_length=MAX_FIELDS)]
+
+
+class PrepareCertificate(Request[PreparedCertificate], frozen=True, tag="prepare-certificate"):
+    """Build a certificate by a profile and look it over; it is not signed yet.
+
+    `caller` is who asks, or the appliance itself. `request` is a request for signing in PEM or
+    DER; `fields` take the place of those of the same name in it.
+    """
+
+    ANSWER = PreparedCertificate
+    LARGEST = MAX_FRAME + HEADING  # a body of the API fits in
+    caller: Name
+    ca: Name
+    profile: Name
+    request: CertificateRequest
+    fields: Fields
+    days: Annotated[int, Meta(ge=-(2**31), lt=2**31)] | None
+
+
+class SignedCertificate(Answer, frozen=True, tag="signed-certificate"):
+    """A certificate in DER."""
+
+    certificate: Certificate
+
+
+class SignCertificate(Request[SignedCertificate], frozen=True, tag="sign-certificate"):
+    """Sign a prepared certificate.
+
+    Asked again, it gives the same certificate but for the signature.
+    """
+
+    ANSWER = SignedCertificate
+    LANE = Lane.SLOW
+    caller: Name
+    prepared: Prepared
+
+
+class SignedCrl(Answer, frozen=True, tag="signed-crl"):
+    """A CRL in DER."""
+
+    LARGEST = MAX_CRL + HEADING
+    crl: Annotated[bytes, Meta(min_length=1, max_length=MAX_CRL)]
+
+
+class SignCrl(Request[SignedCrl], frozen=True, tag="sign-crl"):
+    """Build a CRL and sign it.
+
+    `entries` are packed by revoked_entries.py, so that a million of them is one message. What they
+    say is the front's word; that they are a CRL of this CA, of the present and no longer good
+    than the policy says, is the worker's.
+    """
+
+    ANSWER = SignedCrl
+    LANE = Lane.SLOW
+    LARGEST = MAX_CRL_ENTRIES * ENTRY_LENGTH + HEADING
+    caller: Name
+    ca: Name
+    number: Annotated[int, Meta(ge=1, lt=2**53)]
+    base_number: Annotated[int, Meta(ge=1, lt=2**53)] | None
+    entries: Annotated[bytes, Meta(max_length=MAX_CRL_ENTRIES * ENTRY_LENGTH)]
+
+
+class Status(Struct, frozen=True, forbid_unknown_fields=True):
+    """A certificate and how it is: good, unless it was revoked, in seconds of Unix time."""
+
+    serial_number: SerialNumber
+    revoked_at: Seconds | None = None
+    reason: Annotated[str, Meta(max_length=32)] | None = None
+
+
+class SignedStatuses(Answer, frozen=True, tag="signed-statuses"):
+    """OCSP answers in DER, two for each certificate: with SHA-1 and with SHA-256."""
+
+    LARGEST = 2 * MAX_STATUSES * MAX_OCSP_ANSWER + HEADING
+    this_update: Seconds
+    next_update: Seconds
+    by_sha1: Annotated[list[OcspAnswer], Meta(max_length=MAX_STATUSES)]
+    by_sha256: Annotated[list[OcspAnswer], Meta(max_length=MAX_STATUSES)]
+
+
+class SignStatuses(Request[SignedStatuses], frozen=True, tag="sign-statuses"):
+    """Sign OCSP answers by the CA's responder."""
+
+    ANSWER = SignedStatuses
+    LANE = Lane.SLOW
+    caller: Name
+    ca: Name
+    statuses: Annotated[list[Status], Meta(min_length=1, max_length=MAX_STATUSES)]
