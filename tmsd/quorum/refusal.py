@@ -1,0 +1,43 @@
+"""Why a quorum or an approval does not count: rules by names, which officers and records see."""
+
+from enum import StrEnum
+
+
+class Rule(StrEnum):
+    """What was broken; docs/ceremonies.md explains each."""
+
+    # The quorum
+    QUORUM_MALFORMED = "quorum-malformed"
+    QUORUM_OF_ONE = "quorum-of-one"
+    QUORUM_WITHOUT_SPARE = "quorum-without-spare"
+    OFFICER_TWICE = "officer-twice"
+    OFFICER_KEY_TWICE = "officer-key-twice"
+    OFFICER_KEY_UNFIT = "officer-key-unfit"
+
+    # What is to be approved
+    REQUEST_MALFORMED = "request-malformed"
+    REQUEST_EXPIRED = "request-expired"
+    REQUEST_TOO_LONG_LIVED = "request-too-long-lived"
+    REQUEST_OF_OTHER_QUORUM = "request-of-other-quorum"
+
+    # The approvals
+    APPROVAL_MALFORMED = "approval-malformed"
+    APPROVAL_OF_OTHER_REQUEST = "approval-of-other-request"
+    APPROVAL_BY_STRANGER = "approval-by-stranger"
+    APPROVAL_BY_REQUESTER = "approval-by-requester"
+    APPROVAL_SIGNATURE_WRONG = "approval-signature-wrong"
+    APPROVALS_MISSING = "approvals-missing"
+
+
+class ApprovalRefused(Exception):
+    """A rule forbids it.
+
+    Attributes:
+        rule: which one.
+        words: what was wrong, and what would be right.
+    """
+
+    def __init__(self, rule: Rule, words: str) -> None:
+        super().__init__(f"{rule}: {words}")
+        self.rule = rule
+        self.words = words
