@@ -36,6 +36,7 @@ def directory(tmp_path: Path) -> Path:
         shutil.copy(MANUALS / name, tmp_path)
     shutil.copytree(MANUALS / "profiles", tmp_path / "profiles")
     write_authority(tmp_path / "cas")
+    (tmp_path / "blocked-keys.txt").write_text("# none so far\n")
     return tmp_path
 
 

@@ -233,9 +233,13 @@ def test_a_value_in_place_of_a_table_is_refused(policy: Load, refusal: Refusal, 
 @pytest.mark.parametrize(
     ("text", "key", "known"),
     [
-        ("digest = 'x'", "digest", "version, callers, key_sets, transport_keys, cas"),
-        ("source = 'x'", "source", "version, callers, key_sets, transport_keys, cas"),
-        ("officers = {}", "officers", "version, callers, key_sets, transport_keys, cas"),
+        ("digest = 'x'", "digest", "version, blocked_keys, callers, key_sets, transport_keys, cas"),
+        ("source = 'x'", "source", "version, blocked_keys, callers, key_sets, transport_keys, cas"),
+        (
+            "officers = {}",
+            "officers",
+            "version, blocked_keys, callers, key_sets, transport_keys, cas",
+        ),
     ],
 )
 def test_unknown_keys_are_refused_and_what_the_loader_adds_is_one(

@@ -13,6 +13,7 @@ from msgspec import structs
 
 from tests.worker.authority import csr, issued
 from tmsd.config.authorities import Authorities
+from tmsd.config.blocked_keys import BlockedKeys
 from tmsd.config.callers import APPLIANCE
 from tmsd.errors import Code, ServiceError
 from tmsd.vault import certificate_messages
@@ -141,6 +142,25 @@ def test_the_key_of_a_caller_is_nobody_elses(context: Context) -> None:
 
     refused = refusal(replace(context, policy=policy), request=csr("Alice", key))
     assert refused.detail.startswith("key-of-caller: ")
+
+
+def blocking(context: Context, key: ec.EllipticCurvePrivateKey) -> Context:
+    """Return the worker of a policy that blocks a key."""
+    blocked = BlockedKeys(frozenset({spki_sha256(key.public_key())}))
+    return replace(context, policy=context.policy.model_copy(update={"blocked": blocked}))
+
+
+def test_a_key_that_the_policy_blocks_is_refused(context: Context) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    refused = refusal(blocking(context, key), request=csr("Alice", key))
+    assert refused.detail.startswith("key-blocked: ")
+
+
+def test_a_key_that_was_blocked_meanwhile_is_not_signed_for(context: Context) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    told = prepare(context, request=csr("Alice", key))
+    with pytest.raises(ServiceError, match="key-blocked: "):
+        sign(blocking(context, key), told.prepared)
 
 
 def test_what_was_prepared_for_one_caller_is_signed_for_no_other(context: Context) -> None:

@@ -6,9 +6,11 @@ from hashlib import sha256
 from math import gcd, isqrt, prod
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa, x25519
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa, x25519
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import load_der_public_key
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.vectors import Vector, each
 from tests.x509.issuing import key_of
@@ -128,6 +130,54 @@ def test_a_modulus_of_the_broken_generator_s_structure_is_refused() -> None:
     )
     assert (first * second).bit_length() == 2048
     assert rule_against(rsa_key(first * second)) is Rule.KEY_OF_BROKEN_GENERATOR
+
+
+P = (1 << 255) - 19
+SQRT_MINUS_ONE = pow(2, (P - 1) // 4, P)
+
+
+def ed25519_key(y: int, sign: int = 0) -> ed25519.Ed25519PublicKey:
+    return ed25519.Ed25519PublicKey.from_public_bytes((y | sign << 255).to_bytes(32, "little"))
+
+
+def y_of_order_8() -> int:
+    """A point with x^2 = -y^2 on -x^2 + y^2 = 1 + d x^2 y^2: 2y^2 = 1 - d y^4."""
+    d = -121665 * pow(121666, -1, P)
+    root = square_root(1 + d)
+    candidates = ((-1 + sign * root) * pow(d, -1, P) % P for sign in (1, -1))
+    return next(y for y in map(square_root, candidates) if y)
+
+
+def square_root(number: int) -> int:
+    """A root modulo P (RFC 8032, 5.1.3); 0 where there is none."""
+    root = pow(number, (P + 3) // 8, P)
+    roots = (root, root * SQRT_MINUS_ONE % P)
+    return next((each for each in roots if (each * each - number) % P == 0), 0)
+
+
+@pytest.mark.parametrize("sign", [0, 1])
+@pytest.mark.parametrize(
+    "y",
+    [1, P - 1, 0, y_of_order_8(), P - y_of_order_8(), P, P + 1],
+    ids=["1", "2", "4", "8", "8-negative", "4-not-reduced", "1-not-reduced"],
+)
+def test_a_point_under_which_anybody_can_sign_is_refused(y: int, sign: int) -> None:
+    assert rule_against(ed25519_key(y, sign)) is Rule.KEY_POINT_UNSAFE
+
+
+def test_a_signature_without_a_key_is_right_under_such_a_point() -> None:
+    """Why it matters: a request for signing would prove nothing."""
+    ed25519_key(1).verify((1).to_bytes(32, "little") + bytes(32), b"whatever")
+
+
+@pytest.mark.parametrize("y", [2, P - 2])
+def test_what_is_no_point_of_the_curve_is_refused(y: int) -> None:
+    assert rule_against(ed25519_key(y)) is Rule.KEY_POINT_UNSAFE
+
+
+@given(st.binary(min_size=32, max_size=32))
+def test_keys_as_they_are_made_are_points_that_are_accepted(secret: bytes) -> None:
+    accepted(ed25519.Ed25519PrivateKey.from_private_bytes(secret).public_key(), ANY)
 
 
 @pytest.mark.parametrize("kind", KeyKind)

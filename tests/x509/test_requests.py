@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from asn1crypto.core import UTF8String
+from asn1crypto.csr import CertificationRequest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import dsa, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -173,6 +174,28 @@ def test_a_key_that_a_certificate_would_write_otherwise_is_refused(tmp_path: Pat
     new_key = ("-newkey", "rsa-pss", "-noenc", "-keyout", str(tmp_path / "key"))
     openssl("req", "-new", "-subj", "/CN=a", *new_key, "-out", str(made))
     assert rule_against(made.read_bytes()) is Rule.CSR_MALFORMED
+
+
+@pytest.mark.parametrize("kind", [KeyKind.P_256, KeyKind.P_384, KeyKind.P_521])
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        lambda _point: b"\x00",
+        lambda point: point[:1] + bytes(len(point) - 1),
+        lambda point: point[:-1] + bytes([point[-1] ^ 1]),
+        lambda point: point[:1] + b"\xff" * (len(point) - 1),
+        lambda point: point[:-1],
+    ],
+    ids=["infinity", "zero", "off-the-curve", "beyond-the-field", "short"],
+)
+def test_what_is_no_point_of_the_curve_is_no_key(
+    kind: KeyKind, spoilt: Callable[[bytes], bytes]
+) -> None:
+    read = CertificationRequest.load(der(csr(kind=kind)))
+    parse(read.dump(force=True))
+    key = read["certification_request_info"]["subject_pk_info"]["public_key"]
+    key.set(spoilt(key.contents[1:]))
+    assert rule_against(read.dump(force=True)) is Rule.CSR_MALFORMED
 
 
 def test_a_request_that_another_key_signed_is_refused() -> None:

@@ -75,6 +75,8 @@ def _daemon_lines(config: DaemonConfig) -> Iterator[str]:
 def _policy_lines(policy: Policy) -> Iterator[str]:
     yield f"{policy.source}: right"
     yield f"  version {policy.version}, SHA-256 {policy.digest}"
+    if policy.blocked_keys is not None:
+        yield f"  blocks {len(policy.blocked.hashes)} public keys of {policy.blocked_keys}"
     yield "Callers" if policy.callers else "No callers: every request is refused"
     for caller in policy.callers.values():
         yield f"  {_described_caller(caller)}"

@@ -9,6 +9,7 @@ from tmsd.config.cas import Ca
 from tmsd.config.key_sets import KeySet, VersionState
 from tmsd.config.toml import Complaint, KeyPath, dotted, shown
 from tmsd.config.transport_keys import TransportKey
+from tmsd.x509.public_keys import spki_sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,19 @@ def certificate_disagreements(
                     ("callers", caller.name, "certificates", index),
                     f"profile {name} is issued to the roles {roles}",
                 )
+
+
+def blocked_disagreements(
+    callers: Mapping[str, Caller], authorities: Authorities, blocked: frozenset[str]
+) -> Iterator[Complaint]:
+    """Yield the callers and the CAs whose keys are blocked: others are known to have them."""
+    words = "is a key that is blocked, as others have it: replace it"
+    for caller in callers.values():
+        if caller.public_key_sha256 in blocked:
+            yield Complaint(("callers", caller.name, "public_key_sha256"), words)
+    for name, authority in authorities.by_name.items():
+        if spki_sha256(authority.certificate.public_key()) in blocked:
+            yield Complaint(("cas", name, "certificate"), words)
 
 
 def _of_callers(tables: Tables) -> Iterator[Complaint]:

@@ -7,14 +7,21 @@ from typing import Annotated, TypeVar
 
 from pydantic import Field, InstanceOf, ValidationError
 
-from tmsd.config.agreement import Tables, certificate_disagreements, disagreements
+from tmsd.config.agreement import (
+    Tables,
+    blocked_disagreements,
+    certificate_disagreements,
+    disagreements,
+)
 from tmsd.config.authorities import Authorities, load_authorities
+from tmsd.config.blocked_keys import BlockedKeys, load_blocked_keys
 from tmsd.config.callers import Caller
 from tmsd.config.cas import Ca
 from tmsd.config.key_sets import KeySet
 from tmsd.config.table import BY_LOADER, Loaded, Origin, Table
 from tmsd.config.toml import Complaint, ConfigError, Document, read
 from tmsd.config.transport_keys import TransportKey
+from tmsd.config.values import Place
 from tmsd.config.wording import explain
 
 T = TypeVar("T", bound=Table)
@@ -30,21 +37,25 @@ class Policy(Table):
         digest: SHA-256 of the file's bytes and those of the files that it names, in
             lower-case hex.
         version: rises with every change of the policy.
+        blocked_keys: a file of public keys that are refused; None where there is none.
         callers: by name, in the order of the file.
         key_sets: by name, in the order of the file.
         transport_keys: by name, in the order of the file.
         cas: by name, in the order of the file.
         authorities: the same with their certificates and profiles.
+        blocked: what is in the file `blocked_keys`.
     """
 
     source: Annotated[Path, BY_LOADER]
     digest: Annotated[str, BY_LOADER]
     version: Annotated[int, Field(ge=1)] = 1
+    blocked_keys: Place | None = None
     callers: dict[str, Caller] = Field(default_factory=dict)
     key_sets: dict[str, KeySet] = Field(default_factory=dict)
     transport_keys: dict[str, TransportKey] = Field(default_factory=dict)
     cas: dict[str, Ca] = Field(default_factory=dict)
     authorities: Annotated[InstanceOf[Authorities], BY_LOADER] = Field(default_factory=Authorities)
+    blocked: Annotated[InstanceOf[BlockedKeys], BY_LOADER] = Field(default_factory=BlockedKeys)
 
     def complaints(self) -> Iterator[Complaint]:
         """Yield what callers, key sets and transport keys have against each other."""
@@ -92,7 +103,7 @@ def load_policy(path: Path) -> Policy:
     except ValidationError as error:
         complaints = list(explain(error, Policy))
     else:
-        return _with_authorities(policy, document)
+        return _with_files(policy, document)
     callers, key_sets, transport_keys, cas = (tables.get(name) for name in _NAMED_TABLES)
     sound = Tables(
         _sound(Caller, callers, origin),
@@ -106,16 +117,27 @@ def load_policy(path: Path) -> Policy:
     raise ConfigError(document.faults(complaints))
 
 
-def _with_authorities(policy: Policy, document: Document) -> Policy:
+def _with_files(policy: Policy, document: Document) -> Policy:
     """Add the files that a policy names, and have its digest cover them."""
-    if not policy.cas:
-        return policy
+    blocked = load_blocked_keys(policy.blocked_keys) if policy.blocked_keys else BlockedKeys()
     authorities = load_authorities(policy.cas, policy.source.parent)
-    if complaints := list(certificate_disagreements(policy.callers, authorities)):
+    complaints = [
+        *certificate_disagreements(policy.callers, authorities),
+        *blocked_disagreements(policy.callers, authorities, blocked.hashes),
+    ]
+    if complaints:
         raise ConfigError(document.faults(complaints))
-    lines = [policy.digest, *(f"{digest} {name}" for name, digest in authorities.digests.items())]
-    digest = sha256("\n".join(lines).encode()).hexdigest()
-    return policy.model_copy(update={"authorities": authorities, "digest": digest})
+    files = dict(authorities.digests)
+    if blocked.digest is not None:
+        files["blocked_keys"] = blocked.digest
+    lines = [policy.digest, *(f"{digest} {name}" for name, digest in files.items())]
+    return policy.model_copy(
+        update={
+            "authorities": authorities,
+            "blocked": blocked,
+            "digest": sha256("\n".join(lines).encode()).hexdigest() if files else policy.digest,
+        }
+    )
 
 
 def _names(tables: object) -> Collection[str]:

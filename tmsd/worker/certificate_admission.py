@@ -55,9 +55,9 @@ def authority_of(context: Context, ca: str) -> Authority:
 
 
 def reserved(policy: Policy) -> Reserved:
-    """Return the keys and names that are those of callers."""
+    """Return the keys that are blocked, and the keys and names that are those of callers."""
     return Reserved(
-        blocked_keys=frozenset(),
+        blocked_keys=policy.blocked.hashes,
         caller_keys=frozenset(each.public_key_sha256 for each in policy.callers.values()),
         caller_names=frozenset(policy.callers),
     )

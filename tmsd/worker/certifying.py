@@ -51,9 +51,7 @@ def prepare_certificate(
         not_before, not_after = building.validity(profile, authority.issuer, now(), request.days)
         serial_number = context.token.random(SERIAL_NUMBER_LENGTH)
         terms = Terms(int.from_bytes(serial_number), not_before, not_after)
-        trial = _looked_over(authority, wanted, terms)
-        taken = certificate_admission.reserved(context.policy)
-        require_unreserved(trial, authority.certificate, taken)
+        trial = _looked_over(context, authority, wanted, terms)
     value = Prepared(
         caller=request.caller,
         ca=request.ca,
@@ -98,7 +96,7 @@ def sign_certificate(
             datetime.fromtimestamp(value.not_before, UTC),
             datetime.fromtimestamp(value.not_after, UTC),
         )
-        trial = _looked_over(authority, wanted, terms)
+        trial = _looked_over(context, authority, wanted, terms)
         _require_prepared(trial, value)
         built = building.builder(authority.issuer, wanted, terms)
         certificate = issuing_keys.scheme_of(authority).sign_certificate(
@@ -114,11 +112,15 @@ def _wanted(profile: Profile, value: Prepared) -> Wanted:
     return building.wanted(profile, load_der_public_key(value.public_key), value.fields)
 
 
-def _looked_over(authority: Authority, wanted: Wanted, terms: Terms) -> x509.Certificate:
+def _looked_over(
+    context: Context, authority: Authority, wanted: Wanted, terms: Terms
+) -> x509.Certificate:
     built = building.builder(authority.issuer, wanted, terms)
     issuer_key, scheme = issuing_keys.public_key_of(authority), issuing_keys.scheme_of(authority)
     trial = linting.signed_for_trial(built, issuer_key, scheme)
     linting.lint(trial, wanted.profile, authority.issuer)
+    taken = certificate_admission.reserved(context.policy)
+    require_unreserved(trial, authority.certificate, taken)
     return trial
 
 

@@ -1,7 +1,8 @@
 """Public keys that a certificate may be for: their kinds, and what makes one unsafe.
 
 NIST SP 800-56B rev. 2, 6.4.1.1 (exponents); FIPS 186-5, A.1.3 (distance of the factors);
-CVE-2017-15361 (the generator of Infineon's library).
+CVE-2017-15361 (the generator of Infineon's library); RFC 8032, 5.1 (points). That a point is on
+its NIST curve, and is not at infinity, is seen to where keys are read.
 """
 
 from collections.abc import Sequence
@@ -22,6 +23,8 @@ _EXPONENTS = range((1 << 16) + 1, 1 << 256, 2)
 _SMALL_FACTORS_BELOW = 1 << 16
 # In these steps Fermat finds factors that agree in a little more than their upper half.
 _FERMAT_STEPS = 100
+_ED25519_P = (1 << 255) - 19
+_ED25519_D = -121665 * pow(121666, -1, _ED25519_P) % _ED25519_P
 _RESIDUES_OF = 16 * 9 * 5 * 7 * 11
 # The moduli of the broken generator are powers of 65537 modulo each of these primes.
 _GENERATOR = 65537
@@ -76,6 +79,11 @@ def accepted(key: PublicKeyTypes, allowed: Sequence[KeyKind]) -> PublicKey:
         raise _not_allowed(key, allowed)
     if isinstance(key, rsa.RSAPublicKey):
         _require_sound(key.public_numbers())
+    if isinstance(key, ed25519.Ed25519PublicKey) and not _is_sound(key.public_bytes_raw()):
+        raise CertificateRefused(
+            Rule.KEY_POINT_UNSAFE,
+            "the key is no point of the curve, or one under which anybody can sign",
+        )
     return key
 
 
@@ -123,6 +131,19 @@ def _require_sound(numbers: rsa.RSAPublicNumbers) -> None:
             Rule.KEY_OF_BROKEN_GENERATOR,
             "the key is of a generator whose keys can be factored (CVE-2017-15361)",
         )
+
+
+def _is_sound(point: bytes) -> bool:
+    """Say whether 32 bytes are a point of edwards25519, and of an order above 8.
+
+    The points of small order have x = 0 (1, 2), y = 0 (4) or x^2 + y^2 = 0 (8): these double to
+    one with y = 0. What is signed by the key of one can be signed without any.
+    """
+    p = _ED25519_P
+    y = int.from_bytes(point, "little") & ((1 << 255) - 1)
+    y_squared = y * y % p
+    x_squared = (y_squared - 1) * pow(_ED25519_D * y_squared + 1, -1, p) % p
+    return 0 < y < p and pow(x_squared, (p - 1) // 2, p) == 1 and (x_squared + y_squared) % p != 0
 
 
 def _has_close_factors(modulus: int) -> bool:

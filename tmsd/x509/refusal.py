@@ -19,6 +19,7 @@ class Rule(StrEnum):
     KEY_HAS_SMALL_FACTOR = "key-has-small-factor"
     KEY_FACTORS_ARE_CLOSE = "key-factors-are-close"
     KEY_OF_BROKEN_GENERATOR = "key-of-broken-generator"
+    KEY_POINT_UNSAFE = "key-point-unsafe"
     KEY_BLOCKED = "key-blocked"
     KEY_OF_ISSUER = "key-of-issuer"
     KEY_OF_CALLER = "key-of-caller"
