@@ -42,6 +42,12 @@ def test_a_line_that_systemd_does_not_understand_would_be_seen(units: Path) -> N
     assert "ProtectHouse" in analyze("verify", str(service)).stderr
 
 
+@pytest.mark.parametrize("unit", ALL)
+def test_each_section_stands_once(unit: str) -> None:
+    sections = re.findall(r"(?m)^\[(\w+)\]$", (UNITS / unit).read_text())
+    assert sections == sorted(set(sections), key=sections.index)
+
+
 @pytest.mark.parametrize("unit", SERVICES)
 def test_little_is_exposed_and_no_more_would_pass(unit: str, tmp_path: Path) -> None:
     security = ("security", "--offline=true", "--no-pager", f"--threshold={HIGHEST_EXPOSURE}")
