@@ -1,7 +1,6 @@
 """[ocsp] of tmsd.toml."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -19,11 +18,6 @@ def test_every_key_may_be_left_out(daemon: Daemon) -> None:
     )
 
 
-def test_certificates_of_cas_are_files_beside_tmsd_toml(daemon: Daemon, tmp_path: Path) -> None:
-    config = daemon(ocsp='cas = { demo = "demo.pem" }').ocsp
-    assert config.cas == {"demo": tmp_path / "demo.pem"}
-
-
 @pytest.mark.parametrize(
     ("table", "words"),
     [
@@ -31,7 +25,6 @@ def test_certificates_of_cas_are_files_beside_tmsd_toml(daemon: Daemon, tmp_path
         ("max_age_seconds = -1", "ocsp.max_age_seconds: must be at least 0, not -1"),
         ("connections = 0", "ocsp.connections: must be at least 1, not 0"),
         ("request_seconds = 0", "ocsp.request_seconds: must be at least 0.1, not 0"),
-        ('cas = { "De mo" = "demo.pem" }', "'De mo' is not a name"),
     ],
 )
 def test_what_is_wrong_is_refused_with_what_would_be_right(

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -33,7 +34,11 @@ file = {store}
 _OCSP = """\
 [ocsp]
 listen = "{host}:{port}"
-cas = {{ demo = "demo.pem" }}
+"""
+POLICY = """\
+version = 1
+[cas.demo]
+certificate = "demo.pem"
 """
 
 
@@ -43,17 +48,15 @@ class Process:
     Args:
         records: which it reads.
         directory: for its files.
-        ocsp: its table `[ocsp]`; one that is right unless told.
+        policy: the text of policy.toml, which names the CA unless told.
     """
 
-    def __init__(self, records: Records, directory: Path, ocsp: str | None = None) -> None:
+    def __init__(self, records: Records, directory: Path, policy: str = POLICY) -> None:
         self.port = free_port()
         pem(records.ca.certificate, directory / "demo.pem")
-        (directory / "policy.toml").write_text(
-            'version = 1\n[cas.demo]\ncertificate = "demo.pem"\n'
-        )
+        (directory / "policy.toml").write_text(policy)
         file = directory / "tmsd.toml"
-        table = _OCSP.format(host=HOST, port=self.port) if ocsp is None else ocsp
+        table = _OCSP.format(host=HOST, port=self.port)
         store = f'"{records.place.path}"'
         file.write_text(_CONFIGURATION.format(store=store, ocsp=table))
         self._log = directory / "stderr.log"
@@ -91,6 +94,14 @@ class Process:
                 (flags,) = re.findall(r"(?m)^flags:\s*(\d+)$", told)
                 found[file.name] = int(flags, 8) & os.O_ACCMODE
         return found
+
+    def reload(self) -> None:
+        """Have it read its policy anew."""
+        self._process.send_signal(signal.SIGHUP)
+
+    def wait_until_told(self, words: str) -> None:
+        """Wait until it has written something."""
+        wait_until(lambda: words in self.log)
 
     def stop(self) -> int:
         """Ask it to end, wait for it, and return its exit status."""

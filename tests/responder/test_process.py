@@ -9,10 +9,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from cryptography.x509.ocsp import OCSPCertStatus
+from cryptography.x509.ocsp import OCSPCertStatus, OCSPResponseStatus
 
 from tests.ocsp.records import Records
-from tests.responder.process import Process
+from tests.responder.process import POLICY, Process
 from tests.responder.serving import Served, in_path, request_about
 from tmsd.store.certificates import Reason
 
@@ -65,19 +65,41 @@ def test_it_loads_no_code_that_asks_an_hsm_or_writes_records() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cas", "words"),
+    ("policy", "words"),
     [
-        ("", "ocsp.cas: must name the CAs that are answered for"),
-        ('[ocsp]\ncas = { demo = "absent.pem" }', "absent.pem: cannot be looked at"),
+        ("version = 1", "cas: must name the CAs to answer for"),
+        (POLICY.replace("demo.pem", "absent.pem"), "absent.pem: cannot be read"),
     ],
 )
 async def test_it_does_not_start_without_the_certificates_of_cas(
-    cas: str, words: str, records: Records, tmp_path: Path
+    policy: str, words: str, records: Records, tmp_path: Path
 ) -> None:
-    with Process(records, tmp_path, ocsp=cas) as process:
+    with Process(records, tmp_path, policy) as process:
         assert await asyncio.to_thread(process.wait) == 1
     assert words in process.log
     assert "Traceback" not in process.log
+
+
+async def test_it_reads_its_policy_anew_and_keeps_the_old_where_the_new_is_bad(
+    records: Records, tmp_path: Path
+) -> None:
+    target = f"/ocsp/{in_path(request_about(records.ca, await records.issue_and_answer()))}"
+    policy = tmp_path / "policy.toml"
+    with Process(records, tmp_path) as process:
+        served = Served(process.port, records)
+
+        policy.write_text(POLICY + "certificate = 1\n")
+        process.reload()
+        await asyncio.to_thread(process.wait_until_told, "the new configuration is not taken")
+        assert (await served.get(target)).ocsp.certificate_status is OCSPCertStatus.GOOD
+
+        policy.write_text(POLICY.replace("cas.demo", "cas.another"))
+        process.reload()
+        await asyncio.to_thread(process.wait_until_told, "the CAs of the policy are taken")
+        # The CA has issued no such certificate under its new name.
+        assert (await served.get(target)).ocsp.response_status is OCSPResponseStatus.UNAUTHORIZED
+        assert (await served.get("/ca/another.cer")).status == 200
+        assert (await served.get("/ca/demo.cer")).status == 404
 
 
 async def test_it_does_not_start_over_a_database_of_another_release(

@@ -66,7 +66,7 @@ def system(softhsm: SoftHsm, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     if reason := obstacle():
         pytest.skip(reason)
     others = set(softhsm.token_directory.iterdir())
-    site = Site(tmp_path_factory.mktemp("site"), softhsm, batches=(AES128,))
+    site = Site(tmp_path_factory.mktemp("site"), softhsm, batches=(AES128,), ca=True)
     (token,) = set(softhsm.token_directory.iterdir()) - others
     try:
         with booted(tmp_path_factory.mktemp("system")) as container:

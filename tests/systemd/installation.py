@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from tests.site.authority import CA
+from tests.site.authority import RESPONDER as CA_RESPONDER
 from tests.site.directory import Site
 from tests.softhsm.tokens import USER_PIN
 from tests.systemd.container import Container
@@ -35,9 +37,6 @@ file = "/var/lib/tmsd/audit.jsonl"
 
 [store]
 file = "/var/lib/tmsd-store/tmsd.db"
-
-[ocsp]
-cas = {{ demo = "tls/callers.pem" }}
 
 [operations]
 socket = "/run/tmsd/operations.sock"
@@ -91,11 +90,13 @@ def install(container: Container, site: Site, token: Path, staging: Path) -> Non
 
 def _write_configuration(container: Container, site: Site) -> None:
     server, authority = site.credentials("server"), site.credentials("ca")
+    policy = ("policy.toml", f"{CA}.pem", f"{CA_RESPONDER}.pem")
+    profiles = (f"profiles/{file.name}" for file in (site.directory / "profiles").iterdir())
     for name, file in {
         "tls/tmsd.pem": server.certificate,
         "tls/tmsd.key": server.private_key,
         "tls/callers.pem": authority.certificate,
-        "policy.toml": site.policy,
+        **{name: site.directory / name for name in (*policy, *profiles)},
     }.items():
         container.write(f"/etc/tmsd/{name}", file.read_text())
     module, label = json.dumps(str(site.token.module)), json.dumps(site.token.label)

@@ -40,9 +40,7 @@ def asked(
 
 
 def test_it_answers_from_the_database_of_the_front(responding: Installed) -> None:
-    authority = load_pem_x509_certificate(
-        responding.site.credentials("ca").certificate.read_bytes()
-    )
+    authority = load_pem_x509_certificate((responding.site.directory / "demo.pem").read_bytes())
     _, body = asked(responding, "GET", "/ca/demo.cer")
     assert load_der_x509_certificate(body) == authority
 

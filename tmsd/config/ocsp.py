@@ -6,7 +6,6 @@ from pydantic import Field
 
 from tmsd.config.listen import Listen
 from tmsd.config.table import Table
-from tmsd.config.values import Name, Place
 
 
 class OcspConfig(Table):
@@ -14,14 +13,12 @@ class OcspConfig(Table):
 
     Attributes:
         listen: an IP address and a port.
-        cas: files with the certificates of the CAs that are answered for (PEM), by their names.
         max_age_seconds: how long others may keep an answer or a CRL, if it holds for so long.
         connections: how many are open at once.
         request_seconds: how long a request may take to arrive, and one part of an answer to leave.
     """
 
     listen: Listen = "127.0.0.1:8080"
-    cas: dict[Name, Place] = Field(default_factory=dict)
     max_age_seconds: Annotated[int, Field(ge=0, le=7 * 24 * 3600)] = 300
     connections: Annotated[int, Field(ge=1, le=100_000)] = 1000
     request_seconds: Annotated[float, Field(ge=0.1, le=300)] = 10.0

@@ -49,7 +49,6 @@ file = "audit/tmsd.jsonl"
 [ocsp]
 # What relying parties ask, over plain HTTP, of another process: tmsd ocsp --config tmsd.toml
 listen = "127.0.0.1:{ocsp_port}"
-cas = {{ {root_ca} = "cas/{root_ca}.pem", {ca} = "cas/{ca}.pem" }}
 
 [operations]
 # How the daemon is, for you alone: curl --unix-socket {operations_socket} http://tmsd/state
@@ -180,8 +179,6 @@ def daemon_configuration(directory: Path, module: Path, softhsm_conf: Path, port
     return _DAEMON.format(
         port=ports.api,
         ocsp_port=ports.ocsp,
-        root_ca=ROOT_CA,
-        ca=CA,
         operations_socket=OPERATIONS_SOCKET,
         is_too_long="#" if socket_length > LONGEST_SOCKET_PATH else "",
         module=_toml(module),

@@ -3,22 +3,22 @@
 It reads the database, and that alone: it has no way to an HSM, to a worker, or to what writes.
 """
 
+import asyncio
 import logging
+import signal
 import socket
-from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from cryptography.x509 import Certificate
-
-from tmsd.config.daemon import DaemonConfig, load_daemon_config
-from tmsd.config.pem import UnfitFile, certificates
-from tmsd.config.toml import ConfigError, Fault
+from tmsd.config.daemon import load_daemon_config
+from tmsd.config.policy import Policy
+from tmsd.config.toml import ConfigError
 from tmsd.database import database_place
 from tmsd.ocsp.answering import Answering
 from tmsd.ocsp.published import Published
 from tmsd.program import kept_informed, run, stop_signal
 from tmsd.responder.listening import listening
+from tmsd.responder.reload import Reloading, certificates_of, load_cas
 from tmsd.responder.server import Edge, application
 from tmsd.store.database import StoreError
 from tmsd.store.reader import Reader
@@ -34,43 +34,32 @@ def serve(config_file: Path) -> None:
 
 
 async def _run(config_file: Path, manager: ServiceManager, inherited: list[socket.socket]) -> None:
+    wanted = asyncio.Event()
+    # From here on SIGHUP is no longer the end of the process.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, wanted.set)
     config = load_daemon_config(config_file)
-    cas = _cas(config)
+    cas = certificates_of(load_cas(config.policy.file))
     async with Reader.open(database_place(config.store)) as reader:
-        ocsp = config.ocsp
-        answering = Answering(cas, Published(reader))
-        edge = Edge(answering, cas, ocsp.max_age_seconds, ocsp.request_seconds)
+        ocsp, published = config.ocsp, Published(reader)
+        edge = Edge(Answering(cas, published), cas, ocsp.max_age_seconds, ocsp.request_seconds)
+
+        def take(policy: Policy) -> None:
+            edge.cas = certificates_of(policy)
+            edge.answering = Answering(edge.cas, published)
+
         async with (
             kept_informed(manager),
             listening(application(edge), ocsp, inherited) as addresses,
         ):
             stopping = stop_signal()  # before anybody is told that it is ready
             LOG.info("ready: %s", addresses, extra=about(Event.READY))
-            manager.ready(f"serving relying parties at {addresses}")
+            serving = f"serving relying parties at {addresses}"
+            manager.ready(serving)
+            reloading = Reloading(config_file, take, manager, wanted)
+            beside = asyncio.create_task(reloading.whenever_wanted(serving))
             await stopping.wait()
+            beside.cancel()
+            await asyncio.gather(beside, return_exceptions=True)
             LOG.info("stopping", extra=about(Event.STOPPING))
             manager.stopping()
     LOG.info("stopped")
-
-
-def _cas(config: DaemonConfig) -> Mapping[str, Certificate]:
-    """Read the certificates of the CAs that are answered for.
-
-    Raises:
-        ConfigError: none is named, or a file holds none.
-    """
-    found: dict[str, Certificate] = {}
-    if faults := list(_faults(config, found)):
-        raise ConfigError(faults)
-    return found
-
-
-def _faults(config: DaemonConfig, found: dict[str, Certificate]) -> Iterator[Fault]:
-    """Yield what is wrong with the files of CAs; what is right goes into `found`."""
-    for name, file in config.ocsp.cas.items():
-        try:
-            found[name] = certificates(file)[0]
-        except UnfitFile as unfit:
-            yield Fault(config.source, None, f"ocsp.cas.{name}", f"{file}: {unfit}")
-    if not config.ocsp.cas:
-        yield Fault(config.source, None, "ocsp.cas", "must name the CAs that are answered for")

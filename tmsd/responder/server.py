@@ -31,9 +31,9 @@ _CERTIFICATE = "application/pkix-cert"
 _PART = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Edge:
-    """What the routes need.
+    """What the routes need; a reload puts others in the place of `answering` and `cas`.
 
     Attributes:
         answering: the rules.
