@@ -12,6 +12,7 @@ from tmsd.store.certificate_search import Position, Wanted, search
 from tmsd.store.certificates import (
     Reason,
     Revocation,
+    Status,
     abandon_before,
     find,
     is_compromised,
@@ -56,6 +57,8 @@ Values: TypeAlias = tuple[object, ...] | dict[str, object]
 # SQLite calls the indexes of keys by numbers.
 CERTIFICATE = ("certificates_pkey", "sqlite_autoindex_certificates_1")
 IDEMPOTENCY = ("uq_certificates_idempotency", "sqlite_autoindex_certificates_2")
+# Of few certificates it is all one to PostgreSQL which of the indexes of revoked ones it takes.
+REVOKED = ("ix_certificates_revoked", "ix_certificates_partition")
 ANSWER = ("ocsp_answers_pkey", "sqlite_autoindex_ocsp_answers_1")
 HOT: dict[str, tuple[Callable[[Connection], object], tuple[str, ...]]] = {
     "by serial": (lambda c: find(c, DEMO, SERIAL), CERTIFICATE),
@@ -71,6 +74,8 @@ HOT: dict[str, tuple[Callable[[Connection], object], tuple[str, ...]]] = {
     "search": (page(Wanted(DEMO)), ("ix_certificates_not_after",)),
     "by caller": (page(Wanted(DEMO, caller="a")), ("ix_certificates_caller",)),
     "by profile": (page(Wanted(DEMO, profile="a")), ("ix_certificates_profile",)),
+    "revoked": (page(Wanted(DEMO, status=Status.REVOKED)), REVOKED),
+    "on hold": (page(Wanted(DEMO, status=Status.HOLD)), REVOKED),
     "complete CRL": (lambda c: crl(c, Scope(DEMO)), ("ix_certificates_revoked",)),
     "partition": (lambda c: crl(c, Scope(DEMO, 1)), ("ix_certificates_partition",)),
     "delta CRL": (delta, ("ix_certificates_changed",)),

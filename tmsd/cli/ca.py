@@ -21,7 +21,7 @@ from tmsd.cli.ca_setup import make_root_certificate, request_for_signing
 from tmsd.cli.certificate_options import authority_of, ca_option, names_a_certificate
 from tmsd.cli.configuration import configuration
 from tmsd.cli.output_file import out_option, require_place, write_public
-from tmsd.cli.records import issued_record, status_of
+from tmsd.cli.records import issued_record
 from tmsd.config.callers import APPLIANCE
 from tmsd.errors import ServiceError
 from tmsd.store.certificates import Reason, Revocation
@@ -161,9 +161,7 @@ def revoke_certificate(
     authority_of(config_file, named.ca)
     record = issued_record(config_file, named)
     if reason is None or not yes:
-        click.echo(
-            f"{record.subject}, valid until {_day(record.not_after_ms)}, {status_of(record)}"
-        )
+        click.echo(f"{record.subject}, valid until {_day(record.not_after_ms)}, {record.status}")
     reason = reason or click.prompt("Reason", type=click.Choice(_REASONS))
     if not yes:
         click.confirm(f"Revoke it for good ({reason})?", abort=True)

@@ -21,20 +21,20 @@ from tmsd.ca.revoking import Named
 from tmsd.cli.certificate_options import authority_of, ca_option, names_a_certificate
 from tmsd.cli.configuration import configuration
 from tmsd.cli.output_file import require_place, write_public
-from tmsd.cli.records import issued_record, read_records, status_of
+from tmsd.cli.records import issued_record, read_records
 from tmsd.cli.table import print_table
 from tmsd.config.authorities import Authority
 from tmsd.config.daemon import load_daemon_config
 from tmsd.config.policy import load_policy
 from tmsd.store.certificate_search import LONGEST_PAGE, Page, Position, Wanted, search
-from tmsd.store.certificates import Record, State
+from tmsd.store.certificates import Record, Status
 from tmsd.x509.public_keys import kind_of, spki_sha256
 
 Document = Mapping[str, object]
 
 _CA_HEADINGS = ("NAME", "SUBJECT", "VALID UNTIL", "KEY", "PROFILES")
 _HEADINGS = ("SERIAL NUMBER", "SUBJECT", "PROFILE", "CALLER", "VALID UNTIL", "STATUS")
-_STATES = [state.value for state in State]
+_STATUSES = [status.value for status in Status]
 _TOKEN = re.compile(r"([0-9]{1,15})-([0-9a-f]{32})")
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document, no table.")
@@ -90,23 +90,23 @@ def _says_whose(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _says_of_when(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say how far they have come and when they end, to what is `wanted`."""
+    """Add the options that say how they are and when they end, to what is `wanted`."""
 
-    @click.option("--state", type=click.Choice(_STATES), help="How far it has come.")
+    @click.option("--status", type=click.Choice(_STATUSES), help="How it is.")
     @click.option("--ends-from", type=click.DateTime(), help="Valid until then or later, in UTC.")
     @click.option("--ends-before", type=click.DateTime(), help="Valid until before then, in UTC.")
     @wraps(command)
     def packed(
         *,
         wanted: Wanted,
-        state: str | None,
+        status: str | None,
         ends_from: datetime | None,
         ends_before: datetime | None,
         **others: object,
     ) -> None:
         narrowed = replace(
             wanted,
-            state=State(state) if state else None,
+            status=Status(status) if status else None,
             ends_from_ms=_milliseconds(ends_from),
             ends_before_ms=_milliseconds(ends_before),
         )
@@ -207,14 +207,14 @@ def _described_ca(authority: Authority) -> Document:
 
 
 def _row(record: Record) -> tuple[str, ...]:
-    status, reason = status_of(record), record.revocation and record.revocation.reason
+    reason = record.revocation and record.revocation.reason
     return (
         record.serial.hex(),
         record.subject or "-",
         record.profile,
         record.caller,
         f"{_at(record.not_after_ms):%Y-%m-%d}",
-        f"revoked ({reason})" if reason and status == "revoked" else status,
+        f"revoked ({reason})" if record.status is Status.REVOKED else record.status,
     )
 
 
@@ -229,7 +229,7 @@ def _described(record: Record) -> dict[str, object]:
         "not_before": _time(_at(record.not_before_ms)),
         "not_after": _time(_at(record.not_after_ms)),
         "public_key_sha256": record.public_key_sha256.hex(),
-        "status": status_of(record),
+        "status": record.status.value,
         "revoked_at": _time(_at(revocation.revoked_ms)) if revocation else None,
         "reason": revocation.reason.value if revocation else None,
         "invalid_since": (

@@ -13,7 +13,7 @@ from tmsd.config.daemon import load_daemon_config
 from tmsd.database import database_place
 from tmsd.errors import Code, ServiceError
 from tmsd.store import certificates
-from tmsd.store.certificates import Reason, Record, State
+from tmsd.store.certificates import Record
 from tmsd.store.database import StoreError, reason_of
 
 T = TypeVar("T")
@@ -51,12 +51,3 @@ def issued_record(config_file: Path, named: Named) -> Record:
             f"{named.ca} has issued no certificate of serial number {named.serial_number.hex()}",
         )
     return record
-
-
-def status_of(record: Record) -> str:
-    """Return how a certificate is: `good`, `hold`, `revoked`, or why it was never issued."""
-    if record.state is not State.ISSUED:
-        return record.state.value
-    if record.revocation is None:
-        return "good"
-    return "hold" if record.revocation.reason is Reason.CERTIFICATE_HOLD else "revoked"

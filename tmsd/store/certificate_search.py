@@ -2,14 +2,23 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, select, tuple_
+from sqlalchemy import ColumnElement, Connection, TextClause, select, tuple_
 
-from tmsd.store.certificates import Record, State, to_record
-from tmsd.store.tables import CERTIFICATES
+from tmsd.store.certificates import Reason, Record, State, Status, to_record
+from tmsd.store.tables import CERTIFICATES, IS_PREPARED, IS_REVOKED
 
 LONGEST_PAGE = 1000
 _COLUMNS = CERTIFICATES.c
 _ORDER = (_COLUMNS.not_after_ms, _COLUMNS.serial)
+
+_Conditions = tuple[ColumnElement[bool] | TextClause, ...]
+_OF_STATUS: dict[Status, _Conditions] = {
+    Status.GOOD: (_COLUMNS.state == State.ISSUED, _COLUMNS.revoked_ms.is_(None)),
+    Status.HOLD: (IS_REVOKED, _COLUMNS.reason == Reason.CERTIFICATE_HOLD),
+    Status.REVOKED: (IS_REVOKED, _COLUMNS.reason != Reason.CERTIFICATE_HOLD),
+    Status.PREPARED: (IS_PREPARED,),
+    Status.ABANDONED: (_COLUMNS.state == State.ABANDONED,),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +35,7 @@ class Wanted:
     caller: str | None = None
     profile: str | None = None
     subject: str | None = None
-    state: State | None = None
+    status: Status | None = None
     ends_from_ms: int | None = None
     ends_before_ms: int | None = None
 
@@ -61,18 +70,18 @@ def search(connection: Connection, wanted: Wanted, after: Position | None, most:
     return Page(records, Position(records[-1].not_after_ms, records[-1].serial))
 
 
-def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
-    conditions = [_COLUMNS.ca == wanted.ca]
+def _conditions(wanted: Wanted) -> _Conditions:
+    conditions: list[ColumnElement[bool] | TextClause] = [_COLUMNS.ca == wanted.ca]
     if wanted.caller is not None:
         conditions.append(_COLUMNS.caller == wanted.caller)
     if wanted.profile is not None:
         conditions.append(_COLUMNS.profile == wanted.profile)
     if wanted.subject is not None:
         conditions.append(_COLUMNS.subject.icontains(wanted.subject, autoescape=True))
-    if wanted.state is not None:
-        conditions.append(_COLUMNS.state == wanted.state)
+    if wanted.status is not None:
+        conditions.extend(_OF_STATUS[wanted.status])
     if wanted.ends_from_ms is not None:
         conditions.append(_COLUMNS.not_after_ms >= wanted.ends_from_ms)
     if wanted.ends_before_ms is not None:
         conditions.append(_COLUMNS.not_after_ms < wanted.ends_before_ms)
-    return conditions
+    return tuple(conditions)

@@ -37,6 +37,16 @@ class Reason(StrEnum):
     AA_COMPROMISE = "aACompromise"
 
 
+class Status(StrEnum):
+    """How a certificate is: its state, and once it is issued what was made of it."""
+
+    GOOD = "good"
+    HOLD = "hold"
+    REVOKED = "revoked"
+    PREPARED = "prepared"
+    ABANDONED = "abandoned"
+
+
 class Refusal(Exception):
     """What was asked does not go with what is on record; nothing was changed."""
 
@@ -126,6 +136,16 @@ class Record:
     certificate: bytes | None
     revocation: Revocation | None
     changed: int
+
+    @property
+    def status(self) -> Status:
+        """How it is."""
+        if self.state is not State.ISSUED:
+            return Status(self.state)
+        if self.revocation is None:
+            return Status.GOOD
+        on_hold = self.revocation.reason is Reason.CERTIFICATE_HOLD
+        return Status.HOLD if on_hold else Status.REVOKED
 
 
 def open_authority(connection: Connection, ca: str) -> None:

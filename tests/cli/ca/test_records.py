@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from tests.cli.ca.commands import ca, document, issued, refusal, told
+from tests.cli.ca.commands import ca, document, found, issued, looked, refusal, told
 from tests.cli.sites import copy_site, tmsctl
 
 JSON_FIELDS = [
@@ -20,9 +20,9 @@ def filled(quickstart_site: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     """A site with three certificates more, and no token. No test may change it."""
     site = copy_site(quickstart_site, tmp_path_factory.mktemp("f") / "site")
     folder = tmp_path_factory.mktemp("issued")
-    for common_name in ("Alice", "Alicia", "Bob"):
-        _, serial_number = issued(site, folder, common_name)
-    told(site, "revoke", "--serial", serial_number, "--reason", "superseded", "--yes")
+    _, alicia, bob = (issued(site, folder, name)[1] for name in ("Alice", "Alicia", "Bob"))
+    told(site, "hold", "--serial", alicia)
+    told(site, "revoke", "--serial", bob, "--reason", "superseded", "--yes")
     (site / "softhsm2.conf").unlink()
     (site / "credentials" / "hsm-pin").unlink()
     return site
@@ -85,38 +85,40 @@ def test_a_search_is_a_table_with_aligned_columns(filled: Path) -> None:
     assert statuses == {
         "CN=tmsd development OCSP responder": "good",
         "CN=Alice": "good",
-        "CN=Alicia": "good",
+        "CN=Alicia": "hold",
         "CN=Bob": "revoked (superseded)",
     }
 
 
 def test_all_that_is_said_must_fit(filled: Path) -> None:
-    for arguments, found in {
+    for arguments, names in {
         ("--subject", "ALIC"): ["CN=Alice", "CN=Alicia"],
         ("--subject", "alic", "--profile", "officer"): [],
         ("--profile", "ocsp-signing"): ["CN=tmsd development OCSP responder"],
         ("--caller", "ra-demo"): [],
-        ("--state", "prepared"): [],
-        ("--state", "issued", "--subject", "Bob"): ["CN=Bob"],
+        ("--status", "good", "--profile", "token-authentication"): ["CN=Alice"],
+        ("--status", "hold"): ["CN=Alicia"],
+        ("--status", "revoked"): ["CN=Bob"],
+        ("--status", "revoked", "--subject", "alic"): [],
+        ("--status", "prepared"): [],
         ("--ends-before", "2000-01-01"): [],
         ("--ends-from", "2000-01-01", "--subject", "Bob"): ["CN=Bob"],
     }.items():
-        certificates = document(filled, "search", *arguments)["certificates"]
-        assert sorted(subjects(certificates)) == found
+        assert sorted(subjects(found(filled, *arguments)["certificates"])) == names
 
 
 def test_pages_follow_each_other_by_the_token_of_the_last(filled: Path) -> None:
     seen, token, pages = [], None, 0
     while pages == 0 or token is not None:
         after = ("--after", str(token)) if token else ()
-        page = document(filled, "search", "--page-size", "3", *after)
+        page = found(filled, "--page-size", "3", *after)
         seen += subjects(page["certificates"])
         token, pages = page["next"], pages + 1
 
     assert pages == 2
-    assert sorted(seen) == sorted(subjects(document(filled, "search")["certificates"]))
+    assert sorted(seen) == sorted(subjects(found(filled)["certificates"]))
     table = told(filled, "search", "--page-size", "3")
-    first = document(filled, "search", "--page-size", "3")
+    first = found(filled, "--page-size", "3")
     assert table.endswith(f"\n\nThere may be more: --after {first['next']}\n")
 
 
@@ -157,15 +159,15 @@ def test_what_is_not_there_is_refused(filled: Path) -> None:
         ("search", "--page-size", "0"),
         ("search", "--page-size", "1001"),
         ("search", "--after", "1-2"),
-        ("search", "--state", "good"),
+        ("search", "--status", "issued"),
         ("search", "--ends-before", "soon"),
         ("issue",),
     ],
 )
 def test_a_wrong_command_line_exits_2(filled: Path, arguments: tuple[str, ...]) -> None:
-    done = ca(filled, *arguments)
+    done = looked(filled, *arguments)
 
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.exit_code, done.stdout) == (2, "")
     assert "Error: " in done.stderr
 
 
