@@ -39,6 +39,11 @@ class Token:
         """Return `length` bytes of the token's random number generator."""
         return bytes(self.session.generate_random(length * 8))
 
+    @property
+    def serial(self) -> str:
+        """The token's serial number, up to 16 characters."""
+        return bytes(self.session.token.serial).decode("ascii", "replace").strip("\0 ")
+
     def find_key(self, reference: KeyReference) -> TokenKey:
         """Return the one secret key with this label and id.
 

@@ -29,6 +29,8 @@ MAX_LINE = 16 * 1024
 
 _MAX_DECISION = MAX_LINE - 1024  # leaves room for place, time and both hashes (under 300 bytes)
 _MAX_DETAILS = 32
+LONGEST_DETAIL = 1024
+"""Length of the longest text among the details, in characters."""
 MAX_RECEIPTS = 32
 _MAX_INTEGER = 2**53 - 1  # what every JSON reader keeps exactly (RFC 7493, 2.2)
 
@@ -71,7 +73,7 @@ class Decision:
         diversification_data: the card's, in lower-case hex, 1 to 64 bytes.
         request_digest: SHA-256 of the request, 32 bytes in lower-case hex.
         answer_digest: SHA-256 of the answer, likewise.
-        details: up to 32 further facts: text of at most 512 characters, integers within
+        details: up to 32 further facts: text of at most 1024 characters, integers within
             ±(2^53 - 1), or true and false. The whole decision encodes to at most 15 KiB.
         receipts: of the workers that were asked for it, up to 32.
 
@@ -247,7 +249,7 @@ def _checked_details(details: object) -> dict[str, str | int | bool]:
     for name, value in details.items():
         _expect_match("details", name, _DETAIL_NAME, "named in a-z, 0-9 and _")
         if isinstance(value, str):
-            _expect_text(f"details.{name}", value, 512)
+            _expect_text(f"details.{name}", value, LONGEST_DETAIL)
         elif not isinstance(value, bool):
             _expect_integer(f"details.{name}", value, -_MAX_INTEGER, _MAX_INTEGER)
     return dict(details)

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
+
+from pkcs11 import Attribute
 
 from hsm import attributes
 from hsm.attributes import Template
@@ -31,6 +33,13 @@ class Purpose(Enum):
     TRANSPORT = "wraps session keys for a caller"
 
 
+class Backup(StrEnum):
+    """Whether a key can leave the token under the backup key, which a quorum holds."""
+
+    NONE = "none"
+    QUORUM = "quorum"
+
+
 _TEMPLATES: Mapping[Purpose, Template] = {
     Purpose.MASTER: attributes.MASTER_KEY,
     Purpose.UNDIVERSIFIED: attributes.UNDIVERSIFIED_KEY,
@@ -54,12 +63,15 @@ class WantedKey:
         algorithm: what it is a key of.
         purpose: what it is for.
         factory: whether it may be one of the keys that card makers publish.
+        backup: whether it can be backed up. One that can be is extractable: whoever has the login
+            to the token can wrap it under a key of their own.
     """
 
     reference: KeyReference
     algorithm: KeyAlgorithm
     purpose: Purpose = Purpose.MASTER
     factory: bool = False
+    backup: Backup = Backup.NONE
 
     @property
     def component_shapes(self) -> tuple[KeyShape, ...]:
@@ -78,7 +90,8 @@ class WantedKey:
     @property
     def template(self) -> Template:
         """The attributes that it gets."""
-        return _TEMPLATES[self.purpose]
+        extractable = self.backup is Backup.QUORUM
+        return {**_TEMPLATES[self.purpose], Attribute.EXTRACTABLE: extractable}
 
 
 def require_algorithm(key: WantedKey, claimed: KeyAlgorithm) -> None:

@@ -12,12 +12,14 @@ from tmsd.ceremony.refusal import Refused
 from tmsd.cli.appliance import REFUSALS
 from tmsd.cli.audit import audit
 from tmsd.cli.ca import ca
+from tmsd.cli.ceremony import ceremony
 from tmsd.cli.check import check
 from tmsd.cli.check_hsm import check_hsm
 from tmsd.cli.hsm import hsm
 from tmsd.cli.key import key
 from tmsd.cli.quickstart import quickstart
 from tmsd.config.toml import ConfigError
+from tmsd.quorum.refusal import ApprovalRefused
 
 
 class _Commands(click.Group):
@@ -26,7 +28,7 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except (Refused, HsmError, ConfigError, *REFUSALS) as error:
+        except (Refused, ApprovalRefused, HsmError, ConfigError, *REFUSALS) as error:
             raise click.ClickException(str(error)) from error
         except OSError as error:
             if error.errno == errno.EPIPE:  # whoever read the output has gone; click knows
@@ -52,6 +54,7 @@ def tmsctl() -> None:
 check.add_command(check_hsm)
 tmsctl.add_command(audit)
 tmsctl.add_command(ca)
+tmsctl.add_command(ceremony)
 tmsctl.add_command(check)
 tmsctl.add_command(hsm)
 tmsctl.add_command(key)

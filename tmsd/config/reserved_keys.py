@@ -20,6 +20,9 @@ RECEIPT_KEY = "tmsd-receipt"
 # MACs certificates that are prepared and not signed yet.
 CERTIFICATE_KEY = "tmsd-certificate"
 
+# Documents of the token: the officers, and the policy in force (docs/ceremonies.md).
+QUORUM_DOCUMENT = "tmsd-quorum"
+
 SERVICE_KEYS = (CHANNEL_KEY, CHALLENGE_KEY, RECEIPT_KEY, CERTIFICATE_KEY)
 
 

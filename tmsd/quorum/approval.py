@@ -1,5 +1,6 @@
 """Approvals: an officer's signature under a request, and whether there are enough of them."""
 
+from base64 import b64encode
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
@@ -20,6 +21,11 @@ class Approval(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     request_sha256: Sha256Hex
     officer: Name
     signature: Hex
+
+    @property
+    def signature_base64(self) -> str:
+        """The signature as records have it, which have no room for more."""
+        return b64encode(bytes.fromhex(self.signature)).decode()
 
 
 def decode(document: bytes) -> Approval:

@@ -1,5 +1,7 @@
 """A quorum: its officers, by their public keys, and how many of them it takes."""
 
+from base64 import b64encode
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Annotated, Literal
 
@@ -26,6 +28,11 @@ class Officer(Struct, frozen=True, forbid_unknown_fields=True):
     name: Name
     person: Person
     public_key: Hex
+
+    @property
+    def public_key_base64(self) -> str:
+        """The public key as records have it, which have no room for more."""
+        return b64encode(bytes.fromhex(self.public_key)).decode()
 
     @property
     def public_key_sha256(self) -> str:
@@ -73,6 +80,15 @@ def decode(document: bytes) -> Quorum:
         raise ApprovalRefused(Rule.QUORUM_MALFORMED, str(error)) from None
     require_sound(quorum)
     return quorum
+
+
+def newest(documents: Sequence[bytes]) -> Quorum | None:
+    """Return the quorum of the highest number among documents; None where there are none.
+
+    Raises:
+        ApprovalRefused: one of them is none.
+    """
+    return max(map(decode, documents), key=lambda quorum: quorum.number, default=None)
 
 
 def require_sound(quorum: Quorum) -> None:

@@ -17,8 +17,11 @@ DOMAIN_TAG = b"tmsd-approval-v1"
 LONGEST_LIFE_SECONDS = 7 * 24 * 3600
 """For so long at most may approvals be gathered."""
 
+LONGEST_VALUE = 1000
+"""Length of the longest text among the parameters, in characters."""
+
 _READ_ALOUD_BYTES = 8
-_Text = Annotated[str, Meta(max_length=1024)]
+_Text = Annotated[str, Meta(max_length=LONGEST_VALUE)]
 _Number = Annotated[int, Meta(ge=-(2**53) + 1, le=2**53 - 1)]
 Parameters = Annotated[
     dict[Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}\Z")], _Text | _Number | bool],

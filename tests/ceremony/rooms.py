@@ -1,0 +1,110 @@
+"""Ceremonies of tests: scripts, and rooms with officers who agree or do not."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from hsm.module import TokenAddress
+from hsm.secret import Secret
+from tests.quorum.officers import pem, private_key, signer
+from tests.softhsm.tokens import USER_PIN
+from tmsd import clock
+from tmsd.ceremony.binding import Binding, OfficerOfBinding
+from tmsd.ceremony.people import Ended, Entry
+from tmsd.ceremony.room import Room
+from tmsd.config.hsm import HsmConfig
+from tmsd.quorum.approval import Approval, approve
+from tmsd.quorum.quorum import Quorum
+from tmsd.quorum.request import Request
+
+ENROL = """
+[[steps]]
+do = "enrol-quorum"
+approvals = 2
+officers = ["anna", "berta", "carl"]
+"""
+GENERATE = """
+[[steps]]
+do = "generate-key"
+label = "{label}"
+version = 1
+algorithm = "aes256"
+"""
+
+
+def script(directory: Path, *steps: str, deployment: str = "pilot") -> Path:
+    """Write a script."""
+    head = f'format = 1\ntitle = "A ceremony"\ndeployment = "{deployment}"\n'
+    file = directory / "script.toml"
+    file.write_text(head + "".join(steps))
+    return file
+
+
+@dataclass(slots=True)
+class Present:
+    """Those who are there: officers who approve, and custodians who type what they know.
+
+    Attributes:
+        officers: who approve what they are asked.
+        leave_after: how often they are asked before they leave.
+        known: what custodians type, by what they are asked for.
+    """
+
+    officers: tuple[str, ...] = ("anna", "berta", "carl")
+    leave_after: int = 1000
+    known: dict[str, bytes] = field(default_factory=dict)
+    told: list[str] = field(default_factory=list)
+    asked: list[Request] = field(default_factory=list)
+    written_down: dict[str, bytes] = field(default_factory=dict)
+
+    def tell(self, *lines: str) -> None:
+        """Remember what is shown."""
+        self.told += lines
+
+    def approvals(self, request: Request, quorum: Quorum) -> Sequence[Approval]:
+        """Approve, or leave."""
+        if len(self.asked) >= self.leave_after:
+            raise Ended("they leave")
+        self.asked.append(request)
+        return [approve(request, quorum, signer(name), clock.now()) for name in self.officers]
+
+    def entered(self, entry: Entry) -> Secret:
+        """Type what is known, or what would be right."""
+        secret = Secret(self.known[entry.what]) if entry.what in self.known else entry.sample()
+        entry.check(secret)
+        return secret
+
+    def handed_over(self, custodian: str, what: str, secret: Secret) -> None:
+        """Write it down."""
+        self.written_down[f"{custodian}: {what}"] = bytes(secret.reveal())
+
+
+def room(directory: Path, token: TokenAddress, people: Present) -> Room:
+    """Return a room around a token whose PIN is USER_PIN."""
+    pin_file = directory / "pin"
+    if not pin_file.exists():
+        pin_file.write_bytes(USER_PIN)
+        pin_file.chmod(0o400)
+    hsm = HsmConfig(
+        module=token.module,
+        token_label=token.label,
+        token_serial=token.serial,
+        pin_file=pin_file,
+        latch_file=directory / "latch",
+        environment=dict(token.environment),
+    )
+    officers = {name: _officer(directory, name) for name in ("anna", "berta", "carl", "dora")}
+    binding = Binding(operator="olaf", hsm=hsm, officers=officers)
+    return Room(binding, people, directory, "pilot")
+
+
+def _officer(directory: Path, name: str) -> OfficerOfBinding:
+    public, private = directory / f"{name}.pub", directory / f"{name}.key"
+    key = private_key(name).public_key()
+    public.write_bytes(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    private.write_bytes(pem(name))
+    return OfficerOfBinding(
+        name=name, person=f"{name.capitalize()} Example", public_key=public, private_key=private
+    )

@@ -1,0 +1,15 @@
+"""Every kind of step that a script can have, by the name that it has there."""
+
+from collections.abc import Mapping
+from typing import get_args
+
+from tmsd.ceremony.step import Step
+from tmsd.ceremony.steps.enrol_quorum import EnrolQuorum
+from tmsd.ceremony.steps.generate_key import GenerateKey
+from tmsd.ceremony.steps.initialise_token import InitialiseToken
+
+_KINDS: tuple[type[Step], ...] = (InitialiseToken, EnrolQuorum, GenerateKey)
+
+STEPS: Mapping[str, type[Step]] = {
+    get_args(kind.model_fields["do"].annotation)[0]: kind for kind in _KINDS
+}

@@ -1,0 +1,73 @@
+"""The minutes: written as it happens, one line for each event, each bound to the one before.
+
+They are a chain of records as the audit log's (docs/audit.md), in a file of their own. An event's
+name is the record's operation, the operator is its caller, and the ceremony's id its request id.
+"""
+
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from tmsd.audit.chain_file import ChainFile
+from tmsd.audit.record import Decision, Outcome, Record
+
+
+class Event(StrEnum):
+    """What happened."""
+
+    OPENED = "ceremony.opened"
+    RESUMED = "ceremony.resumed"
+    QUORUM = "ceremony.quorum"
+    OFFICER = "ceremony.officer"
+    ASKED = "ceremony.asked"
+    APPROVED = "ceremony.approved"
+    BEGUN = "ceremony.step-begun"
+    SHOWN = "ceremony.secret-shown"
+    FAILED = "ceremony.step-failed"
+    DONE = "ceremony.step-done"
+    CLOSED = "ceremony.closed"
+    SIGNED = "ceremony.signed"
+
+
+@dataclass(frozen=True, slots=True)
+class Minutes:
+    """Minutes that are being written.
+
+    Attributes:
+        chain: the file.
+        ceremony: the ceremony's id, 32 hex digits.
+        operator: who types.
+    """
+
+    chain: ChainFile
+    ceremony: str
+    operator: str
+
+    def note(self, event: Event, facts: Mapping[str, str | int | bool]) -> Record:
+        """Put an event on the disk before anything else happens.
+
+        Raises:
+            AuditFileError, OSError: it cannot be written; the ceremony must not go on.
+        """
+        decision = Decision(
+            operation=event,
+            outcome=Outcome.FAILED if event is Event.FAILED else Outcome.ALLOWED,
+            request_id=self.ceremony,
+            caller=self.operator,
+            details=facts,
+        )
+        return self.chain.append([decision])[0]
+
+
+def events(path: Path) -> list[Record]:
+    """Return the events of minutes, in order; lines of other kinds are passed over.
+
+    Raises:
+        RecordError: a line is no record.
+        OSError: the file cannot be read.
+    """
+    with closing(path.open("rb")) as file:
+        records = [Record.parse(line) for line in file]
+    return [record for record in records if record.decision.operation in set(Event)]

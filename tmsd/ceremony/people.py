@@ -1,0 +1,60 @@
+"""Who is in the room, as steps ask them: on a terminal, or in a rehearsal by a program."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from hsm.secret import Secret
+from tmsd.quorum.approval import Approval
+from tmsd.quorum.quorum import Quorum
+from tmsd.quorum.request import Request
+
+
+class Ended(Exception):
+    """Somebody wants the ceremony to stop here; it can be resumed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a custodian is to type.
+
+    Attributes:
+        custodian: who.
+        what: as `component 2 of 3 of key 'pilot' version 1`.
+        check: returns what confirms what was typed, as `KCV 0a1b2c`; raises HsmError or Refused
+            where it must be typed again.
+        sample: returns something that would be right, for a rehearsal.
+    """
+
+    custodian: str
+    what: str
+    check: Callable[[Secret], str]
+    sample: Callable[[], Secret]
+
+
+class People(Protocol):
+    """The persons of a ceremony."""
+
+    def tell(self, *lines: str) -> None:
+        """Show everybody something."""
+
+    def approvals(self, request: Request, quorum: Quorum) -> Sequence[Approval]:
+        """Show a request, and return the approvals of those who agree.
+
+        Raises:
+            Ended: nobody will.
+        """
+
+    def entered(self, entry: Entry) -> Secret:
+        """Let one custodian, who is alone at the screen, type a secret.
+
+        Raises:
+            Ended: they will not.
+        """
+
+    def handed_over(self, custodian: str, what: str, secret: Secret) -> None:
+        """Show one custodian, who is alone at the screen, a secret to write down; then clear it.
+
+        Raises:
+            Ended: they are not there.
+        """

@@ -1,0 +1,130 @@
+"""Conducting a ceremony: before each step the quorum is asked, and everything is on record first.
+
+It can be interrupted anywhere. What has begun and is not known to be done is looked for in the
+token when it is resumed.
+"""
+
+from importlib.metadata import version
+
+from hsm.errors import HsmError
+from tmsd.ceremony.approving import CLOSE, quorum_of, request, request_for_step, require_approval
+from tmsd.ceremony.minutes import Event, Minutes
+from tmsd.ceremony.progress import Progress
+from tmsd.ceremony.refusal import Refused
+from tmsd.ceremony.room import Room
+from tmsd.ceremony.script import Script
+from tmsd.ceremony.step import Facts, Step
+from tmsd.quorum.quorum import Quorum
+from tmsd.quorum.refusal import ApprovalRefused
+
+
+def open_ceremony(script: Script, room: Room, minutes: Minutes) -> None:
+    """Put on record what will happen, where, and who is there.
+
+    Raises:
+        Refused, ApprovalRefused: there is no quorum that could approve.
+        HsmError: the token refuses.
+    """
+    quorum = quorum_of(script, room)
+    hsm, binding = room.binding.hsm, room.binding
+    minutes.note(
+        Event.OPENED,
+        {
+            "title": script.title,
+            "deployment": script.deployment,
+            "script_sha256": script.sha256,
+            "steps": len(script.steps),
+            "module": str(hsm.module),
+            "token": hsm.token_label,
+            "operator": binding.operator,
+            "auditor": binding.auditor or "",
+            "rehearsal": room.rehearsal,
+            "software": f"tmsd {version('tmsd')}",
+        },
+    )
+    _note_quorum(quorum, minutes)
+
+
+def conduct(script: Script, room: Room, minutes: Minutes, before: Progress) -> None:
+    """Go on from where the minutes end, to the close.
+
+    Raises:
+        Ended: somebody wants to stop here.
+        Refused, ApprovalRefused, HsmError: a step was refused; it may be tried again.
+        AuditFileError, OSError: the minutes cannot be written.
+    """
+    if before.script_sha256 != script.sha256:
+        raise Refused("the minutes are of another script, or it has been changed since")
+    begun = before.begun
+    for number in range(before.done + 1, len(script.steps) + 1):
+        _conduct_step(script, number, room, minutes, begun=begun)
+        begun = False
+    _close(script, room, minutes, before)
+
+
+def _conduct_step(
+    script: Script, number: int, room: Room, minutes: Minutes, *, begun: bool
+) -> None:
+    step = script.steps[number - 1]
+    room.people.tell("", f"Step {number} of {len(script.steps)}", *step.said())
+    if begun and (facts := step.found(room)) is not None:
+        room.people.tell("It was done before the interruption.")
+        _note_done(number, step, facts, room, minutes)
+        return
+    quorum = quorum_of(script, room)
+    asked = request_for_step(script, minutes.ceremony, number, quorum, minutes.operator)
+    require_approval(asked, quorum, room, minutes, everybody=step.needs_everybody)
+    minutes.note(Event.BEGUN, {"step": number, "do": step.do, "request": asked.request_id})
+    try:
+        facts = step.perform(room)
+    except (HsmError, Refused, ApprovalRefused) as refusal:
+        minutes.note(Event.FAILED, {"step": number, "do": step.do, "reason": str(refusal)[:1000]})
+        raise
+    _note_done(number, step, facts, room, minutes)
+    if (now := quorum_of(script, room)) != quorum:
+        _note_quorum(now, minutes)
+
+
+def _note_done(number: int, step: Step, facts: Facts, room: Room, minutes: Minutes) -> None:
+    minutes.note(Event.DONE, {"step": number, "do": step.do, **facts})
+    room.people.tell(*(f"    {name.replace('_', ' ')}: {value}" for name, value in facts.items()))
+
+
+def _note_quorum(quorum: Quorum, minutes: Minutes) -> None:
+    minutes.note(
+        Event.QUORUM,
+        {
+            "quorum": quorum.number,
+            "quorum_sha256": quorum.digest,
+            "approvals": quorum.approvals,
+            "officers": len(quorum.officers),
+        },
+    )
+    for officer in quorum.officers:
+        minutes.note(
+            Event.OFFICER,
+            {
+                "officer": officer.name,
+                "person": officer.person,
+                "public_key": officer.public_key_base64,
+                "public_key_sha256": officer.public_key_sha256,
+            },
+        )
+
+
+def _close(script: Script, room: Room, minutes: Minutes, before: Progress) -> None:
+    """Close the minutes, once, and have as many officers sign them as approve a step."""
+    if before.signed:
+        raise Refused("the ceremony is over, and its minutes are signed")
+    closed = before.closed
+    if closed is None:
+        closed = minutes.note(Event.CLOSED, {"steps": len(script.steps)}).hash
+    quorum = quorum_of(script, room)
+    parameters = {
+        "ceremony": minutes.ceremony,
+        "script_sha256": script.sha256,
+        "minutes_sha256": closed,
+    }
+    asked = request(CLOSE, parameters, quorum, minutes.operator)
+    require_approval(asked, quorum, room, minutes)
+    minutes.note(Event.SIGNED, {"request": asked.request_id, "minutes_sha256": closed})

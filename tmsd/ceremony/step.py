@@ -1,0 +1,53 @@
+"""A step of a ceremony: what a script says of it, what it does, and how it is found again.
+
+Each kind of step is a subclass in a file of its own in steps/. A step is done or not done, never
+half: what it leaves in the token comes of one call, or is removed where the rest of it fails.
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from tmsd.config.table import Table
+
+if TYPE_CHECKING:
+    from tmsd.ceremony.room import Room
+
+Facts = Mapping[str, str | int | bool]
+"""What the minutes say of a step that was done; nothing of it is secret."""
+
+
+class Step(Table):
+    """One table `[[steps]]` of a script.
+
+    Attributes:
+        do: the kind of step.
+    """
+
+    do: str
+
+    @property
+    def needs_everybody(self) -> bool:
+        """Whether every officer of the quorum has to approve, and not as many as it takes."""
+        return False
+
+    @abstractmethod
+    def said(self) -> Iterator[str]:
+        """Yield, in plain words, what the step does; officers approve these very words."""
+
+    @abstractmethod
+    def perform(self, room: "Room") -> Facts:
+        """Do it.
+
+        Raises:
+            Refused: a rule forbids it; nothing was changed.
+            HsmError: the token refuses.
+        """
+
+    @abstractmethod
+    def found(self, room: "Room") -> Facts | None:
+        """Return what the minutes would say if it was done already, before an interruption.
+
+        Raises:
+            HsmError: the token refuses.
+        """

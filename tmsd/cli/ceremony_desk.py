@@ -1,0 +1,125 @@
+"""The desk of a ceremony: a terminal that the operator, officers and custodians take turns at."""
+
+from collections.abc import Sequence
+
+import click
+
+from hsm.errors import HsmError
+from hsm.secret import Secret
+from tmsd import clock
+from tmsd.ceremony.binding import Binding
+from tmsd.ceremony.officer_signer import signer_of
+from tmsd.ceremony.people import Ended, Entry
+from tmsd.ceremony.refusal import Refused
+from tmsd.quorum.approval import Approval, approve
+from tmsd.quorum.quorum import Quorum
+from tmsd.quorum.refusal import ApprovalRefused
+from tmsd.quorum.request import Request
+
+
+class Desk:
+    """The persons of a binding, at one terminal."""
+
+    def __init__(self, binding: Binding) -> None:
+        self._binding = binding
+
+    def tell(self, *lines: str) -> None:
+        """Show everybody something."""
+        for line in lines:
+            click.echo(line)
+
+    def approvals(self, request: Request, quorum: Quorum) -> Sequence[Approval]:
+        """Show a request, and let officers approve it one after another.
+
+        Raises:
+            Ended: they end before there are enough.
+        """
+        click.echo()
+        for line in request.shown():
+            click.echo(f"  {line}")
+        given: dict[str, Approval] = {}
+        while True:
+            persons = {_person(quorum, name) for name in given}
+            missing = max(quorum.approvals - len(persons), 0)
+            name = click.prompt(
+                f"Who approves? {missing} more needed; nothing to end"
+                if missing
+                else "Who approves as well? Nothing to go on",
+                default="",
+                show_default=False,
+            ).strip()
+            if not name and missing:
+                raise Ended("not approved")
+            if not name:
+                return list(given.values())
+            if (approval := self._approval(name, request, quorum)) is not None:
+                given[approval.officer] = approval
+                click.echo(f"  approved by {approval.officer}")
+
+    def entered(self, entry: Entry) -> Secret:
+        """Let a custodian, who is alone at the screen, type a secret until it is right.
+
+        Raises:
+            Ended: they type nothing.
+        """
+        self._alone(entry.custodian, f"types {entry.what}")
+        try:
+            while True:
+                secret = _hidden(f"{entry.what}, or nothing to end")
+                try:
+                    click.echo(f"  {entry.what}: {entry.check(secret)}")
+                except (HsmError, Refused) as wrong:
+                    secret.wipe()
+                    click.echo(f"  {wrong}; type it again", err=True)
+                else:
+                    return secret
+        finally:
+            _leave(entry.custodian)
+
+    def handed_over(self, custodian: str, what: str, secret: Secret) -> None:
+        """Show a custodian, who is alone at the screen, a secret, and clear it again."""
+        self._alone(custodian, f"writes down {what}")
+        try:
+            click.echo(f"\n  {what}\n\n    {secret.reveal().decode()}\n")
+            click.prompt("Enter, once it is written down", default="", show_default=False)
+        finally:
+            _leave(custodian)
+
+    def _approval(self, name: str, request: Request, quorum: Quorum) -> Approval | None:
+        officer = self._binding.officers.get(name)
+        if officer is None:
+            here = ", ".join(self._binding.officers)
+            click.echo(f"  {name!r} is no officer of the binding: {here}", err=True)
+            return None
+        try:
+            signer = signer_of(officer, lambda what: _hidden(f"{officer.person}: {what}"))
+            return approve(request, quorum, signer, clock.now())
+        except (ApprovalRefused, HsmError, Refused) as refusal:
+            click.echo(f"  {refusal}", err=True)
+            return None
+
+    def _alone(self, custodian: str, does: str) -> None:
+        person = self._binding.custodians.get(custodian, custodian)
+        click.clear()
+        click.prompt(
+            f"{person} ({custodian}) {does}, alone at this screen; others look away. Enter",
+            default="",
+            show_default=False,
+        )
+
+
+def _hidden(prompt: str) -> Secret:
+    typed = click.prompt(prompt, hide_input=True, default="", show_default=False)
+    if not typed:
+        raise Ended("nothing was typed")
+    return Secret(typed.encode())
+
+
+def _leave(custodian: str) -> None:
+    click.clear()
+    click.echo(f"The screen is cleared; {custodian} is done.")
+
+
+def _person(quorum: Quorum, name: str) -> str:
+    officer = quorum.officer(name)
+    return officer.person if officer else name
