@@ -127,4 +127,5 @@ async def status(ca: Certification, serial: bytes) -> ocsp.OCSPCertStatus:
     answer = await ca.reader.run(partial(ocsp_answers.find, ca=CA, serial=serial))
     assert answer is not None
     assert answer.is_current
+    assert answer.der is not None
     return ocsp.load_der_ocsp_response(answer.der).certificate_status

@@ -166,6 +166,14 @@ async def test_while_the_store_cannot_be_read_everybody_shall_try_later(
     assert (await served.post(der)).ocsp.response_status is OCSPResponseStatus.SUCCESSFUL
 
 
+async def test_about_a_certificate_that_has_no_answer_yet_everybody_shall_try_later(
+    served: Served,
+) -> None:
+    issued = await served.records.issue()
+    got = await served.post(request_about(served.records.ca, issued))
+    assert got.ocsp.response_status is OCSPResponseStatus.TRY_LATER
+
+
 async def test_a_certificate_that_was_revoked_is_never_told_to_be_good(
     served: Served, certificate: x509.Certificate
 ) -> None:

@@ -84,7 +84,7 @@ class Published:
             digest: of the certID that the answer repeats.
 
         Raises:
-            OcspRefused: `tryLater`: what became of the certificate since is not signed yet.
+            OcspRefused: `tryLater`: how the certificate is now is not signed yet.
             Unavailable: the store cannot be read.
         """
         if serial_number.bit_length() > _SERIAL_BITS:
@@ -92,9 +92,10 @@ class Published:
         found = await self._find(_Certificate(ca, serial_number.to_bytes(_SERIAL_BITS // 8)))
         if found is None:
             return None
-        if not found.is_current:
+        der = found.der if digest is CertIdDigest.SHA_1 else found.der_sha256
+        if not found.is_current or der is None:
             raise OcspRefused(Refusal.TRY_LATER, "the new answer is not signed yet")
-        return found.der if digest is CertIdDigest.SHA_1 else found.der_sha256
+        return der
 
     async def crl_number(self, name: CrlName) -> int | None:
         """Return the number of the newest CRL of a name; None where there is none.

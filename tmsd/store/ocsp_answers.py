@@ -59,14 +59,12 @@ class Answer:
     """An answer as everybody may have it.
 
     Attributes:
-        der: for certIDs by SHA-1.
+        der: for certIDs by SHA-1; None where none has been signed yet.
         is_current: whether it speaks of the latest change of the certificate's revocation.
         der_sha256: for certIDs by SHA-256; None where none was signed.
     """
 
-    this_update_ms: int
-    next_update_ms: int
-    der: bytes
+    der: bytes | None
     is_current: bool
     der_sha256: bytes | None = None
 
@@ -121,22 +119,15 @@ def find(connection: Connection, ca: str, serial: bytes) -> Answer | None:
 
 
 def find_all(connection: Connection, ca: str, serials: Collection[bytes]) -> dict[bytes, Answer]:
-    """Return the answers for certificates, by their serial numbers, where there are some."""
+    """Return the answers for certificates that were issued, by their serial numbers."""
     rows = connection.execute(
         select(
             _ANSWERS.serial,
-            _ANSWERS.this_update_ms,
-            _ANSWERS.next_update_ms,
             _ANSWERS.der,
             _ANSWERS.der_sha256,
             (_ANSWERS.changed == _CERTIFICATES.changed).label("is_current"),
         )
         .select_from(OCSP_ANSWERS.join(CERTIFICATES, _SAME))
-        .where(_ANSWERS.ca == ca, _ANSWERS.serial.in_(serials), _ANSWERS.der.is_not(None))
+        .where(_ANSWERS.ca == ca, _ANSWERS.serial.in_(serials))
     )
-    return {
-        row.serial: Answer(
-            row.this_update_ms, row.next_update_ms, row.der, bool(row.is_current), row.der_sha256
-        )
-        for row in rows
-    }
+    return {row.serial: Answer(row.der, bool(row.is_current), row.der_sha256) for row in rows}
