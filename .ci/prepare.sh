@@ -17,6 +17,7 @@ packages() {
     echo p11-kit-modules  # the PKCS#11 module that is its client
     echo e2fsprogs        # mkfs.ext4, for a disk that tests let fail
     echo libfaketime      # steps the clock of the processes that tests start
+    echo nginx            # a relying party in the tests, started by them alone
     echo openssl          # looks over certificates in the tests
     echo gnutls-bin       # so does its certtool
     echo systemd          # systemd-analyze, which checks the units

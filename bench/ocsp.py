@@ -18,49 +18,36 @@ from tempfile import TemporaryDirectory
 import click
 
 from tests.demo.site import free_port
-from tests.ocsp.records import Records, recording
-from tests.responder.process import Process
+from tests.ocsp.records import DATABASE, Records, recording
+from tests.responder.nginx import Nginx
+from tests.responder.process import over
 from tests.responder.serving import HOST, Served, in_path, request_about
-from tests.site.daemon import wait_until
+from tmsd.store.sqlite import SqliteFile
 
 _ROUNDS = 5
 _CERTIFICATES = 1000
 _WRK = ("wrk", "--threads", "1", "--connections", "16", "--duration", "3s")
 _NGINX = """\
-daemon off;
-worker_processes 1;
-pid {folder}/nginx.pid;
-error_log {folder}/nginx.log;
-events {{ worker_connections 256; }}
-http {{
-    access_log off;
     sendfile on;
     keepalive_requests 1000000000;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
     default_type application/ocsp-response;
     server {{ listen {host}:{port}; root {folder}/files; }}
-}}
 """
 
 
 def main() -> None:
     """Measure, and print the figures."""
-    for program in ("wrk", "nginx"):
-        if shutil.which(program, path="/usr/sbin:/usr/bin") is None:
-            click.echo(f"OCSP answers: {program} is not installed (wrk, nginx-light)")
-            return
+    if shutil.which("wrk") is None:
+        click.echo("OCSP answers: wrk is not installed")
+        return
     with TemporaryDirectory() as name:
         asyncio.run(_measure(Path(name)))
 
 
 async def _measure(folder: Path) -> None:
-    async with recording(folder) as records:
+    async with recording(SqliteFile(folder / DATABASE)) as records:
         asked = await _issue(records)
-        with Process(records, folder) as process:
+        with over(records.ca, folder) as process:
             target = f"/ocsp/{in_path(asked)}"
             answer = (await Served(process.port, records).get(target)).body
             with _nginx(folder, answer) as port:
@@ -107,14 +94,8 @@ def _nginx(folder: Path, answer: bytes) -> Iterator[int]:
     (folder / "files" / "answer").write_bytes(answer)
     folder.chmod(0o755)  # its worker is another user
     port = free_port()
-    configuration = folder / "nginx.conf"
-    configuration.write_text(_NGINX.format(folder=folder, host=HOST, port=port))
-    with subprocess.Popen(["/usr/sbin/nginx", "-c", configuration]) as process:
-        try:
-            wait_until(lambda: (folder / "nginx.pid").exists() or process.poll() is not None)
-            yield port
-        finally:
-            process.terminate()
+    with Nginx(folder, _NGINX.format(folder=folder, host=HOST, port=port)):
+        yield port
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from hashlib import sha256
-from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -17,7 +16,7 @@ from tests.x509.issuing import key_of
 from tmsd.ocsp.published import CrlName
 from tmsd.store import certificates, crls, ocsp_answers, revocation
 from tmsd.store.certificates import Reason, Request
-from tmsd.store.sqlite import SqliteFile
+from tmsd.store.database import Place
 from tmsd.store.store import Store
 from tmsd.x509.crl import Bounds, Entry, Heading, builder
 from tmsd.x509.ocsp import (
@@ -32,6 +31,7 @@ from tmsd.x509.ocsp import (
 from tmsd.x509.public_keys import KeyKind
 
 DEMO = "demo"
+DATABASE = "tmsd.db"
 HOUR = timedelta(hours=1)
 _KEY = key_of(KeyKind.P_256, "responder")
 
@@ -47,7 +47,7 @@ class Records:
     """
 
     ca: Authority
-    place: SqliteFile
+    place: Place
     store: Store
 
     async def issue(self) -> x509.Certificate:
@@ -146,9 +146,8 @@ class Records:
 
 
 @asynccontextmanager
-async def recording(directory: Path) -> AsyncIterator[Records]:
-    """Open a new database in a directory until left."""
-    place = SqliteFile(directory / "tmsd.db")
+async def recording(place: Place) -> AsyncIterator[Records]:
+    """Open a new database until left."""
     async with Store.open(place) as store:
         yield Records(authority(), place, store)
 

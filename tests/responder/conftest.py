@@ -1,17 +1,24 @@
-"""A responder for a CA named `demo`, and the database that it reads."""
+"""A responder for a CA named `demo`, and the database file that it reads."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
-from tests.ocsp.records import Records, recording
+from tests.ocsp.records import DATABASE, Records, recording
 from tests.responder.serving import Served, serving
+from tmsd.store.sqlite import SqliteFile
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> SqliteFile:
+    return SqliteFile(tmp_path / DATABASE)
 
 
 @pytest_asyncio.fixture
-async def records(tmp_path: Path) -> AsyncIterator[Records]:
-    async with recording(tmp_path) as opened:
+async def records(place: SqliteFile) -> AsyncIterator[Records]:
+    async with recording(place) as opened:
         yield opened
 
 

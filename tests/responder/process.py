@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Self
 
 from tests.demo.site import free_port
-from tests.ocsp.records import Records
+from tests.ocsp.records import DATABASE
 from tests.responder.serving import HOST
 from tests.site.daemon import STOP_SECONDS, wait_until
-from tests.x509.authority import pem
+from tests.x509.authority import Authority, pem
+
+LOG = "responder.log"
 
 _PROGRAM = Path(sys.executable).with_name("tmsd")
 # What belongs to the front is named, and not there: the responder opens none of it.
@@ -28,10 +30,7 @@ pin_file = "absent-pin"
 [audit]
 file = "absent.jsonl"
 [store]
-file = {store}
-{ocsp}
-"""
-_OCSP = """\
+{store}
 [ocsp]
 listen = "{host}:{port}"
 """
@@ -46,23 +45,16 @@ class Process:
     """A responder, started at once.
 
     Args:
-        records: which it reads.
-        directory: for its files.
-        policy: the text of policy.toml, which names the CA unless told.
+        configuration: its tmsd.toml; its log goes beside it.
+        port: where that has it listen.
     """
 
-    def __init__(self, records: Records, directory: Path, policy: str = POLICY) -> None:
-        self.port = free_port()
-        pem(records.ca.certificate, directory / "demo.pem")
-        (directory / "policy.toml").write_text(policy)
-        file = directory / "tmsd.toml"
-        table = _OCSP.format(host=HOST, port=self.port)
-        store = f'"{records.place.path}"'
-        file.write_text(_CONFIGURATION.format(store=store, ocsp=table))
-        self._log = directory / "stderr.log"
+    def __init__(self, configuration: Path, port: int) -> None:
+        self.port = port
+        self._log = configuration.with_name(LOG)
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [_PROGRAM, "ocsp", "--config", file], stdout=log, stderr=log
+                [_PROGRAM, "ocsp", "--config", configuration], stdout=log, stderr=log
             )
 
     def __enter__(self) -> Self:
@@ -111,3 +103,26 @@ class Process:
     def wait(self) -> int:
         """Wait for its end, and return its exit status."""
         return self._process.wait(STOP_SECONDS)
+
+
+def over(
+    ca: Authority,
+    directory: Path,
+    *,
+    policy: str = POLICY,
+    store: str = f'file = "{DATABASE}"',
+) -> Process:
+    """Start a responder.
+
+    Args:
+        ca: whose certificate it has.
+        directory: for its files.
+        policy: the text of policy.toml, which names the CA unless told.
+        store: its table `[store]`; the database is in the directory unless told.
+    """
+    port = free_port()
+    pem(ca.certificate, directory / "demo.pem")
+    (directory / "policy.toml").write_text(policy)
+    file = directory / "tmsd.toml"
+    file.write_text(_CONFIGURATION.format(store=store, host=HOST, port=port))
+    return Process(file, port)

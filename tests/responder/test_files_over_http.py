@@ -15,6 +15,7 @@ from tests.ocsp.records import Records
 from tests.responder.serving import HOST, Served, serving
 from tests.site.daemon import PATIENCE
 from tmsd import clock
+from tmsd.store.sqlite import SqliteFile
 from tmsd.x509.crl import Entry
 
 CRL = "application/pkix-crl"
@@ -80,10 +81,12 @@ async def test_a_crl_that_has_run_out_is_not_served(served: Served) -> None:
     assert (got.headers["Retry-After"], got.headers["Cache-Control"]) == ("1", "no-store")
 
 
-async def test_no_crl_is_served_while_the_store_cannot_be_read(served: Served) -> None:
+async def test_no_crl_is_served_while_the_store_cannot_be_read(
+    served: Served, place: SqliteFile
+) -> None:
     await served.records.publish("demo")
     assert (await served.get("/crl/demo.crl")).status == 200
-    served.records.place.path.rename(served.records.place.path.with_name("elsewhere"))
+    place.path.rename(place.path.with_name("elsewhere"))
     assert (await served.get("/crl/demo.crl")).status == 503
 
 

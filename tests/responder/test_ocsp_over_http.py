@@ -16,6 +16,7 @@ from tests.ocsp.records import HOUR, Records
 from tests.responder.serving import HOST, Served, in_path, request_about, serving
 from tests.x509.authority import Authority, pem
 from tmsd.store.certificates import Reason
+from tmsd.store.sqlite import SqliteFile
 from tmsd.x509.ocsp import MAX_REQUEST, CertIdDigest
 
 
@@ -156,13 +157,12 @@ async def test_an_answer_that_has_run_out_is_not_repeated(served: Served) -> Non
 
 
 async def test_while_the_store_cannot_be_read_everybody_shall_try_later(
-    served: Served, certificate: x509.Certificate
+    served: Served, certificate: x509.Certificate, place: SqliteFile
 ) -> None:
     der = request_about(served.records.ca, certificate)
-    file = served.records.place.path
-    elsewhere = file.rename(file.with_name("elsewhere"))
+    elsewhere = place.path.rename(place.path.with_name("elsewhere"))
     assert (await served.post(der)).ocsp.response_status is OCSPResponseStatus.TRY_LATER
-    elsewhere.rename(file)
+    elsewhere.rename(place.path)
     assert (await served.post(der)).ocsp.response_status is OCSPResponseStatus.SUCCESSFUL
 
 

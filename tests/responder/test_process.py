@@ -12,9 +12,10 @@ import pytest
 from cryptography.x509.ocsp import OCSPCertStatus, OCSPResponseStatus
 
 from tests.ocsp.records import Records
-from tests.responder.process import POLICY, Process
+from tests.responder.process import LOG, POLICY, over
 from tests.responder.serving import Served, in_path, request_about
 from tmsd.store.certificates import Reason
+from tmsd.store.sqlite import SqliteFile
 
 OF_OTHERS = ("hsm", "pkcs11", "tmsd.worker", "tmsd.vault", "tmsd.api", "tmsd.daemon", "tmsd.audit")
 
@@ -23,7 +24,7 @@ async def test_it_serves_until_it_is_told_to_end(records: Records, tmp_path: Pat
     certificate = await records.issue_and_answer()
     await records.publish("demo")
     target = f"/ocsp/{in_path(request_about(records.ca, certificate))}"
-    with Process(records, tmp_path) as process:
+    with over(records.ca, tmp_path) as process:
         served = Served(process.port, records)
         assert (await served.get(target)).ocsp.certificate_status is OCSPCertStatus.GOOD
         assert (await served.get("/crl/demo.crl")).status == 200
@@ -42,14 +43,14 @@ async def test_it_opens_the_database_to_read_and_no_other_file_of_the_site(
     records: Records, tmp_path: Path
 ) -> None:
     certificate = await records.issue_and_answer()
-    with Process(records, tmp_path) as process:
+    with over(records.ca, tmp_path) as process:
         served = Served(process.port, records)
         got = await served.post(request_about(records.ca, certificate))
         assert got.ocsp.certificate_status is OCSPCertStatus.GOOD
         opened = process.opened_under(tmp_path)
     assert opened["tmsd.db"] == os.O_RDONLY
     # SQLite shares its locks by the last of these, which has nothing of the database in it.
-    assert set(opened) <= {"stderr.log", "tmsd.db", "tmsd.db-wal", "tmsd.db-shm"}
+    assert set(opened) <= {LOG, "tmsd.db", "tmsd.db-wal", "tmsd.db-shm"}
 
 
 def test_it_loads_no_code_that_asks_an_hsm_or_writes_records() -> None:
@@ -74,7 +75,7 @@ def test_it_loads_no_code_that_asks_an_hsm_or_writes_records() -> None:
 async def test_it_does_not_start_without_the_certificates_of_cas(
     policy: str, words: str, records: Records, tmp_path: Path
 ) -> None:
-    with Process(records, tmp_path, policy) as process:
+    with over(records.ca, tmp_path, policy=policy) as process:
         assert await asyncio.to_thread(process.wait) == 1
     assert words in process.log
     assert "Traceback" not in process.log
@@ -85,7 +86,7 @@ async def test_it_reads_its_policy_anew_and_keeps_the_old_where_the_new_is_bad(
 ) -> None:
     target = f"/ocsp/{in_path(request_about(records.ca, await records.issue_and_answer()))}"
     policy = tmp_path / "policy.toml"
-    with Process(records, tmp_path) as process:
+    with over(records.ca, tmp_path) as process:
         served = Served(process.port, records)
 
         policy.write_text(POLICY + "certificate = 1\n")
@@ -103,10 +104,10 @@ async def test_it_reads_its_policy_anew_and_keeps_the_old_where_the_new_is_bad(
 
 
 async def test_it_does_not_start_over_a_database_of_another_release(
-    records: Records, tmp_path: Path
+    records: Records, tmp_path: Path, place: SqliteFile
 ) -> None:
-    with closing(sqlite3.connect(records.place.path)) as database, database:
+    with closing(sqlite3.connect(place.path)) as database, database:
         database.execute("UPDATE alembic_version SET version_num = '0001'")
-    with Process(records, tmp_path) as process:
+    with over(records.ca, tmp_path) as process:
         assert await asyncio.to_thread(process.wait) == 1
     assert "start the daemon of this release first" in process.log
