@@ -147,6 +147,7 @@ def root_on_record(
 
     Raises:
         HsmError: there is no such key pair, or the token refuses.
+        ServiceError: it would break a rule of certificates.
         ServiceError, AuditFileError: it could not be put on record; then there is none.
     """
 

@@ -9,8 +9,11 @@ from hsm.key_pairs import find_key_pair
 from hsm.keys import KeyReference
 from hsm.signing import signing_key
 from hsm.token import Token
+from tmsd.errors import Code, ServiceError
 from tmsd.x509.building import Terms
-from tmsd.x509.roots import root_builder
+from tmsd.x509.linting import require_same, signed_for_trial
+from tmsd.x509.refusal import CertificateRefused
+from tmsd.x509.roots import lint_root, root_builder
 from tmsd.x509.signature import scheme_for
 
 SERIAL_NUMBER_LENGTH = 16
@@ -36,7 +39,7 @@ class RootWanted:
 def make_root(
     token: Token, reference: KeyReference, wanted: RootWanted, now: datetime
 ) -> x509.Certificate:
-    """Make the certificate.
+    """Make the certificate, once it was looked over on trial.
 
     Args:
         token: logged in.
@@ -46,6 +49,7 @@ def make_root(
 
     Raises:
         KeyNotFound: there is no such key pair.
+        ServiceError: `issuance-refused`, with the rule that it would break.
         HsmError: the token refuses.
     """
     pair = find_key_pair(token, reference)
@@ -55,6 +59,13 @@ def make_root(
         begin,
         begin + timedelta(days=wanted.days) - timedelta(seconds=1),
     )
-    built = root_builder(wanted.subject, pair.public_key, terms, wanted.path_length)
     scheme = scheme_for(pair.public_key, pss=wanted.pss)
-    return scheme.sign_certificate(built, signing_key(pair))
+    try:
+        built = root_builder(wanted.subject, pair.public_key, terms, wanted.path_length)
+        trial = signed_for_trial(built, pair.public_key, scheme)
+        lint_root(trial, wanted.path_length)
+        root = scheme.sign_certificate(built, signing_key(pair))
+        require_same(trial, root)
+    except CertificateRefused as refused:
+        raise ServiceError(Code.ISSUANCE_REFUSED, str(refused)) from None
+    return root
