@@ -12,6 +12,7 @@ from tmsd.ca.issuing import CertificateWanted, issue
 from tmsd.ca.revoking import Named, revoke
 from tmsd.ca.service import Certification
 from tmsd.store.certificates import Reason
+from tmsd.vault.certificate_messages import SignedRequest
 
 
 def trail(operation: str = "ca.issue") -> Trail:
@@ -21,7 +22,7 @@ def trail(operation: str = "ca.issue") -> Trail:
 
 def wish(key: str | None = None) -> CertificateWanted:
     """Return a wish like no other, unless its key is given."""
-    request = csr().encode()
+    request = SignedRequest(csr().encode())
     return CertificateWanted(CA, "token-authentication", request, {}, None, key or uuid4().hex)
 
 

@@ -26,7 +26,7 @@ from tmsd.store.certificates import Record, State
 from tmsd.store.store import Store
 from tmsd.store.tables import CERTIFICATES
 from tmsd.vault.account import Account
-from tmsd.vault.certificate_messages import SignCertificate
+from tmsd.vault.certificate_messages import SignCertificate, SignedRequest
 from tmsd.vault.message import Answer, Request
 from tmsd.vault.pool import Vault
 
@@ -139,7 +139,7 @@ async def test_what_was_given_up_is_not_signed(ca: Certification) -> None:
     [
         {"days": 2**40},
         {"days": 10**30},
-        {"request": b"r" * (16 * 1024 + 1)},
+        {"proof": SignedRequest(b"r" * (16 * 1024 + 1))},
         {"fields": {"common_name": ["a" * 257]}},
         {"fields": {"Common Name": ["a"]}},
         {"fields": {f"f{n}": ["v" * 256] * 64 for n in range(5)}},

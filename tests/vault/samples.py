@@ -134,7 +134,14 @@ REQUESTS = {
         caller=NAMES,
         ca=NAMES,
         profile=NAMES,
-        request=between(1, 1024),
+        proof=st.one_of(
+            st.builds(certificate_messages.SignedRequest, csr=between(1, 1024)),
+            st.builds(
+                certificate_messages.CrossedCa,
+                certificate=between(1, 1024),
+                csr=st.none() | between(1, 1024),
+            ),
+        ),
         fields=st.dictionaries(FIELD_NAMES, st.lists(TEXTS.map(_cut), min_size=1, max_size=3)),
         days=st.none() | st.integers(-(2**31), 2**31 - 1),
     ),

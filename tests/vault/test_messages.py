@@ -47,7 +47,7 @@ PREPARE = {
     "caller": "ra",
     "ca": "demo",
     "profile": "tls-server",
-    "request": b"csr",
+    "proof": {"type": "csr", "csr": b"csr"},
     "fields": {"dns": ["pki.example"]},
     "days": None,
 }

@@ -79,7 +79,8 @@ def issued(
     context: Context, ca: str, profile: str, request: bytes, caller: str = APPLIANCE
 ) -> x509.Certificate:
     """Have a certificate prepared and signed."""
-    asked = certificate_messages.PrepareCertificate(caller, ca, profile, request, {}, None)
+    proof = certificate_messages.SignedRequest(request)
+    asked = certificate_messages.PrepareCertificate(caller, ca, profile, proof, {}, None)
     prepared = certifying.prepare_certificate(context, asked)
     signed = certifying.sign_certificate(
         context, certificate_messages.SignCertificate(caller, prepared.prepared)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from tests.worker.authority import csr, issued
+from tests.x509.authority import Authority
 from tmsd.config.authorities import Authorities
 from tmsd.config.blocked_keys import BlockedKeys
 from tmsd.config.callers import APPLIANCE
@@ -29,9 +30,13 @@ def sealed(context: Context) -> bytes:
     return prepare(context).prepared
 
 
+def signed(request: bytes) -> certificate_messages.SignedRequest:
+    return certificate_messages.SignedRequest(request)
+
+
 def wanted(**changes: object) -> certificate_messages.PrepareCertificate:
     asked = certificate_messages.PrepareCertificate(
-        "ra", "demo", AUTHENTICATION, csr("Alice"), {}, None
+        "ra", "demo", AUTHENTICATION, signed(csr("Alice")), {}, None
     )
     return structs.replace(asked, **changes)
 
@@ -78,7 +83,7 @@ def test_fields_go_before_those_of_the_request_and_what_has_no_place_is_told(
     request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, SHA256())
     told = prepare(
         context,
-        request=request.public_bytes(Encoding.DER),
+        proof=signed(request.public_bytes(Encoding.DER)),
         fields={"common_name": ["Alice Example"], "email": ["alice@pki.example"]},
     )
 
@@ -118,7 +123,7 @@ def test_the_appliance_s_own_worker_issues_what_no_caller_can_have(context: Cont
 @pytest.mark.parametrize(
     ("changes", "detail", "pointer"),
     [
-        ({"request": b"no request"}, "csr-malformed: ", None),
+        ({"proof": signed(b"no request")}, "csr-malformed: ", None),
         ({"fields": {"shoe_size": ["44"]}}, "field-unknown: ", "/fields/shoe_size"),
         ({"fields": {"email": ["alice"]}}, "email-malformed: ", "/fields/email"),
         ({"days": 4000}, "validity-too-long: ", "/days"),
@@ -134,13 +139,41 @@ def test_a_rule_that_is_broken_is_told_by_its_name(
     assert refused.pointer == pointer
 
 
+def crossed() -> certificate_messages.CrossedCa:
+    """Another root, which is certified by this one."""
+    other = Authority(name="Another root").certificate
+    return certificate_messages.CrossedCa(other.public_bytes(Encoding.DER), None)
+
+
+def test_another_root_is_certified_under_its_own_name(context: Context) -> None:
+    appliance, proof = replace(context, for_appliance=True), crossed()
+    names = {"caller": APPLIANCE, "ca": "root", "profile": "subordinate-ca"}
+    told = prepare(appliance, **names, proof=proof)
+    certificate = sign(appliance, told.prepared, APPLIANCE)
+
+    other = x509.load_der_x509_certificate(proof.certificate)
+    assert certificate.subject.public_bytes() == other.subject.public_bytes()
+    assert certificate.public_key() == other.public_key()
+    assert certificate.issuer == context.policy.authorities.by_name["root"].certificate.subject
+    assert not told.unique_key
+
+
+def test_no_profile_of_callers_certifies_a_ca(context: Context) -> None:
+    assert refusal(context, proof=crossed()).detail.startswith("issuer-not-ca: ")
+
+
+def test_a_cross_certificate_takes_no_fields(context: Context) -> None:
+    refused = refusal(context, proof=crossed(), fields={"common_name": ["Mine"]})
+    assert (refused.detail[:15], refused.pointer) == ("field-unknown: ", "/fields/common_name")
+
+
 def test_the_key_of_a_caller_is_nobody_elses(context: Context) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     ra = context.policy.callers["ra"]
     named = ra.model_copy(update={"public_key_sha256": spki_sha256(key.public_key())})
     policy = context.policy.model_copy(update={"callers": {"ra": named}})
 
-    refused = refusal(replace(context, policy=policy), request=csr("Alice", key))
+    refused = refusal(replace(context, policy=policy), proof=signed(csr("Alice", key)))
     assert refused.detail.startswith("key-of-caller: ")
 
 
@@ -152,13 +185,13 @@ def blocking(context: Context, key: ec.EllipticCurvePrivateKey) -> Context:
 
 def test_a_key_that_the_policy_blocks_is_refused(context: Context) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
-    refused = refusal(blocking(context, key), request=csr("Alice", key))
+    refused = refusal(blocking(context, key), proof=signed(csr("Alice", key)))
     assert refused.detail.startswith("key-blocked: ")
 
 
 def test_a_key_that_was_blocked_meanwhile_is_not_signed_for(context: Context) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
-    told = prepare(context, request=csr("Alice", key))
+    told = prepare(context, proof=signed(csr("Alice", key)))
     with pytest.raises(ServiceError, match="key-blocked: "):
         sign(blocking(context, key), told.prepared)
 
@@ -207,5 +240,5 @@ def test_a_key_that_is_not_that_of_the_certificate_signs_nothing(context: Contex
 
 @pytest.mark.parametrize("name", ["ra", "TPS"])
 def test_the_name_of_a_caller_is_nobody_elses(context: Context, name: str) -> None:
-    refused = refusal(context, request=csr("Alice"), fields={"common_name": [name]})
+    refused = refusal(context, proof=signed(csr("Alice")), fields={"common_name": [name]})
     assert refused.detail.startswith("name-of-caller: ")

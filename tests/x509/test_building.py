@@ -72,6 +72,7 @@ def test_the_same_arguments_give_the_same_bytes_always_and_everywhere(name: str)
 
 
 TBS_SHA256 = {
+    "cross-certificate": "626d15a37582a6dad5b9ea47fbe8e72269295be7f55d3dbb7ab14625fd62901d",
     "device": "20163ca3b19123b48a8b3a5f384570abca445b9eb7387d51664ffdbd44c2cb94",
     "ocsp-signing": "49ca3f14bbcdca1c30f54f42a9d03fd7d7919581e49c2a643158081872ca4cf6",
     "officer": "059e423fa5d01050e8abf46e0d40cd3f82c7ece859b21e6b91a53bdfe479453b",

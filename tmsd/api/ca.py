@@ -18,6 +18,7 @@ from tmsd.config.callers import Caller, Role
 from tmsd.errors import Code, ServiceError
 from tmsd.store.certificates import Reason, Record
 from tmsd.store.crls import Published
+from tmsd.vault.certificate_messages import SignedRequest
 
 _SERIAL_NUMBER_LENGTH = 16
 
@@ -29,7 +30,7 @@ async def _issue(
     wanted = CertificateWanted(
         ca=asked.path["ca"],
         profile=body.profile,
-        request=body.csr.encode(),
+        proof=SignedRequest(body.csr.encode()),
         fields={
             name: [value] if isinstance(value, str) else value
             for name, value in body.fields.items()

@@ -26,7 +26,12 @@ from tmsd.ca.service import Certification
 from tmsd.errors import Code, ServiceError
 from tmsd.store import certificates as table
 from tmsd.store.certificates import Record, Request, State
-from tmsd.vault.certificate_messages import PrepareCertificate, PreparedCertificate, SignCertificate
+from tmsd.vault.certificate_messages import (
+    PrepareCertificate,
+    PreparedCertificate,
+    Proof,
+    SignCertificate,
+)
 from tmsd.vault.message import MAX_FRAME
 from tmsd.x509.refusal import Rule
 
@@ -40,7 +45,7 @@ class CertificateWanted:
     Attributes:
         ca: which shall issue it.
         profile: by which profile.
-        request: a request for signing, in PEM or DER.
+        proof: for which key, and what shows that who asks holds it.
         fields: of the profile; they go before those of the request.
         days: how long it shall be valid; None for as long as there is.
         idempotency_key: names this wish among the asker's.
@@ -48,7 +53,7 @@ class CertificateWanted:
 
     ca: str
     profile: str
-    request: bytes
+    proof: Proof
     fields: Mapping[str, Sequence[str]]
     days: int | None
     idempotency_key: str
@@ -57,7 +62,7 @@ class CertificateWanted:
     def digest(self) -> bytes:
         """SHA-256 of all but the key, by which a wish is known again; 32 bytes."""
         fields = {name: list(values) for name, values in sorted(self.fields.items())}
-        wish = [self.ca, self.profile, self.request, fields, str(self.days)]
+        wish = [self.ca, self.profile, self.proof, fields, str(self.days)]
         return sha256(msgspec.msgpack.encode(wish)).digest()
 
 
@@ -78,7 +83,11 @@ async def issue(
             `idempotency-key-reused`; or the HSM, the store or the audit log cannot be used.
     """
     ca.authority(wanted.ca)
-    trail.details |= {"ca": wanted.ca, "profile": wanted.profile}
+    trail.details |= {
+        "ca": wanted.ca,
+        "profile": wanted.profile,
+        "proof": str(wanted.proof.__struct_config__.tag),
+    }
     record = await _on_record(ca, asker, wanted, trail)
     trail.details["serial_number"] = record.serial.hex()
     trail.details["public_key_sha256"] = record.public_key_sha256.hex()
@@ -125,7 +134,7 @@ def _question(asker: str, wanted: CertificateWanted) -> PrepareCertificate:
         "caller": asker,
         "ca": wanted.ca,
         "profile": wanted.profile,
-        "request": wanted.request,
+        "proof": msgspec.to_builtins(wanted.proof, builtin_types=(bytes,)),
         "fields": {name: list(values) for name, values in wanted.fields.items()},
         "days": wanted.days,
     }

@@ -1,31 +1,28 @@
-"""`tmsctl ca`: certificates at the appliance: issue them, revoke them, write CRLs and chains."""
+"""`tmsctl ca`: certificates at the appliance: revoke them, write CRLs and chains."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from functools import partial, wraps
+from functools import partial
 from pathlib import Path
-from uuid import uuid4
 
 import click
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tmsd.audit.trail import Trail
-from tmsd.ca.issuing import CertificateWanted, issue
 from tmsd.ca.publishing import answer_due, publish_crl
 from tmsd.ca.revoking import Named, hold, release, revoke
 from tmsd.ca.service import Certification
 from tmsd.cli.appliance import done_at_appliance
+from tmsd.cli.ca_issue import cross_certify, issue_certificate
 from tmsd.cli.ca_records import list_cas, search_certificates, show_certificate
 from tmsd.cli.ca_setup import make_root_certificate, request_for_signing
 from tmsd.cli.certificate_options import authority_of, ca_option, names_a_certificate
 from tmsd.cli.configuration import configuration
 from tmsd.cli.output_file import out_option, require_place, write_public
 from tmsd.cli.records import issued_record
-from tmsd.config.callers import APPLIANCE
 from tmsd.errors import ServiceError
 from tmsd.store.certificates import Reason, Revocation
-from tmsd.x509.requests import MAX_CSR
 
 _REASONS = [reason.value for reason in Reason if reason is not Reason.CERTIFICATE_HOLD]
 
@@ -41,78 +38,10 @@ for _command in (
     show_certificate,
     make_root_certificate,
     request_for_signing,
+    issue_certificate,
+    cross_certify,
 ):
     ca.add_command(_command)
-
-
-def _wants_a_certificate(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say what is wanted; the command gets them as its `wanted`."""
-
-    @click.option("--profile", metavar="NAME", required=True, help="One of the CA's.")
-    @click.option(
-        "--csr",
-        type=click.Path(path_type=Path, dir_okay=False),
-        required=True,
-        help="A request for signing (PKCS #10), PEM or DER.",
-    )
-    @click.option(
-        "--field",
-        "fields",
-        metavar="NAME=VALUE",
-        multiple=True,
-        callback=_parsed_fields,
-        help="A field of the profile, in place of the request's; again for further values.",
-    )
-    @click.option("--days", type=int, help="How long it is valid; by default as long as can be.")
-    @wraps(command)
-    def packed(
-        *,
-        ca_name: str,
-        profile: str,
-        csr: Path,
-        fields: dict[str, list[str]],
-        days: int | None,
-        **others: object,
-    ) -> None:
-        with csr.open("rb") as opened:
-            request = opened.read(MAX_CSR + 1)
-        wanted = CertificateWanted(ca_name, profile, request, fields, days, uuid4().hex)
-        command(wanted=wanted, **others)
-
-    return packed
-
-
-def _parsed_fields(
-    _context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]
-) -> dict[str, list[str]]:
-    fields: dict[str, list[str]] = {}
-    for each in given:
-        name, equals, value = each.partition("=")
-        if not equals:
-            raise click.BadParameter(f"{each!r} is not NAME=VALUE")
-        fields.setdefault(name, []).append(value)
-    return fields
-
-
-@ca.command("issue")
-@configuration
-@ca_option
-@_wants_a_certificate
-@out_option
-def issue_certificate(config_file: Path, wanted: CertificateWanted, out: Path) -> None:
-    """Issue a certificate for a request for signing."""
-
-    async def issued(service: Certification, trail: Trail) -> x509.Certificate:
-        return await issue(service, APPLIANCE, wanted, trail)
-
-    require_place(out)
-    certificate = done_at_appliance(config_file, "ca.issue", issued)
-    write_public(out, certificate.public_bytes(Encoding.PEM))
-    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    click.echo(f"serial number {certificate.serial_number:032x}")
-    click.echo(f"subject       {certificate.subject.rfc4514_string()}")
-    click.echo(f"valid         {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC")
-    click.echo(f"written to    {out}")
 
 
 @ca.command()

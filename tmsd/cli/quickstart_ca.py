@@ -24,6 +24,7 @@ from tmsd.config.callers import APPLIANCE
 from tmsd.config.daemon import DaemonConfig
 from tmsd.quickstart.configuration import CA, ROOT_CA, issuing_ca, responder, root_ca
 from tmsd.quickstart.directory import NewDirectory
+from tmsd.vault.certificate_messages import SignedRequest
 
 _ROOT_DAYS = 3652
 _RESPONDER = f"{CA}-ocsp"
@@ -66,7 +67,7 @@ def _copy_profiles(site: NewDirectory) -> None:
 
 
 async def _issued(config_file: Path, ca: str, profile: str, request: bytes) -> x509.Certificate:
-    wanted = CertificateWanted(ca, profile, request, {}, None, uuid4().hex)
+    wanted = CertificateWanted(ca, profile, SignedRequest(request), {}, None, uuid4().hex)
     async with certification(config_file) as service:
         trail = Trail("ca.issue", request_id=uuid4().hex, caller=APPLIANCE)
         async with recorded(service.audit, trail):

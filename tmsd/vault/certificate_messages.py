@@ -26,6 +26,7 @@ MAX_OCSP_ANSWER = 16 * 1024
 Prepared = Annotated[bytes, Meta(min_length=1, max_length=MAX_PREPARED)]
 CertificateRequest = Annotated[bytes, Meta(min_length=1, max_length=MAX_CSR)]
 Certificate = Annotated[bytes, Meta(min_length=1, max_length=MAX_CERTIFICATE)]
+CrossedCertificate = Annotated[bytes, Meta(min_length=1, max_length=MAX_CSR)]
 OcspAnswer = Annotated[bytes, Meta(min_length=1, max_length=MAX_OCSP_ANSWER)]
 SerialNumber = Annotated[bytes, Meta(min_length=16, max_length=16)]
 Sha256Hex = Annotated[str, Meta(min_length=64, max_length=64)]
@@ -35,6 +36,23 @@ Fields = Annotated[
     dict[FieldName, Annotated[list[FieldValue], Meta(min_length=1, max_length=MAX_VALUES)]],
     Meta(max_length=MAX_FIELDS),
 ]
+
+
+class SignedRequest(Struct, frozen=True, forbid_unknown_fields=True, tag="csr"):
+    """A request for signing in PEM or DER, signed by the key that it is for."""
+
+    csr: CertificateRequest
+
+
+class CrossedCa(Struct, frozen=True, forbid_unknown_fields=True, tag="ca"):
+    """A CA's certificate in DER, and a request by its key unless it is signed by that itself."""
+
+    certificate: CrossedCertificate
+    csr: CertificateRequest | None
+
+
+Proof = SignedRequest | CrossedCa
+"""Which key a certificate is for, and what shows that who asks holds it."""
 
 
 class PreparedCertificate(Answer, frozen=True, tag="prepared-certificate"):
@@ -58,8 +76,8 @@ class PreparedCertificate(Answer, frozen=True, tag="prepared-certificate"):
 class PrepareCertificate(Request[PreparedCertificate], frozen=True, tag="prepare-certificate"):
     """Build a certificate by a profile and look it over; it is not signed yet.
 
-    `caller` is who asks, or the appliance itself. `request` is a request for signing in PEM or
-    DER; `fields` take the place of those of the same name in it.
+    `caller` is who asks, or the appliance itself. `fields` take the place of those of the same
+    name in a request for signing.
     """
 
     ANSWER = PreparedCertificate
@@ -67,7 +85,7 @@ class PrepareCertificate(Request[PreparedCertificate], frozen=True, tag="prepare
     caller: Name
     ca: Name
     profile: Name
-    request: CertificateRequest
+    proof: Proof
     fields: Fields
     days: Annotated[int, Meta(ge=-(2**31), lt=2**31)] | None
 

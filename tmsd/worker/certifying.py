@@ -16,15 +16,17 @@ from tmsd.clock import now, now_ms
 from tmsd.config.authorities import Authority
 from tmsd.errors import Code, ServiceError
 from tmsd.vault import certificate_messages, message
-from tmsd.worker import certificate_admission, issuing_keys, prepared
+from tmsd.worker import certificate_admission, issuing_keys, possession, prepared
 from tmsd.worker.context import Context
 from tmsd.worker.prepared import Prepared
-from tmsd.x509 import building, linting, requests
-from tmsd.x509.building import Terms, Wanted
+from tmsd.x509 import building, crosses, linting
+from tmsd.x509.building import Issuer, Terms, Wanted
+from tmsd.x509.crosses import Crossing
 from tmsd.x509.profile import Profile
 from tmsd.x509.public_keys import spki, spki_sha256
 from tmsd.x509.refusal import CertificateRefused, Rule
 from tmsd.x509.reservations import require_unreserved
+from tmsd.x509.templates import Fields
 
 SERIAL_NUMBER_LENGTH = 16
 # Long enough for a front that ended before it was signed to come back and have it signed.
@@ -45,19 +47,18 @@ def prepare_certificate(
     )
     version = prepared.key_version(context)
     with _refusals():
-        asked = requests.parse(request.request)
-        given = {name: values for name, values in asked.fields.items() if name in profile.fields}
-        wanted = building.wanted(profile, asked.public_key, given | request.fields)
-        not_before, not_after = building.validity(profile, authority.issuer, now(), request.days)
+        asked, left_out = possession.proven(profile, request)
+        not_before, not_after = _validity(asked, authority.issuer, request.days)
         serial_number = context.token.random(SERIAL_NUMBER_LENGTH)
         terms = Terms(int.from_bytes(serial_number), not_before, not_after)
-        trial = _looked_over(context, authority, wanted, terms)
+        trial = _looked_over(context, authority, asked, terms)
     value = Prepared(
         caller=request.caller,
         ca=request.ca,
         profile=request.profile,
-        public_key=spki(wanted.public_key),
-        fields={name: list(values) for name, values in sorted(wanted.fields.items())},
+        public_key=spki(asked.public_key),
+        crossed=asked.crossed.public_bytes(Encoding.DER) if isinstance(asked, Crossing) else b"",
+        fields={} if isinstance(asked, Crossing) else _sorted(asked.fields),
         serial_number=serial_number,
         not_before=int(not_before.timestamp()),
         not_after=int(not_after.timestamp()),
@@ -68,11 +69,12 @@ def prepare_certificate(
         prepared=prepared.seal(context.keyring, version, value),
         serial_number=serial_number,
         subject=trial.subject.rfc4514_string()[: message.LONGEST_TEXT],
-        public_key_sha256=spki_sha256(wanted.public_key),
+        public_key_sha256=spki_sha256(asked.public_key),
         not_before=value.not_before,
         not_after=value.not_after,
-        unique_key=profile.unique_key,
-        left_out=sorted(asked.fields.keys() - profile.fields),
+        # A cross-certificate is for a key that has a certificate already.
+        unique_key=profile.unique_key and not isinstance(asked, Crossing),
+        left_out=left_out,
     )
 
 
@@ -90,15 +92,15 @@ def sign_certificate(
         context, request.caller, value.ca, value.profile
     )
     with _refusals():
-        wanted = _wanted(profile, value)
+        asked = _asked(profile, value)
         terms = Terms(
             int.from_bytes(value.serial_number),
             datetime.fromtimestamp(value.not_before, UTC),
             datetime.fromtimestamp(value.not_after, UTC),
         )
-        trial = _looked_over(context, authority, wanted, terms)
+        trial = _looked_over(context, authority, asked, terms)
         _require_prepared(trial, value)
-        built = building.builder(authority.issuer, wanted, terms)
+        built = _built(authority.issuer, asked, terms)
         certificate = issuing_keys.scheme_of(authority).sign_certificate(
             built, issuing_keys.ca_key(context, authority)
         )
@@ -108,20 +110,41 @@ def sign_certificate(
     )
 
 
-def _wanted(profile: Profile, value: Prepared) -> Wanted:
+def _asked(profile: Profile, value: Prepared) -> Wanted | Crossing:
+    """Return what was asked for when it was prepared."""
+    if value.crossed:
+        return Crossing(profile, x509.load_der_x509_certificate(value.crossed))
     return building.wanted(profile, load_der_public_key(value.public_key), value.fields)
 
 
+def _validity(
+    asked: Wanted | Crossing, issuer: Issuer, days: int | None
+) -> tuple[datetime, datetime]:
+    if isinstance(asked, Crossing):
+        return crosses.crossed_validity(asked, issuer, now(), days)
+    return building.validity(asked.profile, issuer, now(), days)
+
+
+def _built(issuer: Issuer, asked: Wanted | Crossing, terms: Terms) -> x509.CertificateBuilder:
+    if isinstance(asked, Crossing):
+        return crosses.cross_builder(issuer, asked, terms)
+    return building.builder(issuer, asked, terms)
+
+
 def _looked_over(
-    context: Context, authority: Authority, wanted: Wanted, terms: Terms
+    context: Context, authority: Authority, asked: Wanted | Crossing, terms: Terms
 ) -> x509.Certificate:
-    built = building.builder(authority.issuer, wanted, terms)
+    built = _built(authority.issuer, asked, terms)
     issuer_key, scheme = issuing_keys.public_key_of(authority), issuing_keys.scheme_of(authority)
     trial = linting.signed_for_trial(built, issuer_key, scheme)
-    linting.lint(trial, wanted.profile, authority.issuer)
+    linting.lint(trial, asked.profile, authority.issuer)
     taken = certificate_admission.reserved(context.policy)
     require_unreserved(trial, authority.certificate, taken)
     return trial
+
+
+def _sorted(fields: Fields) -> dict[str, list[str]]:
+    return {name: list(values) for name, values in sorted(fields.items())}
 
 
 def _require_prepared(trial: x509.Certificate, value: Prepared) -> None:

@@ -15,7 +15,7 @@ from tmsd.vault.certificate_messages import MAX_PREPARED
 from tmsd.worker.context import Context
 from tmsd.worker.keyring import Keyring
 
-FORMAT = 1
+FORMAT = 2
 _MAC_LENGTH = 16
 _HEADER_LENGTH = 2
 
@@ -28,6 +28,7 @@ class Prepared(Struct, frozen=True, array_like=True, forbid_unknown_fields=True)
         ca: which signs it.
         profile: by which it was built.
         public_key: SubjectPublicKeyInfo in DER.
+        crossed: the certificate in DER of the CA that it is a cross-certificate for, or empty.
         fields: by name; sorted, so that one certificate has one encoding.
         serial_number: 16 bytes.
         not_before: in seconds of Unix time.
@@ -40,6 +41,7 @@ class Prepared(Struct, frozen=True, array_like=True, forbid_unknown_fields=True)
     ca: str
     profile: str
     public_key: bytes
+    crossed: bytes
     fields: dict[str, list[str]]
     serial_number: bytes
     not_before: int

@@ -12,6 +12,8 @@ class Rule(StrEnum):
     CSR_SIGNATURE_WRONG = "csr-signature-wrong"
     CSR_SIGNATURE_WEAK = "csr-signature-weak"
     CSR_ASKS_FOR_CA = "csr-asks-for-ca"
+    CROSSED_MALFORMED = "crossed-malformed"
+    CROSSED_NOT_PROVEN = "crossed-not-proven"
 
     # The public key
     KEY_KIND_NOT_ALLOWED = "key-kind-not-allowed"
@@ -47,6 +49,7 @@ class Rule(StrEnum):
     VALIDITY_TOO_SHORT = "validity-too-short"
     VALIDITY_TOO_LONG = "validity-too-long"
     VALIDITY_BEYOND_ISSUER = "validity-beyond-issuer"
+    VALIDITY_BEYOND_CROSSED = "validity-beyond-crossed"
 
     # The finished certificate (RFC 5280, section 4)
     CERTIFICATE_TOO_LARGE = "certificate-too-large"

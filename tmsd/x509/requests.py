@@ -21,8 +21,10 @@ from tmsd.x509.refusal import CertificateRefused, Rule
 MAX_CSR = 16 * 1024
 """The longest request, in bytes of PEM or DER."""
 
+HASHES = (SHA256, SHA384, SHA512)
+"""Those by which a signature proves anything; Ed25519 has one of its own."""
+
 _PEM = b"-----BEGIN"
-_HASHES = (SHA256, SHA384, SHA512)
 # RFC 2985's e-mail address belongs into an alternative name (RFC 5280, 4.1.2.6).
 _FIELDS: Mapping[x509.ObjectIdentifier, str] = {
     **{kind.oid: kind.name.lower() for kind in AttributeType},
@@ -93,7 +95,7 @@ def _parsed(csr: x509.CertificateSigningRequest) -> CertificateRequest:
             "its public key must be written as rsaEncryption, or as an uncompressed point",
         )
     hashed = csr.signature_hash_algorithm
-    if hashed is not None and not isinstance(hashed, _HASHES):
+    if hashed is not None and not isinstance(hashed, HASHES):
         raise CertificateRefused(
             Rule.CSR_SIGNATURE_WEAK,
             f"it is signed with {hashed.name}; use SHA-256, SHA-384 or SHA-512",

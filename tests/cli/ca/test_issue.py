@@ -106,9 +106,9 @@ def test_a_ca_or_a_profile_that_is_not_there_is_refused(
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "Expected `bytes` of length >= 1 - at `request`"),
+        (b"", "Expected `bytes` of length >= 1 - at `proof.csr`"),
         (b"-----BEGIN CERTIFICATE REQUEST-----\n!", "csr-malformed"),
-        (b"0" * 20_000, "Expected `bytes` of length <= 16384 - at `request`"),
+        (b"0" * 20_000, "Expected `bytes` of length <= 16384 - at `proof.csr`"),
     ],
 )
 def test_a_request_that_is_none_is_refused_by_what_is_wrong(
