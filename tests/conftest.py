@@ -21,7 +21,7 @@ pytest_plugins = [
     "tests.postgresql.fixtures",
     "tests.site.fixtures",
     "tests.softhsm.fixtures",
-    "tests.virtual_token.fixtures",
+    "tests.pcsc.fixtures",
 ]
 
 

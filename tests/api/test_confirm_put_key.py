@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.pcsc.vpcd import TornOut
 from tests.site.batches import AES128
 from tests.site.caller import Caller
 from tests.site.changeovers import DES_OPEN, FRESH_SCP03, ROTATING
@@ -20,7 +21,6 @@ from tests.site.channels import (
 )
 from tests.site.fixtures import RunningSite
 from tests.virtual_token.faults import PowerLossMemory
-from tests.virtual_token.vpcd import TornOut
 from tmsd.audit.record import Outcome
 
 

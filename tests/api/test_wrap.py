@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.pcsc.apdu import StatusWord
 from tests.site.batches import AES128, DES_VISA2, SERVED, Batch
 from tests.site.caller import Caller
 from tests.site.channels import (
@@ -22,7 +23,6 @@ from tests.site.channels import (
 )
 from tests.site.fixtures import RunningSite
 from tests.site.identities import DESK
-from tests.virtual_token.apdu import StatusWord
 
 each_batch = pytest.mark.parametrize("batch", SERVED, ids=lambda batch: batch.key_set)
 each_level = pytest.mark.parametrize("level", ["01", "03"])

@@ -21,7 +21,7 @@ from tests.demo.issuer import issued_key_sets
 from tests.demo.screen import Screen
 from tests.demo.site import SiteError, started
 from tests.demo.tps import CardRefused
-from tests.virtual_token.pcscd import PcscdError
+from tests.pcsc.pcscd import PcscdError
 from tmsd.client.connection import Connection, tls_context
 from tmsd.client.problem import Problem, ProtocolError, ServiceUnreachable
 from tmsd.client.tks import TokenKeyService

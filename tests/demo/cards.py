@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from smartcard.System import readers
 
 from tests.demo.issuer import IssuedKeySet, IssuedKeySets
+from tests.pcsc.fixtures import wait_for_card
+from tests.pcsc.pcscd import private_pcscd
+from tests.pcsc.vpcd import InsertedCard, Token
 from tests.virtual_token import faults
 from tests.virtual_token.card import Card
-from tests.virtual_token.fixtures import wait_for_card
 from tests.virtual_token.keyring import Keyring
 from tests.virtual_token.memory import NonVolatileMemory
-from tests.virtual_token.pcscd import private_pcscd
 from tests.virtual_token.personalisation import CardProfile
-from tests.virtual_token.vpcd import InsertedCard, Token
 
 _WHERE_PCSCD_IS = "PCSCLITE_CSOCK_NAME"  # read by libpcsclite, at its first call
 

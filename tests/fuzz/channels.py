@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from tests.fuzz import refusals, traces
-from tests.virtual_token.apdu import Command
+from tests.pcsc.apdu import Command
 from tests.virtual_token.card import Card
 from tests.virtual_token.channel import Channel as CardChannel
 from tests.virtual_token.personalisation import CardProfile

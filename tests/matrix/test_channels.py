@@ -6,7 +6,7 @@ import pytest
 
 from tests.matrix.channels import OK, Channel, open_channel
 from tests.matrix.combinations import AT_EVERY_LEVEL, Combination
-from tests.virtual_token import tlv
+from tests.pcsc import tlv
 from tests.virtual_token.channel import C_DECRYPTION, R_ENCRYPTION, R_MAC
 from tmsd.errors import Code, ServiceError
 from tmsd.worker.context import Context

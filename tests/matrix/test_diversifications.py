@@ -6,7 +6,7 @@ import pytest
 from tests.matrix.channels import CALLER, OK, initialize_update, open_channel
 from tests.matrix.combinations import ISSUERS, LEVELS, WITH_EVERY_DIVERSIFICATION, Combination
 from tests.matrix.issuers import Issuer
-from tests.virtual_token import tlv
+from tests.pcsc import tlv
 from tests.virtual_token.card import Card
 from tests.virtual_token.faults import with_wrong_keys
 from tmsd.errors import Code, ServiceError

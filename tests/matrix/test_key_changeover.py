@@ -6,12 +6,12 @@ from tests.matrix.changeovers import AES_TARGETS, CHANGEOVERS, SOURCES, UPGRADE_
 from tests.matrix.channels import OK, Channel, Mode, open_channel
 from tests.matrix.combinations import ISSUERS, LEVELS
 from tests.matrix.issuers import Issuer
+from tests.pcsc.vpcd import TornOut
 from tests.virtual_token.card import Card
 from tests.virtual_token.channel import R_MAC
 from tests.virtual_token.faults import PowerLossMemory
 from tests.virtual_token.keys import ENC
 from tests.virtual_token.memory import NonVolatileMemory
-from tests.virtual_token.vpcd import TornOut
 from tmsd.errors import Code, ServiceError
 from tmsd.vault.card_messages import PutKeyMade
 from tmsd.worker.context import Context

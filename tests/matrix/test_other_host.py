@@ -15,7 +15,7 @@ from yubikit.core.smartcard.scp import ScpState, StaticKeys
 from tests.matrix.channels import CALLER, Channel, cuid
 from tests.matrix.combinations import ISSUERS
 from tests.matrix.issuers import Issuer
-from tests.virtual_token import tlv
+from tests.pcsc import tlv
 from tests.virtual_token.card import Card
 from tests.virtual_token.host import Transmitter, scp03_keys
 from tmsd.globalplatform import scp03

@@ -3,10 +3,8 @@
 What it is
     An issuer security domain after the GlobalPlatform Card Specification 2.3.1 (called
     CS231 here) with Secure Channel Protocol '01' (Card Specification 2.1.1, called CS211,
-    appendix D), '02' (CS231 appendix E) or '03' (Amendment D 1.1.1, called AmdD), reached
-    through vsmartcard's vpcd driver like a card in a reader:
-
-        program ── libpcsclite ── pcscd ── vpcd ══ TCP ══ vpcd.py ── card.py
+    appendix D), '02' (CS231 appendix E) or '03' (Amendment D 1.1.1, called AmdD), in a
+    reader of tests/pcsc.
 
     The implementation is the card's side of the protocols, written from the specifications
     over the `cryptography` package alone. It shares no line with tmsd.globalplatform, which
@@ -22,8 +20,6 @@ What it refuses
 Where to look
     | file | noun |
     |---|---|
-    | apdu.py | command APDUs and status words |
-    | tlv.py | BER-TLV data objects |
     | coprocessor.py | DES, AES, MACs and padding |
     | keys.py | key sets and how they are diversified from a master key |
     | keyring.py | the keys on the card, by version and identifier |
@@ -36,9 +32,6 @@ Where to look
     | data_objects.py | CPLC, card recognition data, key information, the FCI |
     | card.py | the card: commands in, responses out |
     | faults.py | cards that misbehave |
-    | vpcd.py | putting a card into a reader |
-    | pcscd.py | a private PC/SC daemon for one test process |
-    | fixtures.py | the same for pytest |
     | traces.py | published and generated sessions, for the tests |
     | host.py | another implementation's host: SCP03 with AES-128 |
     | terminal.py, changeover.py | a host for every protocol, and its PUT KEY |
@@ -48,8 +41,6 @@ Where to look
 What stands against it
     - Its keys are plain bytes in this process. It is for tests and demonstrations and holds
       nothing worth stealing; never personalise it with keys that a real card has.
-    - vpcd listens on every network interface, without authentication: whoever reaches the
-      port while it is open can pose as a card. Keep it to a test machine.
     - No timing, power or fault behaviour of a chip; no failed-attempt counters; basic logical
       channel, short APDUs and the T=1 transport only; one security domain, one application;
       no implicit initiation and no R-MAC session of its own in SCP02; no PUT KEY in parts.

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
+from tests.pcsc.vpcd import InsertedCard
 from tests.virtual_token.card import Card
 from tests.virtual_token.memory import NonVolatileMemory
 from tests.virtual_token.personalisation import read_profile
-from tests.virtual_token.vpcd import InsertedCard
 
 VPCD_DEFAULT_PORT = 35963
 

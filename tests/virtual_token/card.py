@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import xor
 
-from tests.virtual_token import data_objects, put_key, tlv
-from tests.virtual_token.apdu import Command, Refusal, StatusWord, response
+from tests.pcsc import tlv
+from tests.pcsc.apdu import Command, Refusal, StatusWord, response
+from tests.virtual_token import data_objects, put_key
 from tests.virtual_token.channel import C_MAC, R_MAC, Channel, Handshake, Initiation
 from tests.virtual_token.keyring import KeyGroup, Keyring
 from tests.virtual_token.memory import NonVolatileMemory, SequenceCounter

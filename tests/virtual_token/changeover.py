@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
-from tests.virtual_token.apdu import Command
+from tests.pcsc.apdu import Command
 from tests.virtual_token.card import PUT_KEY, Card
 from tests.virtual_token.keyring import AES, CardKey, KeyGroup
 from tests.virtual_token.personalisation import CardProfile

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from tests.virtual_token.apdu import Command, Refusal, StatusWord
+from tests.pcsc.apdu import Command, Refusal, StatusWord
 from tests.virtual_token.dek import DataEncryptionKey
 from tests.virtual_token.keys import KeySet
 from tests.virtual_token.memory import SequenceCounter

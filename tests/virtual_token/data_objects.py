@@ -1,6 +1,6 @@
 """What GET DATA, GET STATUS and SELECT say about the card: CS231 11.3, 11.4, 11.9, H.2."""
 
-from tests.virtual_token import tlv
+from tests.pcsc import tlv
 from tests.virtual_token.keyring import Keyring
 from tests.virtual_token.memory import SequenceCounter
 from tests.virtual_token.protocols import PROTOCOLS

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from tests.virtual_token.apdu import StatusWord
+from tests.pcsc.apdu import StatusWord
+from tests.pcsc.vpcd import Token, TornOut
 from tests.virtual_token.card import INITIALIZE_UPDATE
 from tests.virtual_token.keyring import Keyring
 from tests.virtual_token.memory import NonVolatileMemory
 from tests.virtual_token.personalisation import CardProfile
-from tests.virtual_token.vpcd import Token, TornOut
 
 
 def with_wrong_keys(profile: CardProfile) -> CardProfile:

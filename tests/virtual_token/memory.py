@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.virtual_token.apdu import Refusal, StatusWord
+from tests.pcsc.apdu import Refusal, StatusWord
 from tests.virtual_token.keyring import CardKey, KeyGroup, Keyring
 
 

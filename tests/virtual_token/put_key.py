@@ -10,7 +10,7 @@ is added.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from tests.virtual_token.apdu import Command, Refusal, StatusWord
+from tests.pcsc.apdu import Command, Refusal, StatusWord
 from tests.virtual_token.dek import DataEncryptionKey
 from tests.virtual_token.keyring import AES, DES, INITIAL_KEYS, CardKey, KeyGroup, Keyring
 from tests.virtual_token.keys import DEK, ENC, MAC

@@ -7,7 +7,7 @@ or none, R-MAC from EXTERNAL AUTHENTICATE on, and either kind of card challenge,
 from dataclasses import dataclass, replace
 from hmac import compare_digest
 
-from tests.virtual_token.apdu import Command, Refusal, StatusWord, response
+from tests.pcsc.apdu import Command, Refusal, StatusWord, response
 from tests.virtual_token.channel import (
     C_DECRYPTION,
     C_MAC,

@@ -7,7 +7,7 @@ AES-128, 192 and 256, and every i that table 5-1 defines: challenges, cryptogram
 from dataclasses import dataclass, replace
 from hmac import compare_digest
 
-from tests.virtual_token.apdu import Command, Refusal, StatusWord, response
+from tests.pcsc.apdu import Command, Refusal, StatusWord, response
 from tests.virtual_token.channel import (
     C_DECRYPTION,
     C_MAC,

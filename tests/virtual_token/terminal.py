@@ -9,8 +9,8 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from tests.pcsc.apdu import Command
 from tests.virtual_token import scp01, scp02, scp03
-from tests.virtual_token.apdu import Command
 from tests.virtual_token.card import Card
 from tests.virtual_token.channel import C_DECRYPTION, C_MAC, R_ENCRYPTION, R_MAC
 from tests.virtual_token.coprocessor import (

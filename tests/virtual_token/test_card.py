@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.virtual_token import tlv
+from tests.pcsc import tlv
 from tests.virtual_token.card import Card
 from tests.virtual_token.memory import NonVolatileMemory
 from tests.virtual_token.personalisation import CardProfile, personalise

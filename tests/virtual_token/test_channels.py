@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.virtual_token import scp01, scp02, scp03, tlv
-from tests.virtual_token.apdu import Command
+from tests.pcsc import tlv
+from tests.pcsc.apdu import Command
+from tests.virtual_token import scp01, scp02, scp03
 from tests.virtual_token.card import GET_DATA, STORE_DATA, Card
 from tests.virtual_token.changeover import profile
 from tests.virtual_token.coprocessor import des3_cbc_encrypt, pad80

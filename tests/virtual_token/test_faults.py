@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.pcsc.vpcd import TornOut
 from tests.virtual_token import faults
 from tests.virtual_token.card import GET_DATA, INITIALIZE_UPDATE, Card
 from tests.virtual_token.changeover import PROFILES, keys_for, put
@@ -13,7 +14,6 @@ from tests.virtual_token.memory import NonVolatileMemory
 from tests.virtual_token.personalisation import CardProfile
 from tests.virtual_token.terminal import opens
 from tests.virtual_token.traces import SCP03
-from tests.virtual_token.vpcd import TornOut
 
 TRACE = SCP03["kaoh-scp03-get_status_enc_mac"]
 CPLC = bytes.fromhex("80CA9F7F00")

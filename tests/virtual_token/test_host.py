@@ -9,7 +9,7 @@ from yubikit.core.smartcard import ApduError
 from yubikit.core.smartcard.scp import KeyRef, StaticKeys
 from yubikit.securitydomain import SecurityDomainSession
 
-from tests.virtual_token import tlv
+from tests.pcsc import tlv
 from tests.virtual_token.card import Card
 from tests.virtual_token.faults import with_wrong_keys
 from tests.virtual_token.host import (

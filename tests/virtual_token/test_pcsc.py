@@ -1,22 +1,19 @@
 """The card in a reader of a real pcscd, reached as programs reach cards."""
 
-import os
 from pathlib import Path
 
 import pytest
 from smartcard.Exceptions import CardConnectionException
 from yubikit.core.smartcard import ApduError
 
-from tests.virtual_token import pcscd as pcscd_module
-from tests.virtual_token import tlv
+from tests.pcsc import tlv
+from tests.pcsc.fixtures import InsertCard
 from tests.virtual_token.card import INITIALIZE_UPDATE, Card
 from tests.virtual_token.changeover import new_keys, profile, put_key
 from tests.virtual_token.faults import PowerLossMemory, VanishingCard
-from tests.virtual_token.fixtures import InsertCard
 from tests.virtual_token.host import GET_DATA, STORE_DATA, open_session
 from tests.virtual_token.keyring import AES, KeyGroup
 from tests.virtual_token.memory import NonVolatileMemory
-from tests.virtual_token.pcscd import PcscdError, PrivatePcscd, private_pcscd
 from tests.virtual_token.personalisation import personalise
 from tests.virtual_token.terminal import open_session as open_channel
 from tests.virtual_token.traces import SCP02, SCP03, Trace
@@ -32,7 +29,7 @@ PROFILE = personalise(
 
 
 def test_a_program_finds_the_card_and_reads_its_production_data(insert_card: InsertCard) -> None:
-    connected = insert_card(PROFILE)
+    connected = insert_card(Card(PROFILE))
 
     assert connected.atr == Card.atr
     assert connected.transmit(bytes.fromhex("00A4040000")).endswith(b"\x90\x00")
@@ -40,7 +37,7 @@ def test_a_program_finds_the_card_and_reads_its_production_data(insert_card: Ins
 
 
 def test_yubikey_manager_opens_scp03_and_stores_data(insert_card: InsertCard) -> None:
-    transmit = insert_card(PROFILE).transmit
+    transmit = insert_card(Card(PROFILE)).transmit
     host = open_session(transmit, PROFILE)
     stored = tlv.encode(0xDF20, bytes(range(200)))
     host.send_apdu(0x80, STORE_DATA, 0x90, 0x00, stored)
@@ -52,7 +49,7 @@ def test_yubikey_manager_opens_scp03_and_stores_data(insert_card: InsertCard) ->
 
 
 def test_two_cards_in_two_readers_are_two_cards(insert_card: InsertCard) -> None:
-    first, second = insert_card(SCP02["pysim-scp02-cmac"].card()), insert_card(PROFILE)
+    first, second = insert_card(SCP02["pysim-scp02-cmac"].card()), insert_card(Card(PROFILE))
 
     assert first.transmit(bytes.fromhex("80CA00E000"))[5:7].hex() == "7080"
     assert second.transmit(bytes.fromhex("80CA00E000"))[5:7].hex() == "3088"
@@ -108,33 +105,3 @@ def test_a_card_torn_out_at_put_key_is_back_with_its_new_keys_and_their_protocol
     transmit = insert_card(card).transmit
     again = open_channel(transmit, KeyGroup(2, 3, 0x71, new_keys(32, AES)), 0x33)
     assert again.send_hex("80F28002024F00") == "E3134F08A0000001510000009F70010FC5039EFE809000"
-
-
-def test_a_private_daemon_stops_and_leaves_nothing() -> None:
-    with private_pcscd(readers=4) as daemon:
-        assert daemon.socket_path.is_socket()
-        assert len(daemon.ports) == 4
-
-    assert not daemon.socket_path.parents[1].exists()
-
-
-def test_the_fixture_tells_libpcsclite_where_the_daemon_is(pcscd: PrivatePcscd) -> None:
-    assert os.environ["PCSCLITE_CSOCK_NAME"] == str(pcscd.socket_path)
-
-
-def test_missing_parts_are_named_with_their_debian_package(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(pcscd_module, "VPCD_CONFIGURATION", tmp_path / "absent")
-    with (
-        pytest.raises(PcscdError, match="install the Debian package vsmartcard-vpcd"),
-        private_pcscd(),
-    ):
-        pass
-    with pytest.raises(PcscdError, match="install the Debian package pcscd"):
-        pcscd_module._find_program("pcscd-of-no-system", package="pcscd")
-
-
-def test_an_odd_number_of_readers_is_refused() -> None:
-    with pytest.raises(ValueError, match="even number"), private_pcscd(readers=3):
-        pass

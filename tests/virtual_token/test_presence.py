@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.virtual_token.apdu import Command
+from tests.pcsc.apdu import Command
 from tests.virtual_token.card import PROVE_PRESENCE, Card
 from tests.virtual_token.changeover import PROFILES, keys_for, profile, put
 from tests.virtual_token.personalisation import CardProfile

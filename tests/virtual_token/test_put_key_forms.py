@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from tests.pcsc.apdu import Command, Refusal, StatusWord
 from tests.virtual_token import put_key as codec
-from tests.virtual_token.apdu import Command, Refusal, StatusWord
 from tests.virtual_token.card import PUT_KEY, Card
 from tests.virtual_token.changeover import encode_keys, keys_for, new_keys, profile, put_key
 from tests.virtual_token.coprocessor import aes_cbc_encrypt, des3_ecb_encrypt

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from tests.pcsc.apdu import Command, Refusal, StatusWord
 from tests.virtual_token import scp02, scp03
-from tests.virtual_token.apdu import Command, Refusal, StatusWord
 from tests.virtual_token.channel import Channel, Handshake
 from tests.virtual_token.dek import AesDek
 from tests.virtual_token.protocols import PROTOCOLS

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.pcsc.vpcd import InsertedCard, encode_message, read_message
 from tests.virtual_token.card import INITIALIZE_UPDATE, Card
 from tests.virtual_token.faults import VanishingCard
 from tests.virtual_token.traces import SCP03
-from tests.virtual_token.vpcd import InsertedCard, encode_message, read_message
 
 TRACE = SCP03["kaoh-scp03-get_status_enc_mac"]
 

@@ -1,6 +1,6 @@
 """pytest fixtures: a private pcscd for the session, and a reader to put cards into.
 
-For tests/conftest.py: `pytest_plugins = ["tests.virtual_token.fixtures"]`.
+For tests/conftest.py: `pytest_plugins = ["tests.pcsc.fixtures"]`.
 """
 
 import contextlib
@@ -11,10 +11,8 @@ import pytest
 from smartcard import scard
 from smartcard.System import readers
 
-from tests.virtual_token.card import Card
-from tests.virtual_token.pcscd import PrivatePcscd, private_pcscd
-from tests.virtual_token.personalisation import CardProfile
-from tests.virtual_token.vpcd import InsertedCard, Token
+from tests.pcsc.pcscd import PrivatePcscd, private_pcscd
+from tests.pcsc.vpcd import InsertedCard, Token
 
 _NOTICE_MILLISECONDS = 10_000
 _POLLING_SECONDS = 1.0  # pcscd looks for cards each 400 ms, later on a busy machine
@@ -50,7 +48,8 @@ class ConnectedCard:
         self._connection.release()
 
 
-InsertCard = Callable[[CardProfile | Token], ConnectedCard]
+PutInReader = Callable[[Token], int]
+InsertCard = Callable[[Token], ConnectedCard]
 
 
 @pytest.fixture(scope="session")
@@ -62,24 +61,34 @@ def pcscd() -> Iterator[PrivatePcscd]:
 
 
 @pytest.fixture
-def insert_card(pcscd: PrivatePcscd) -> Iterator[InsertCard]:
-    """Put a card, or a fresh card of a profile, into a free reader and connect to it.
+def put_in_reader(pcscd: PrivatePcscd) -> Iterator[PutInReader]:
+    """Put a card into a free reader, and return the reader's number.
 
     At most as many cards at a time as there are readers; all are out after the test.
     """
     with contextlib.ExitStack() as inserted:
         free = iter(range(len(pcscd.ports)))
 
-        def insert(card: CardProfile | Token) -> ConnectedCard:
-            token = Card(card) if isinstance(card, CardProfile) else card
+        def put(token: Token) -> int:
             slot = next(free, None)
             if slot is None:
                 raise ValueError(f"there are {len(pcscd.ports)} readers, and a card in each")
             in_reader = InsertedCard(token, pcscd.ports[slot])
             inserted.callback(_take_out, in_reader, slot)
             wait_for_card(slot, present=True)
-            connected = ConnectedCard(slot)
-            inserted.callback(connected.release)
+            return slot
+
+        yield put
+
+
+@pytest.fixture
+def insert_card(put_in_reader: PutInReader) -> Iterator[InsertCard]:
+    """Put a card into a free reader, and connect to it."""
+    with contextlib.ExitStack() as connections:
+
+        def insert(token: Token) -> ConnectedCard:
+            connected = ConnectedCard(put_in_reader(token))
+            connections.callback(connected.release)
             return connected
 
         yield insert

@@ -1,4 +1,4 @@
-"""APDUs, data objects, padding and vpcd messages: what is written is read back."""
+"""APDUs, data objects and vpcd messages: what is written is read back."""
 
 import io
 
@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.virtual_token import tlv, vpcd
-from tests.virtual_token.apdu import Command, Refusal, StatusWord
-from tests.virtual_token.coprocessor import pad80, unpad80
+from tests.pcsc import tlv, vpcd
+from tests.pcsc.apdu import Command, Refusal, StatusWord
 
 byte = st.integers(0, 255)
 commands = st.builds(
@@ -62,15 +61,6 @@ def test_bytes_are_data_objects_of_the_same_bytes_or_refused(data: bytes) -> Non
 def test_ill_formed_data_objects_are_refused(data: str) -> None:
     with pytest.raises(ValueError, match=r"tag|length|cut short|ends after"):
         tlv.parse(bytes.fromhex(data))
-
-
-@given(st.binary(max_size=64), st.sampled_from([8, 16]))
-def test_padding_fills_whole_blocks_and_comes_off_again(data: bytes, block: int) -> None:
-    padded = pad80(data, block)
-
-    assert len(padded) % block == 0
-    assert 0 < len(padded) - len(data) <= block
-    assert unpad80(padded) == data
 
 
 @given(st.lists(st.binary(max_size=300), max_size=4), st.integers(1, 7))
