@@ -23,6 +23,7 @@ packages() {
     echo systemd          # systemd-analyze, which checks the units
     echo systemd-container # systemd-nspawn, in which tests boot a system with the units
     echo systemd-sysv     # /sbin/init, which it boots
+    echo opensc           # reads officers' cards, and through it its PKCS#11 module
     echo vsmartcard-vpcd  # virtual readers for the virtual tokens, and through it pcscd
 }
 
