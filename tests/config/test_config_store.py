@@ -35,7 +35,7 @@ def test_a_file_is_the_default(daemon: Daemon, tmp_path: Path) -> None:
         "postgresql:///tmsd?host=/run/postgresql",
         "postgresql://tmsd@%2Frun%2Fpostgresql:5433/tmsd",
         "postgresql://tmsd@db.example:5432/tmsd?sslmode=verify-full&sslrootcert=/etc/ca.pem",
-        "postgresql://a,b:5433/tmsd?sslmode=verify-full&target_session_attrs=read-write",
+        "postgresql://a,b:5433/d?sslmode=verify-full&sslrootcert=a&target_session_attrs=read-write",
     ],
 )
 def test_a_url_without_a_password_is_taken(daemon: Daemon, url: str) -> None:
@@ -57,7 +57,9 @@ def test_a_url_without_a_password_is_taken(daemon: Daemon, url: str) -> None:
         ("postgresql://tmsd:hunter2?x@db/tmsd", NO_URL),
         ("postgresql://tmsd:hunter2#x@db/tmsd", NO_DATABASE),
         ("postgresql://db.example/tmsd", OVER_A_NETWORK),
-        ("postgresql://127.0.0.1/tmsd?sslmode=require", OVER_A_NETWORK),
+        ("postgresql://127.0.0.1/tmsd?sslmode=require&sslrootcert=/ca.pem", OVER_A_NETWORK),
+        ("postgresql://127.0.0.1/tmsd?sslmode=verify-full", OVER_A_NETWORK),
+        ("postgresql://127.0.0.1/tmsd?sslmode=verify-full&sslrootcert=", OVER_A_NETWORK),
         ("postgresql:///tmsd?host=db.example", OVER_A_NETWORK),
         ("postgresql:///tmsd?host=/run/postgresql,db.example", OVER_A_NETWORK),
         ("postgresql:///", NO_DATABASE),

@@ -1,7 +1,8 @@
 """A PostgreSQL server of one test process: made, started, stopped, killed.
 
-It listens on a Unix socket alone, in a folder that it does not share. It does not wait for the disk
-(fsync = off), which loses nothing as long as the machine itself stays up, also when it is killed.
+It listens on a Unix socket in a folder that it does not share, and nowhere else unless told. It
+does not wait for the disk (fsync = off), which loses nothing as long as the machine itself stays
+up, also when it is killed.
 """
 
 import os
@@ -19,6 +20,8 @@ from pathlib import Path
 import psycopg
 from psycopg.sql import SQL, Identifier, Literal
 
+from tests.site.identities import Credentials
+
 _ACCOUNT = "postgres"  # the server refuses to run as root
 _USER = "tmsd"
 _PATIENCE = 60.0
@@ -34,10 +37,14 @@ class Cluster:
 
     Args:
         folder: where its data and its socket are.
+
+    Attributes:
+        port: that its socket is named by.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.port = 5432
         self._numbers = count()
         self._process: subprocess.Popen[bytes] | None = None
         data = ("--pgdata", str(folder / "data"))
@@ -50,12 +57,14 @@ class Cluster:
             stdout=subprocess.DEVNULL,
         )
 
-    def start(self, through: Sequence[str] = ()) -> None:
+    def start(self, through: Sequence[str] = (), **settings: str) -> None:
         """Start the server, and wait until it answers.
 
         Args:
             through: a command that executes it.
+            settings: as postgresql.conf has them, beside those of every test.
         """
+        all_settings = {"listen_addresses": "", "fsync": "off", **settings}
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
@@ -63,7 +72,7 @@ class Cluster:
                     *_account("--pdeathsig", "KILL"),
                     str(_programs() / "postgres"),
                     *("-D", str(self.folder / "data"), "-k", str(self.folder)),
-                    *("-c", "listen_addresses=", "-c", "fsync=off"),
+                    *(f"--{name}={value}" for name, value in all_settings.items()),
                 ],
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
@@ -80,6 +89,34 @@ class Cluster:
                 time.sleep(0.01)
             else:
                 return
+
+    def start_over_network(self, port: int, files: Credentials, authority: Path) -> None:
+        """Start the server at a TCP port of this machine too, for those with a certificate alone.
+
+        Args:
+            port: of 127.0.0.1.
+            files: its own certificate, and the key.
+            authority: the CA of its clients; a client is the user that its common name says.
+        """
+        data = self.folder / "data"
+        taken = [
+            shutil.copy(file, data) for file in (files.certificate, files.private_key, authority)
+        ]
+        if os.geteuid() == 0:
+            for file in taken:
+                shutil.chown(file, _ACCOUNT, _ACCOUNT)
+        rules = "local all all trust\nhostssl all all 127.0.0.1/32 cert\n"
+        (data / "pg_hba.conf").write_text(rules)
+        certificate, key, ca = (str(file) for file in taken)
+        self.port = port
+        self.start(
+            listen_addresses="127.0.0.1",
+            port=str(port),
+            ssl="on",
+            ssl_cert_file=certificate,
+            ssl_key_file=key,
+            ssl_ca_file=ca,
+        )
 
     def stop(self) -> None:
         """Stop the server: connections are closed, transactions broken off."""
@@ -133,7 +170,7 @@ class Cluster:
 
     def url(self, database: str, user: str = _USER) -> str:
         """Return how a database is reached."""
-        return f"postgresql://{user}@/{database}?host={self.folder}"
+        return f"postgresql://{user}@/{database}?host={self.folder}&port={self.port}"
 
     def connect(self, database: str) -> psycopg.Connection:
         """Return a connection of somebody who looks at a database, or meddles with it."""

@@ -106,7 +106,7 @@ def write_identities(
         **callers,
     }
     for name, identity in everybody.items():
-        _write(credentials(directory, name), identity)
+        write_identity(credentials(directory, name), identity)
     return "".join(
         f'[callers.{name}]\npublic_key_sha256 = "{callers[name].public_key_sha256}"\n'
         f"{of_callers.get(name, _UNLIMITED)}\n{may_have.get(name, '')}\n{table}\n\n"
@@ -114,7 +114,8 @@ def write_identities(
     )
 
 
-def _write(files: Credentials, identity: Identity) -> None:
+def write_identity(files: Credentials, identity: Identity) -> None:
+    """Write an identity to files, of which its owner alone may read the key."""
     files.certificate.write_bytes(identity.certificate_pem)
     files.private_key.touch(0o600)
     files.private_key.write_bytes(identity.private_key_pem)

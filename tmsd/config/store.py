@@ -46,16 +46,17 @@ def _check_url(value: str) -> str:
         raise ValueError(f'must end with the name of the database, as "{_EXAMPLE}"')
     if options.keys() - _KEYWORDS:
         raise ValueError(f"may have the parameters {', '.join(sorted(_KEYWORDS))}, and no others")
-    _check_hosts(unquote(options.get("host", hosts)).split(","), options.get("sslmode"))
+    is_verified = options.get("sslmode") == "verify-full" and bool(options.get("sslrootcert"))
+    _check_hosts(unquote(options.get("host", hosts)).split(","), is_verified=is_verified)
     return value
 
 
-def _check_hosts(hosts: list[str], sslmode: str | None) -> None:
+def _check_hosts(hosts: list[str], *, is_verified: bool) -> None:
     """Refuse a way to the server on which somebody else could answer for it."""
     if not all(_HOST.fullmatch(host) for host in hosts):
         raise ValueError("must name hosts, and ports of them, or the folder of a Unix socket")
     on_this_machine = all(not host or host.startswith("/") for host in hosts)
-    if not on_this_machine and sslmode != "verify-full":
+    if not on_this_machine and not is_verified:
         raise ValueError(
             "needs sslmode=verify-full and sslrootcert, as the server is reached over a network; "
             "one on this machine is reached by its Unix socket"
