@@ -4,7 +4,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import Certificate
 
+from tests.x509.issuing import issuing, root, root_of
+from tests.x509.test_constraints import constrained, named
 from tmsd.config.policy import load_policy
 from tmsd.config.toml import ConfigError
 from tmsd.quickstart.certificates import Identity, certificate_authority, client_identity
@@ -153,6 +157,32 @@ def test_a_certificate_that_is_no_ca_is_refused(directory: Directory) -> None:
 def test_a_chain_that_does_not_lead_up_is_refused(directory: Directory) -> None:
     directory.write("demo.pem", directory.authority, certificate_authority("another"))
     assert directory.faults(CA) == ["demo.pem: each certificate must be followed by its issuer's"]
+
+
+@pytest.mark.parametrize(
+    ("above", "fault"),
+    [
+        (
+            constrained(root(), excluded=[named("CN=Example Issuing CA")]),
+            (
+                "a certificate has a name that those above do not allow: "
+                "'CN=Example Issuing CA' is within 'CN=Example Issuing CA', excluded by CN=Example Root,C=IS"
+            ),
+        ),
+        (
+            root_of(root().key, path_length=0).certificate,
+            "there are more CAs in a row than one of them allows (RFC 5280, 4.2.1.9)",
+        ),
+    ],
+    ids=["name", "path length"],
+)
+def test_a_chain_that_nobody_would_accept_is_refused(
+    directory: Directory, above: Certificate, fault: str
+) -> None:
+    chain = (issuing().certificate, above)
+    pem = b"".join(each.public_bytes(Encoding.PEM) for each in chain)
+    (directory.path / "demo.pem").write_bytes(pem)
+    assert directory.faults(CA) == [f"demo.pem: {fault}"]
 
 
 def test_a_responder_is_of_the_ca_and_has_its_purpose(directory: Directory) -> None:

@@ -13,6 +13,8 @@ from msgspec import structs
 
 from tests.worker.authority import csr, issued
 from tests.x509.authority import Authority
+from tests.x509.issuing import root
+from tests.x509.test_constraints import constrained, dns
 from tmsd.config.authorities import Authorities
 from tmsd.config.blocked_keys import BlockedKeys
 from tmsd.config.callers import APPLIANCE
@@ -236,6 +238,19 @@ def test_a_key_that_is_not_that_of_the_certificate_signs_nothing(context: Contex
     with pytest.raises(ServiceError) as refused:
         sign(replace(context, policy=policy), told.prepared)
     assert refused.value.code is Code.KEY_MISSING
+
+
+def test_a_name_that_a_ca_above_excludes_is_refused(context: Context) -> None:
+    demo = context.policy.authorities.by_name["demo"]
+    above = constrained(root(), excluded=[dns("pki.example")])
+    authorities = Authorities({"demo": replace(demo, chain=(demo.certificate, above))})
+    policy = context.policy.model_copy(update={"authorities": authorities})
+
+    asked = {"profile": "tls-server", "fields": {"dns": ["www.pki.example"]}}
+    refused = refusal(
+        replace(context, policy=policy), **asked, proof=signed(csr("www.pki.example"))
+    )
+    assert refused.detail.startswith("name-excluded: 'www.pki.example' ")
 
 
 @pytest.mark.parametrize("name", ["ra", "TPS"])

@@ -11,8 +11,10 @@ from pathlib import Path
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509 import (
     Certificate,
+    DuplicateExtension,
     ExtendedKeyUsage,
     ExtensionNotFound,
+    UnsupportedGeneralNameType,
     load_pem_x509_certificates,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -21,8 +23,10 @@ from tmsd.config.cas import Ca
 from tmsd.config.profiles import load_profile
 from tmsd.config.toml import ConfigError, Fault
 from tmsd.x509.building import Issuer
+from tmsd.x509.constraints import require_permitted
 from tmsd.x509.profile import Profile
 from tmsd.x509.public_keys import spki_sha256
+from tmsd.x509.refusal import CertificateRefused
 
 PROFILES = "profiles"
 _LARGEST_FILE = 256 * 1024
@@ -55,6 +59,7 @@ class Authority:
         table = self.table
         return Issuer(
             certificate=self.certificate,
+            above=self.chain[1:],
             crl_url=table.crl_url,
             ocsp_url=table.ocsp.url if table.ocsp else None,
             certificate_url=table.certificate_url,
@@ -132,8 +137,19 @@ class _Loading:
         except ValueError:
             self.faults.append(Fault(file, None, "", "must hold certificates in PEM"))
             return ()
+        if not all(map(_has_readable_extensions, certificates)):
+            self.faults.append(Fault(file, None, "", "has extensions that cannot be read"))
+            return ()
         self.digests[str(file)] = sha256(content).hexdigest()
         return certificates
+
+
+def _has_readable_extensions(certificate: Certificate) -> bool:
+    """Say whether they can be read, which is tried when they are looked for."""
+    try:
+        return certificate.extensions is not None
+    except (ValueError, DuplicateExtension, UnsupportedGeneralNameType):
+        return False
 
 
 def _complaints(authority: Authority) -> Iterator[str]:
@@ -142,7 +158,20 @@ def _complaints(authority: Authority) -> Iterator[str]:
     for certificate, issuer in zip(authority.chain, authority.chain[1:], strict=False):
         if not _is_issued_by(certificate, issuer):
             yield "each certificate must be followed by its issuer's"
+    yield from _complaints_of_path(authority.chain)
     yield from _complaints_of_responder(authority)
+
+
+def _complaints_of_path(chain: tuple[Certificate, ...]) -> Iterator[str]:
+    """Yield what CAs above have against those below, so that nobody would accept the CA."""
+    allowed = Issuer(chain[0], chain[1:]).path_length
+    if allowed is not None and allowed < 0:
+        yield "there are more CAs in a row than one of them allows (RFC 5280, 4.2.1.9)"
+    for number, certificate in enumerate(chain):
+        try:
+            require_permitted(certificate, chain[number + 1 :])
+        except CertificateRefused as refused:
+            yield f"a certificate has a name that those above do not allow: {refused.words}"
 
 
 def _complaints_of_responder(authority: Authority) -> Iterator[str]:

@@ -27,12 +27,14 @@ class Issuer:
 
     Attributes:
         certificate: of the CA.
+        above: the certificates of its issuers, up to the root; without them its own counts alone.
         crl_url: where its CRL is.
         ocsp_url: where its responder is.
         certificate_url: where its certificate is.
     """
 
     certificate: x509.Certificate
+    above: tuple[x509.Certificate, ...] = ()
     crl_url: str | None = None
     ocsp_url: str | None = None
     certificate_url: str | None = None
@@ -82,10 +84,24 @@ class Issuer:
         return constraints.ca and usage.key_cert_sign and usage.crl_sign
 
     @property
+    def path(self) -> tuple[x509.Certificate, ...]:
+        """Its certificate, and those above it."""
+        return (self.certificate, *self.above)
+
+    @property
     def path_length(self) -> int | None:
-        """How many CAs may follow; None for any number."""
-        constraints = self.certificate.extensions.get_extension_for_class(x509.BasicConstraints)
-        return constraints.value.path_length
+        """How many CAs may follow, by it and all above it; None for any number (4.2.1.9).
+
+        It is negative where there are too many already. A CA that changes its key does not count.
+        """
+        allowed = None
+        between = 0
+        for each in self.path:
+            own = _path_length(each)
+            if own is not None:
+                allowed = own - between if allowed is None else min(allowed, own - between)
+            between += each.subject != each.issuer
+        return allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +134,13 @@ class Terms:
     serial_number: int
     not_before: datetime
     not_after: datetime
+
+
+def _path_length(ca: x509.Certificate) -> int | None:
+    try:
+        return ca.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length
+    except x509.ExtensionNotFound:  # an old root
+        return None
 
 
 def wanted(profile: Profile, key: PublicKeyTypes, fields: Fields) -> Wanted:

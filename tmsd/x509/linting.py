@@ -17,6 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from tmsd.x509 import building
 from tmsd.x509.building import Issuer
+from tmsd.x509.constraints import require_permitted
 from tmsd.x509.profile import ExtendedKeyUsage, KeyUsage, Profile
 from tmsd.x509.public_keys import PublicKey, kind_of
 from tmsd.x509.refusal import CertificateRefused, Rule
@@ -81,6 +82,7 @@ def lint(certificate: x509.Certificate, profile: Profile, issuer: Issuer) -> Non
     for rule, is_kept, words in _RULES:
         if not is_kept(looked):
             raise CertificateRefused(rule, words)
+    require_permitted(certificate, issuer.path)
 
 
 def require_same(trial: x509.Certificate, final: x509.Certificate) -> None:

@@ -1,6 +1,7 @@
 """Subjects and alternative names: what may stand in one, and how (RFC 5280, 4.1.2.6, 4.2.1.6)."""
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from ipaddress import ip_address
@@ -125,6 +126,11 @@ def alternative_name(kind: AlternativeName, value: str) -> x509.GeneralName:
         CertificateRefused: the rule says what its form breaks.
     """
     return _ALTERNATIVE_NAMES[kind](value)
+
+
+def folded(value: str) -> str:
+    """Return what names have in common that readers or programs take for the same."""
+    return " ".join(unicodedata.normalize("NFKC", value).casefold().split())
 
 
 def user_principal_name(name: x509.OtherName) -> str:

@@ -44,6 +44,8 @@ class Rule(StrEnum):
     IP_ADDRESS_MALFORMED = "ip-address-malformed"
     UPN_MALFORMED = "upn-malformed"
     NAME_OF_CALLER = "name-of-caller"
+    NAME_NOT_PERMITTED = "name-not-permitted"
+    NAME_EXCLUDED = "name-excluded"
 
     # The validity
     VALIDITY_TOO_SHORT = "validity-too-short"

@@ -1,12 +1,11 @@
 """Keys and names that no certificate may have: of callers, of the CA itself, and blocked ones."""
 
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cryptography import x509
 
-from tmsd.x509.names import user_principal_name
+from tmsd.x509.names import folded, user_principal_name
 from tmsd.x509.public_keys import spki_sha256
 from tmsd.x509.refusal import CertificateRefused, Rule
 
@@ -51,9 +50,9 @@ def require_unreserved(
         raise CertificateRefused(
             Rule.KEY_OF_CALLER, "a caller of the API is known by this key; make another"
         )
-    taken = {_folded(name) for name in reserved.caller_names}
+    taken = {folded(name) for name in reserved.caller_names}
     for where, name in _names(certificate):
-        if _folded(name) in taken:
+        if folded(name) in taken:
             raise CertificateRefused(
                 Rule.NAME_OF_CALLER, f"a caller of the API has the name {name!r}, here in {where}"
             )
@@ -72,8 +71,3 @@ def _text(name: x509.GeneralName) -> str:
     if isinstance(name, x509.OtherName):
         return user_principal_name(name)
     return str(name.value)
-
-
-def _folded(name: str) -> str:
-    """Return what names have in common that readers or programs take for the same."""
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
