@@ -166,7 +166,8 @@ def test_a_chain_that_does_not_lead_up_is_refused(directory: Directory) -> None:
             constrained(root(), excluded=[named("CN=Example Issuing CA")]),
             (
                 "a certificate has a name that those above do not allow: "
-                "'CN=Example Issuing CA' is within 'CN=Example Issuing CA', excluded by CN=Example Root,C=IS"
+                "'CN=Example Issuing CA' is within 'CN=Example Issuing CA', "
+                "excluded by CN=Example Root,C=IS"
             ),
         ),
         (
