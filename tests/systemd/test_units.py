@@ -36,6 +36,13 @@ def test_systemd_understands_every_line(unit: str, units: Path) -> None:
     assert verified.returncode == 0
 
 
+@pytest.mark.parametrize("unit", ALL)
+def test_every_section_is_there_once(unit: str) -> None:
+    """The second would be merged into the first, and what it says would win."""
+    sections = re.findall(r"(?m)^\[(\w+)\]$", (UNITS / unit).read_text())
+    assert len(sections) == len(set(sections))
+
+
 def test_a_line_that_systemd_does_not_understand_would_be_seen(units: Path) -> None:
     service = units / "tmsd.service"
     service.write_text(service.read_text().replace("ProtectHome=", "ProtectHouse="))
