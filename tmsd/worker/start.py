@@ -3,7 +3,7 @@
 import logging
 import socket
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -49,10 +49,10 @@ def run(config_file: Path, connection: socket.socket, *, for_appliance: bool = F
     try:
         begun = _begin(config_file, for_appliance=for_appliance)
     except (HsmError, ConfigError) as error:
-        _send(connection, StartFailed(reason=str(error)[:LONGEST_TEXT]))
+        _announce(connection, StartFailed(reason=str(error)[:LONGEST_TEXT]))
         return 1
     with begun.ending():
-        _send(connection, begun.announcement)
+        _announce(connection, begun.announcement)
         try:
             serve(connection, begun.generations, begun.receipts)
         except ModuleStuck as error:
@@ -101,8 +101,9 @@ def _begin(config_file: Path, *, for_appliance: bool) -> _Begun:
     return _Begun(announcement, generations, Receipts(worker))
 
 
-def _send(connection: socket.socket, announcement: Started | StartFailed) -> None:
-    connection.sendall(encode(Reply(number=0, answer=announcement)))
+def _announce(connection: socket.socket, announcement: Started | StartFailed) -> None:
+    with suppress(BrokenPipeError, ConnectionResetError):  # the front went away meanwhile
+        connection.sendall(encode(Reply(number=0, answer=announcement)))
 
 
 @dataclass(frozen=True, slots=True)
