@@ -6,6 +6,8 @@ from typing import ParamSpec, TypeVar
 
 from pkcs11 import exceptions as ck
 
+from hsm.hang import limited
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -106,12 +108,13 @@ _CAUSES: tuple[tuple[type[HsmError], tuple[type[ck.PKCS11Error], ...]], ...] = (
 
 
 def hsm_errors(function: Callable[P, T]) -> Callable[P, T]:
-    """Turn PKCS#11 return values into the errors of this module."""
+    """Turn PKCS#11 return values into the errors of this module; what hangs has its end."""
+    in_time = limited(function)
 
     @wraps(function)
     def translated(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            return function(*args, **kwargs)
+            return in_time(*args, **kwargs)
         except ck.PKCS11Error as error:
             raise _meaning(error)(f"{_words(error)} in {function.__qualname__}") from error
 

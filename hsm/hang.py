@@ -1,26 +1,83 @@
-"""A call into a module may never return, and nothing but the end of its process stops it."""
+"""A call into a module may never return, and nothing but the end of its process stops it.
+
+The end comes by SIGALRM, which kills without a handler: Python's own handlers of signals do not
+run during a call.
+"""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from time import monotonic
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# An alarm is put back that has gone off by now; no time at all would take it back.
+_AT_ONCE = 1e-6
+
+
+@dataclass(slots=True)
+class _Limit:
+    """How long one call may take, in seconds; None for any time."""
+
+    seconds: float | None = None
+
+
+_CALLS = _Limit()
 
 
 @contextmanager
 def process_ending_after(seconds: float) -> Iterator[None]:
-    """End this process by SIGALRM unless the block is left in time; the main thread alone.
+    """End this process by SIGALRM unless the block is left in time.
 
-    Blocks may stand in one another; the shortest time holds. Python's own handlers of signals do
-    not run during a call, so that the signal must have none.
+    Blocks may stand in one another; the shortest time holds.
 
     Args:
         seconds: more than none.
     """
-    around, _ = signal.setitimer(signal.ITIMER_REAL, 0)
-    given = min(seconds, around) if around else seconds
-    signal.setitimer(signal.ITIMER_REAL, given)
+    begun, around = monotonic(), _set_alarm(seconds)
     try:
         yield
     finally:
-        left, _ = signal.setitimer(signal.ITIMER_REAL, 0)
-        if around:
-            signal.setitimer(signal.ITIMER_REAL, around - given + left)
+        _put_back(around, begun)
+
+
+def limit_calls(seconds: float) -> None:
+    """From now on, end this process by SIGALRM when one call into a module takes longer."""
+    _CALLS.seconds = seconds
+
+
+def limited(function: Callable[P, T]) -> Callable[P, T]:
+    """Hold a function that calls a module to `limit_calls`; what it calls itself is part of it."""
+
+    @wraps(function)
+    def in_time(*args: P.args, **kwargs: P.kwargs) -> T:
+        seconds = _CALLS.seconds
+        if seconds is None:
+            return function(*args, **kwargs)
+        _CALLS.seconds = None
+        begun, around = monotonic(), _set_alarm(seconds)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            _put_back(around, begun)
+            _CALLS.seconds = seconds
+
+    return in_time
+
+
+def _set_alarm(seconds: float) -> float:
+    """Set the alarm, unless the one before is sooner; return how long that one had to go."""
+    around, _ = signal.setitimer(signal.ITIMER_REAL, seconds)
+    if 0 < around < seconds:
+        signal.setitimer(signal.ITIMER_REAL, around)
+    return around
+
+
+def _put_back(around: float, begun: float) -> None:
+    """Set the alarm as it was, less the time since then; none where there was none."""
+    left = max(around - (monotonic() - begun), _AT_ONCE) if around else 0
+    signal.setitimer(signal.ITIMER_REAL, left)

@@ -10,7 +10,7 @@ from pkcs11 import TokenFlag
 from pkcs11._pkcs11 import lib as Module  # noqa: N812  the class behind pkcs11.lib()
 
 from hsm.errors import ModuleStuck, ModuleUnavailable, TokenNotFound, hsm_errors
-from hsm.hang import process_ending_after
+from hsm.hang import limited, process_ending_after
 
 # How long C_Finalize may take. It has nothing to wait for but the connection to the HSM.
 _FINALIZE_SECONDS = 2.0
@@ -37,6 +37,7 @@ class TokenAddress:
         return f"token {self.label!r}{serial} of {self.module}"
 
 
+@limited
 def load_module(file: Path, environment: Mapping[str, str]) -> Module:
     """Load and initialise a module, once per process.
 

@@ -1,4 +1,4 @@
-"""PKCS#11 functions that dawdle or never return: 503 at the deadline, another worker goes on."""
+"""PKCS#11 functions that dawdle or never return: another worker goes on, or answers at once."""
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +15,7 @@ from tests.softhsm.tokens import SoftHsm
 from tmsd.audit.verification import verify
 
 DEADLINE = 0.5
+CALL_SECONDS = 1.0
 START_SECONDS = 3.0
 
 
@@ -27,7 +28,7 @@ def running(
         softhsm,
         faulty_module_file,
         deadline_seconds=DEADLINE,
-        worker_settings=f"start_seconds = {START_SECONDS}",
+        worker_settings=f"call_seconds = {CALL_SECONDS}\nstart_seconds = {START_SECONDS}",
     ) as site:
         yield site
 
@@ -60,6 +61,26 @@ def test_a_worker_that_hangs_is_replaced(faulty: FaultySite, function: str) -> N
         faulty.module.hang(function, 1)
         faulty.wait_until_refused()
         faulty.desk.serve_a_card()
+
+
+def test_a_worker_that_hangs_costs_no_answer_while_another_is_there(
+    softhsm: SoftHsm, faulty_module_file: Path, tmp_path: Path
+) -> None:
+    settings = f"call_seconds = {CALL_SECONDS}"
+    with faulty_site(
+        tmp_path,
+        softhsm,
+        faulty_module_file,
+        deadline_seconds=PATIENCE,
+        workers=2,
+        worker_settings=settings,
+    ) as faulty:
+        daemon = faulty.running.daemon
+        daemon.wait_until_told("is logged in", times=2)
+        faulty.module.hang("C_GenerateRandom", 1)
+        with faulty.running.caller() as caller:
+            assert caller.post(RANDOM, {"length": 1}).status == 200
+        daemon.wait_until_told("waited for the HSM in vain")
 
 
 @pytest.mark.parametrize("function", ["C_Finalize", "C_Initialize", "C_OpenSession", "C_Login"])

@@ -8,7 +8,7 @@ import pytest
 
 _PROGRAM = """
 import signal, time
-from hsm.hang import process_ending_after
+from hsm.hang import limit_calls, limited, process_ending_after
 {}
 print("went on", *signal.getitimer(signal.ITIMER_REAL))
 """
@@ -31,17 +31,34 @@ def run(body: str) -> subprocess.CompletedProcess[str]:
         "with process_ending_after(60), process_ending_after(0.05): time.sleep(60)",
         "with process_ending_after(0.05), process_ending_after(60): time.sleep(60)",
         "with process_ending_after(0.1):\n with process_ending_after(60): pass\n time.sleep(60)",
+        "limit_calls(0.05); limited(time.sleep)(60)",
+        "limit_calls(0.05); limited(lambda: limited(time.sleep)(60))()",
+        "limit_calls(60)\nwith process_ending_after(0.05): limited(time.sleep)(60)",
+        "limit_calls(60)\nwith process_ending_after(0.1):\n limited(int)()\n time.sleep(60)",
     ],
-    ids=["alone", "inner", "outer", "outer after an inner one"],
+    ids=[
+        *("alone", "inner", "outer", "outer after an inner one"),
+        *("a call", "a call in a call", "a call in a block", "a block after a call"),
+    ],
 )
-def test_a_block_that_is_not_left_in_time_ends_the_process(body: str) -> None:
+def test_what_does_not_end_in_time_ends_the_process(body: str) -> None:
     ended = run(body)
 
     assert ended.returncode == -signal.SIGALRM
     assert ended.stdout == ""
 
 
-def test_a_block_that_is_left_in_time_leaves_no_alarm() -> None:
-    ended = run("with process_ending_after(60), process_ending_after(30): pass")
+@pytest.mark.parametrize(
+    "body",
+    [
+        "with process_ending_after(60), process_ending_after(30): pass",
+        "limit_calls(60); limited(int)()",
+        "limit_calls(0.05)\nfor _ in range(3): limited(time.sleep)(0.03)\ntime.sleep(0.1)",
+        "limited(time.sleep)(0.1)",
+    ],
+    ids=["blocks", "a call", "calls that take long together", "no limit"],
+)
+def test_what_ends_in_time_leaves_no_alarm(body: str) -> None:
+    ended = run(body)
 
     assert (ended.returncode, ended.stdout) == (0, "went on 0.0 0.0\n")

@@ -23,6 +23,7 @@ class WorkerConfig(Table):
     Attributes:
         count: how many the daemon starts for what is fast.
         slow_count: how many more for what is slow.
+        call_seconds: how long one call into the PKCS#11 module may take, from the first login on.
         sockets: where workers are reached that somebody else starts; without one, the daemon
             starts its own.
         slow_sockets: the same for what is slow.
@@ -32,6 +33,7 @@ class WorkerConfig(Table):
     slow_count: Annotated[int, Field(ge=0, le=16)] = 1
     sockets: Annotated[tuple[SocketPlace, ...], TOML, DISTINCT] = ()
     slow_sockets: Annotated[tuple[SocketPlace, ...], TOML, DISTINCT] = ()
+    call_seconds: Annotated[float, Field(ge=0.1, le=60)] = 2.0
     deadline_seconds: Annotated[float, Field(ge=0.1, le=60)] = 5.0
     slow_deadline_seconds: Annotated[float, Field(ge=0.1, le=600)] = 30.0
     start_seconds: Annotated[float, Field(ge=0.1, le=300)] = 15.0

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import signal
 import socket
 import struct
 import sys
@@ -72,6 +73,8 @@ class _Spawned:
             LOG.warning("worker process %d does not end and is killed", self.process.pid)
             self.process.kill()
             await self.process.wait()
+        if self.process.returncode == -signal.SIGALRM:
+            LOG.error("worker process %d waited for the HSM in vain", self.process.pid)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,8 +36,9 @@ LOG = logging.getLogger(__name__)
 # A lost token is noticed within a second, by one probe in each half of it.
 BEAT_SECONDS = 0.5
 
-# A call into the module that takes longer than this, or than a question's deadline and a second
-# more, hangs. The process ends, and the front starts another, or systemd does.
+# A probe that takes longer than this, or an answer that takes until its deadline and a second more,
+# hangs, though each call into the module returns in time (hsm/hang.py). The process ends, and the
+# front starts another, or systemd does.
 _PROBE_SECONDS = 5.0
 _GRACE_SECONDS = 1.0
 _LONGEST_DEADLINE = 600.0

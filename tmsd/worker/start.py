@@ -11,7 +11,7 @@ from pathlib import Path
 from hsm.capabilities import probe
 from hsm.credentials import pin_from
 from hsm.errors import HsmError, ModuleStuck
-from hsm.hang import process_ending_after
+from hsm.hang import limit_calls, process_ending_after
 from hsm.keys import KeyReference
 from hsm.login import Login
 from hsm.module import TokenAddress
@@ -117,7 +117,9 @@ class _Opening:
     def log_in(self, before: Identities, gone: Collection[KeyName], *, restart: bool) -> Context:
         """Log in, find the keys, and have the token give known answers.
 
-        If that takes longer than a worker has for its start, this process ends.
+        If that takes longer than a worker has for its start, this process ends. From the first
+        login on it also ends over a single call that hangs, be it one of another login: a process
+        that begins anew has the patience that a slow login needs.
 
         Args:
             before: keys that were found in earlier generations and must be there again.
@@ -129,6 +131,7 @@ class _Opening:
         """
         with process_ending_after(self.config.worker.start_seconds):
             token = _login(self.config.hsm).log_in(restart=restart)
+            limit_calls(self.config.worker.call_seconds)
             try:
                 return self._tested(token, before, gone)
             except BaseException:
