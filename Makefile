@@ -11,9 +11,11 @@ SCRATCH := sh .ci/scratch.sh
 ARGS ?=
 # For how many seconds each target is fuzzed.
 FUZZ_SECONDS ?= 60
-# How often the HSM is lost, and in which order of losses; in another one each time without a SEED.
+# How often the HSM is lost, in which order of losses (in another one each time without a SEED), and
+# with how many workers; as the daemon has them without WORKERS.
 CYCLES ?= 200
 SEED ?=
+WORKERS ?=
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name what; \
@@ -26,7 +28,8 @@ test: prepare ## run every test; ARGS="…" is handed to pytest
 	@$(SCRATCH) $(PYTHON) -m pytest $(ARGS)
 
 cycles: prepare ## lose the HSM CYCLES=… times, with callers at work; SEED=… for the same order again
-	@$(SCRATCH) $(PYTHON) -m tests.cycles --cycles $(CYCLES) $(addprefix --seed ,$(SEED))
+	@$(SCRATCH) $(PYTHON) -m tests.cycles --cycles $(CYCLES) $(addprefix --seed ,$(SEED)) \
+		$(addprefix --workers ,$(WORKERS))
 
 fuzz: prepare ## feed mutated inputs to whatever parses; FUZZ_SECONDS=… for each target
 	@$(SCRATCH) $(PYTHON) -m tests.fuzz --seconds $(FUZZ_SECONDS) --corpus .cache/fuzz

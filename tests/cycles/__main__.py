@@ -17,7 +17,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="tests.cycles")
     parser.add_argument("--cycles", type=int, default=200, help="how many")
     parser.add_argument("--seed", type=int, help="another one each time by default")
-    parser.add_argument("--workers", type=int, default=1, help="how many the site has")
+    parser.add_argument("--workers", type=int, help="how many; as the daemon has them by default")
     arguments = parser.parse_args()
     seed = secrets.randbits(32) if arguments.seed is None else arguments.seed
     click.echo(f"{arguments.cycles} cycles with seed {seed}")

@@ -21,7 +21,6 @@ from tests.site.faulty import CARDS, NEW_VERSION, FaultySite, faulty_site
 from tests.softhsm.tokens import SoftHsm
 from tmsd.audit.record import Outcome
 
-DEADLINE_SECONDS = 0.5
 # A desk may meet several cycles in a row before its turn comes.
 _PATIENCE = 60.0
 _DESKS = 2
@@ -67,9 +66,15 @@ class Report:
 
 
 def run(
-    directory: Path, softhsm: SoftHsm, module_file: Path, *, cycles: int, seed: int, workers: int
+    directory: Path,
+    softhsm: SoftHsm,
+    module_file: Path,
+    *,
+    cycles: int,
+    seed: int,
+    workers: int | None,
 ) -> Report:
-    """Break and mend a new site so many times.
+    """Break and mend a new site so many times; its workers are set as the daemon has them.
 
     Args:
         directory: empty; for the site.
@@ -77,14 +82,19 @@ def run(
         module_file: the compiled module that stands before the token.
         cycles: how many.
         seed: decides the order, and all that is left to chance.
-        workers: how many the site has.
+        workers: how many the site has, for all that is asked; None as the daemon has them.
 
     Raises:
         AssertionError: an answer was wrong or is not on record, or something crashed.
         TimeoutError: the site did not serve again within `RECOVERY_SECONDS`.
     """
     with faulty_site(
-        directory, softhsm, module_file, deadline_seconds=DEADLINE_SECONDS, workers=workers
+        directory,
+        softhsm,
+        module_file,
+        deadline_seconds=None,
+        workers=workers,
+        slow_workers=None if workers is None else 0,
     ) as faulty:
         with at_work(faulty) as desks:
             recoveries = tuple(

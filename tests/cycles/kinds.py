@@ -10,7 +10,8 @@ from tests.site.daemon import PATIENCE, Watched
 from tests.site.faulty import LOSING, FaultySite
 from tests.softhsm.faulty_module import RETURN_VALUES
 
-# How long it lasts, in seconds: the daemon looks after the token twice a second.
+# How long it lasts, in seconds: callers notice at once, and the daemon looks after the token twice
+# a second.
 _SHORTEST, _LONGEST = 0.05, 0.6
 
 # What is called all the time, and what is called after a loss alone.
@@ -91,4 +92,4 @@ OFTEN: dict[Kind, int] = {
 
 
 def _last(chance: Random) -> None:
-    time.sleep(chance.uniform(_SHORTEST, _LONGEST))
+    time.sleep(chance.triangular(_SHORTEST, _LONGEST, _SHORTEST))

@@ -50,11 +50,7 @@ file = "{audit_directory}/audit.jsonl"
 {store}
 
 [worker]
-count = {workers}
-slow_count = {slow_workers}
-deadline_seconds = {deadline_seconds}
-slow_deadline_seconds = {deadline_seconds}
-{worker_settings}
+{worker}
 
 [limits]
 {limits}
@@ -65,9 +61,9 @@ class Settings(TypedDict, total=False):
     """How a site differs from others.
 
     Attributes:
-        deadline_seconds: how long one request to the HSM may take.
-        workers: how many there are for fast requests.
-        slow_workers: how many more there are for slow ones.
+        deadline_seconds: how long one request to the HSM may take; None as the daemon has it.
+        workers: how many there are for fast requests; None as the daemon has it.
+        slow_workers: how many more there are for slow ones; None as the daemon has it.
         worker_settings: further lines of the table [worker].
         store: the table [store].
         limits: the table [limits].
@@ -76,9 +72,9 @@ class Settings(TypedDict, total=False):
         ca: whether it has a certificate authority.
     """
 
-    deadline_seconds: float
-    workers: int
-    slow_workers: int
+    deadline_seconds: float | None
+    workers: int | None
+    slow_workers: int | None
     worker_settings: str
     store: str
     limits: str
@@ -200,7 +196,10 @@ class Site:
                 module=json.dumps(str(token.module)),
                 token_label=json.dumps(token.label),
                 environment=environment,
-                **self._settings,
+                worker=_worker_table(self._settings),
+                store=self._settings["store"],
+                audit_directory=self._settings["audit_directory"],
+                limits=self._settings["limits"],
             )
         )
 
@@ -235,6 +234,18 @@ class Site:
 
     def _opened_token(self) -> AbstractContextManager[Token]:
         return open_token(self.token, Secret(USER_PIN), writable=True)
+
+
+def _worker_table(settings: Settings) -> str:
+    """Return the lines of [worker]; what is not set is left out, and so as the daemon has it."""
+    lines = {
+        "count": settings["workers"],
+        "slow_count": settings["slow_workers"],
+        "deadline_seconds": settings["deadline_seconds"],
+        "slow_deadline_seconds": settings["deadline_seconds"],
+    }
+    written = [f"{name} = {value}" for name, value in lines.items() if value is not None]
+    return "\n".join([*written, settings["worker_settings"]])
 
 
 def _import_master_key(token: Token, policy: Policy, batch: Batch, version: int) -> None:

@@ -64,8 +64,9 @@ def faulty_site(
     softhsm: SoftHsm,
     module_file: Path,
     *,
-    deadline_seconds: float = 2.0,
-    workers: int = 1,
+    deadline_seconds: float | None = 2.0,
+    workers: int | None = 1,
+    slow_workers: int | None = 0,
     worker_settings: str = "",
 ) -> Iterator[FaultySite]:
     """Run a site before whose token the faulty module stands; nothing of tmsd's own may crash.
@@ -74,8 +75,9 @@ def faulty_site(
         directory: empty; for the site.
         softhsm: where the token is made.
         module_file: the compiled module.
-        deadline_seconds: how long one request to the HSM may take.
-        workers: how many there are.
+        deadline_seconds: how long one request to the HSM may take; None as the daemon has it.
+        workers: how many there are for fast requests; None as the daemon has it.
+        slow_workers: how many more there are for slow ones; None as the daemon has it.
         worker_settings: further lines of the table [worker].
     """
     with ExitStack() as stack:
@@ -85,6 +87,7 @@ def faulty_site(
             batches=[CARDS, AES128],
             deadline_seconds=deadline_seconds,
             workers=workers,
+            slow_workers=slow_workers,
             worker_settings=worker_settings,
         )
         stack.callback(made.close)
