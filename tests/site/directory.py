@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TypedDict, Unpack
 
-from hsm.attributes import SERVICE_MAC_KEY
+from hsm.attributes import SERVICE_MAC_KEY, Template
 from hsm.hmac import filled_up
 from hsm.importing import generate_key, import_key
 from hsm.keys import AES_256, KeyReference
@@ -70,6 +70,7 @@ class Settings(TypedDict, total=False):
         of_callers: by name, lines about a caller in place of those that leave it unlimited.
         audit_directory: where the audit log is, from the site's directory.
         ca: whether it has a certificate authority.
+        service_keys: what the daemon's own keys are made for.
     """
 
     deadline_seconds: float | None
@@ -81,6 +82,7 @@ class Settings(TypedDict, total=False):
     of_callers: Mapping[str, str]
     audit_directory: str
     ca: bool
+    service_keys: Template
 
 
 _USUAL = Settings(
@@ -93,6 +95,7 @@ _USUAL = Settings(
     of_callers={},
     audit_directory=".",
     ca=False,
+    service_keys=SERVICE_MAC_KEY,
 )
 
 
@@ -102,7 +105,7 @@ class Site:
     Args:
         directory: empty; everything but the token goes into it.
         softhsm: where the token is made.
-        batches: the key sets of the policy.
+        batches: the key sets of the policy; without one, nobody has transport keys either.
         settings: those that are not as usual.
     """
 
@@ -128,9 +131,12 @@ class Site:
         self.audit_file = directory / self._settings["audit_directory"] / "audit.jsonl"
         has_ca = self._settings["ca"]
         may_have = authority.MAY_HAVE if has_ca else {}
-        callers = write_identities(directory, self._settings["of_callers"], may_have)
+        callers = write_identities(
+            directory, self._settings["of_callers"], may_have, have_cards=bool(batches)
+        )
         key_sets = "\n".join(batch.table for batch in batches)
-        transport_keys = "\n".join(shared.table for shared in SHARED_KEYS)
+        self._shared_keys = SHARED_KEYS if batches else ()
+        transport_keys = "\n".join(shared.table for shared in self._shared_keys)
         self.policy.write_text(f"{callers}{key_sets}\n{transport_keys}")
         if has_ca:
             authority.copy_profiles(directory)
@@ -219,17 +225,18 @@ class Site:
     def fill_token(self, service_key: bytes | None = None) -> None:
         """Put all keys into an empty token; the daemon's own are random unless one is given."""
         policy = load_policy(self.policy)
+        template = self._settings["service_keys"]
         with self._opened_token() as token:
             for reference in (KeyReference(label, 1) for label in SERVICE_KEYS):
                 if service_key is None:
-                    generate_key(token, reference, AES_256, SERVICE_MAC_KEY)
+                    generate_key(token, reference, AES_256, template)
                 else:
                     value = Secret(service_key)
-                    import_key(token, reference, value, AES_256, SERVICE_MAC_KEY)
+                    import_key(token, reference, value, AES_256, template)
             for batch in self._batches:
                 for version in batch.imported:
                     _import_master_key(token, policy, batch, version)
-            for shared in SHARED_KEYS:
+            for shared in self._shared_keys:
                 _import(token, transport_key(policy, shared.name), shared.value)
 
     def _opened_token(self) -> AbstractContextManager[Token]:

@@ -86,7 +86,11 @@ def credentials(directory: Path, name: str) -> Credentials:
 
 
 def write_identities(
-    directory: Path, of_callers: Mapping[str, str], may_have: Mapping[str, str]
+    directory: Path,
+    of_callers: Mapping[str, str],
+    may_have: Mapping[str, str],
+    *,
+    have_cards: bool = True,
 ) -> str:
     """Make everybody's certificates in a directory; return the callers of policy.toml.
 
@@ -94,6 +98,7 @@ def write_identities(
         directory: where they go.
         of_callers: by name, lines about a caller in place of those that leave it unlimited.
         may_have: by name, lines that give a caller certificates.
+        have_cards: whether somebody has cards; without, nobody has more than a role.
     """
     authority = certificate_authority("callers of a test site")
     elsewhere = certificate_authority("callers of another site")
@@ -107,10 +112,13 @@ def write_identities(
     }
     for name, identity in everybody.items():
         write_identity(credentials(directory, name), identity)
+    tables = {
+        name: table if have_cards else table.splitlines()[0] for name, table in _POLICY.items()
+    }
     return "".join(
         f'[callers.{name}]\npublic_key_sha256 = "{callers[name].public_key_sha256}"\n'
         f"{of_callers.get(name, _UNLIMITED)}\n{may_have.get(name, '')}\n{table}\n\n"
-        for name, table in _POLICY.items()
+        for name, table in tables.items()
     )
 
 

@@ -1,7 +1,8 @@
 """SoftHSM behind p11-kit's server: an HSM that can be killed while its clients live on.
 
-p11-kit 0.24's client hands on no mechanism whose parameter it does not know, AES-CMAC and wrapping
-among them, so that service keys make their MACs in steps, and no card can be served.
+p11-kit 0.24's client hands on no mechanism that it does not know, among them AES-CMAC, those that
+derive by encryption, and those that wrap. So service keys make their MACs in steps, and no card can
+be served.
 """
 
 import os

@@ -12,7 +12,17 @@ from tmsd.worker.self_test import KnownAnswerWrong, require_known_answers
 
 
 def test_a_token_that_derives_as_specified_passes_for_both_families(hsm_token: Token) -> None:
-    assert require_known_answers(hsm_token) == ["SCP03", "SCP02"]
+    assert require_known_answers(hsm_token, for_cards=True) == ["SCP03", "SCP02"]
+
+
+def test_a_token_that_derives_nothing_serves_no_cards_and_all_else(
+    hsm_token: Token, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(self_test, "_KNOWN", ())
+
+    assert require_known_answers(hsm_token, for_cards=False) == []
+    with pytest.raises(KnownAnswerWrong, match="can derive session keys of no protocol"):
+        require_known_answers(hsm_token, for_cards=True)
 
 
 def test_the_known_answers_are_published_ones() -> None:
@@ -37,4 +47,4 @@ def test_a_wrong_answer_is_an_error(
     monkeypatch.setattr(self_test, "_KNOWN", tuple(known))
 
     with pytest.raises(KnownAnswerWrong, match=f"wrong keys for {known[at].name}"):
-        require_known_answers(hsm_token)
+        require_known_answers(hsm_token, for_cards=False)

@@ -65,14 +65,18 @@ _KNOWN = (
 )
 
 
-def require_known_answers(token: Token) -> list[str]:
+def require_known_answers(token: Token, *, for_cards: bool) -> list[str]:
     """Derive published sessions in the token.
+
+    Args:
+        token: which is asked.
+        for_cards: whether cards are served, so that the token must have one protocol at least.
 
     Returns:
         The protocols whose answers were right; one whose mechanisms the token lacks is left out.
 
     Raises:
-        KnownAnswerWrong: an answer is wrong, or the token has the mechanisms of none.
+        KnownAnswerWrong: an answer is wrong, or cards are served by the mechanisms of none.
         HsmError: the token failed.
     """
     right = []
@@ -85,7 +89,7 @@ def require_known_answers(token: Token) -> list[str]:
         if answer != known.card_cryptogram:
             raise KnownAnswerWrong(f"the token derives wrong keys for {known.name}")
         right.append(known.name)
-    if not right:
+    if for_cards and not right:
         raise KnownAnswerWrong("the token can derive session keys of no protocol")
     return right
 

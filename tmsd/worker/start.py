@@ -143,7 +143,8 @@ class _Opening:
         context = self._context(token)
         context.keyring.look_for(_references(self.policy))
         context.keyring.require(before, gone)
-        LOG.info("known answers are right: %s", ", ".join(require_known_answers(token)))
+        right = require_known_answers(token, for_cards=bool(self.policy.key_sets))
+        LOG.info("known answers are right: %s", ", ".join(right) or "none, as cards have none")
         return context
 
     def _context(self, token: Token) -> Context:
