@@ -11,6 +11,7 @@ reader:
 | tlv.py | BER-TLV data objects |
 | vpcd.py | putting a card into a reader |
 | pcscd.py | a private PC/SC daemon for one test process |
+| faults.py | cards that misbehave |
 | fixtures.py | the same for pytest |
 
 vpcd listens on every network interface, without authentication: whoever reaches the port while it

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.pcsc.apdu import StatusWord
+from tests.pcsc.faults import Around
 from tests.pcsc.vpcd import Token, TornOut
 from tests.virtual_token.card import INITIALIZE_UPDATE
 from tests.virtual_token.keyring import Keyring
@@ -43,23 +44,7 @@ def too_long(answer: bytes) -> bytes:
     return answer[:-2] + b"\x00" + answer[-2:]
 
 
-class _Around:
-    """What is in the place of another card, and is reset with it."""
-
-    def __init__(self, token: Token) -> None:
-        self.token = token
-
-    @property
-    def atr(self) -> bytes:
-        """The ATR of the card within."""
-        return self.token.atr
-
-    def reset(self) -> None:
-        """Reset the card within."""
-        self.token.reset()
-
-
-class GarblingCard(_Around):
+class GarblingCard(Around):
     """Answers INITIALIZE UPDATE with what `garble` makes of the right answer."""
 
     def __init__(self, token: Token, garble: Callable[[bytes], bytes]) -> None:
@@ -72,7 +57,7 @@ class GarblingCard(_Around):
         return self.garble(answer) if _opens_session(apdu, answer) else answer
 
 
-class ReplayingCard(_Around):
+class ReplayingCard(Around):
     """Answers every INITIALIZE UPDATE with the same recorded response, also after a reset.
 
     Args:
@@ -93,20 +78,6 @@ class ReplayingCard(_Around):
         if _opens_session(apdu, answer):
             self.recorded = answer
         return answer
-
-
-class VanishingCard(_Around):
-    """Leaves the reader when it gets the instruction, without a byte of an answer."""
-
-    def __init__(self, token: Token, instruction: int) -> None:
-        super().__init__(token)
-        self.instruction = instruction
-
-    def transmit(self, apdu: bytes) -> bytes:
-        """Answer, or be gone."""
-        if apdu[1:2] == bytes([self.instruction]):
-            raise TornOut(f"in mid-APDU, instruction {self.instruction:02X}")
-        return self.token.transmit(apdu)
 
 
 class PowerLossMemory(NonVolatileMemory):

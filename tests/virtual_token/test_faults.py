@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.pcsc.faults import VanishingCard
 from tests.pcsc.vpcd import TornOut
 from tests.virtual_token import faults
 from tests.virtual_token.card import GET_DATA, INITIALIZE_UPDATE, Card
@@ -62,7 +63,7 @@ def test_a_card_with_wrong_keys_differs_in_its_keys_alone() -> None:
 
 
 def test_a_vanishing_card_is_gone_at_its_instruction() -> None:
-    card = faults.VanishingCard(TRACE.card(), INITIALIZE_UPDATE)
+    card = VanishingCard(TRACE.card(), INITIALIZE_UPDATE)
 
     assert card.transmit(bytes([0x80, GET_DATA, 0x9F, 0x7F, 0x00])).endswith(b"\x90\x00")
     with pytest.raises(TornOut, match="instruction 50"):

@@ -7,10 +7,11 @@ from smartcard.Exceptions import CardConnectionException
 from yubikit.core.smartcard import ApduError
 
 from tests.pcsc import tlv
+from tests.pcsc.faults import VanishingCard
 from tests.pcsc.fixtures import InsertCard
 from tests.virtual_token.card import INITIALIZE_UPDATE, Card
 from tests.virtual_token.changeover import new_keys, profile, put_key
-from tests.virtual_token.faults import PowerLossMemory, VanishingCard
+from tests.virtual_token.faults import PowerLossMemory
 from tests.virtual_token.host import GET_DATA, STORE_DATA, open_session
 from tests.virtual_token.keyring import AES, KeyGroup
 from tests.virtual_token.memory import NonVolatileMemory

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.pcsc.faults import VanishingCard
 from tests.pcsc.vpcd import InsertedCard, encode_message, read_message
 from tests.virtual_token.card import INITIALIZE_UPDATE, Card
-from tests.virtual_token.faults import VanishingCard
 from tests.virtual_token.traces import SCP03
 
 TRACE = SCP03["kaoh-scp03-get_status_enc_mac"]

@@ -21,7 +21,13 @@ from tmsd.quorum.quorum import Officer
 
 
 class CardOfOfficer(Table):
-    """[officers.NAME.card]: the token that an officer's key is in, as a PKCS#11 module shows it."""
+    """[officers.NAME.card]: the card that an officer's key is on, as a PKCS#11 module shows it.
+
+    Attributes:
+        module: the PKCS#11 library that reads it.
+        token_label: its label; by default that of any card in a reader that has the key.
+        token_serial: the same.
+    """
 
     module: Place = Field(description="the PKCS#11 library, as OpenSC's opensc-pkcs11.so")
     token_label: Annotated[str, text(32)] | None = None

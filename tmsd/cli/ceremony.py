@@ -110,7 +110,7 @@ def _open_and_conduct(script: Script, room: Room, minutes_file: Path) -> None:
 
 def _room(script: Script, binding: Binding, minutes_file: Path) -> Room:
     folder = minutes_file.absolute().parent
-    return Room(binding, Desk(binding), folder, script.deployment)
+    return Room(binding, Desk(binding, folder), folder, script.deployment)
 
 
 def _require_new(file: Path) -> None:

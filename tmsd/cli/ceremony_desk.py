@@ -1,6 +1,7 @@
 """The desk of a ceremony: a terminal that the operator, officers and custodians take turns at."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -11,17 +12,28 @@ from tmsd.ceremony.binding import Binding
 from tmsd.ceremony.officer_signer import signer_of
 from tmsd.ceremony.people import Ended, Entry
 from tmsd.ceremony.refusal import Refused
-from tmsd.quorum.approval import Approval, approve
+from tmsd.cli.output_file import write_public
+from tmsd.cli.typed_secret import typed_secret
+from tmsd.quorum import canonical
+from tmsd.quorum.approval import Approval, approve, given_elsewhere
 from tmsd.quorum.quorum import Quorum
 from tmsd.quorum.refusal import ApprovalRefused
 from tmsd.quorum.request import Request
 
+_REQUEST_FILE, _QUORUM_FILE = "request.json", "quorum.json"
+
 
 class Desk:
-    """The persons of a binding, at one terminal."""
+    """The persons of a binding, at one terminal.
 
-    def __init__(self, binding: Binding) -> None:
+    Args:
+        binding: who they are.
+        folder: where a request is put, for officers who sit elsewhere.
+    """
+
+    def __init__(self, binding: Binding, folder: Path) -> None:
         self._binding = binding
+        self._folder = folder
 
     def tell(self, *lines: str) -> None:
         """Show everybody something."""
@@ -29,7 +41,7 @@ class Desk:
             click.echo(line)
 
     def approvals(self, request: Request, quorum: Quorum) -> Sequence[Approval]:
-        """Show a request, and let officers approve it one after another.
+        """Show a request, and let officers approve it one after another, here or elsewhere.
 
         Raises:
             Ended: they end before there are enough.
@@ -37,6 +49,7 @@ class Desk:
         click.echo()
         for line in request.shown():
             click.echo(f"  {line}")
+        self._put_down(request, quorum)
         given: dict[str, Approval] = {}
         while True:
             persons = {_person(quorum, name) for name in given}
@@ -52,7 +65,11 @@ class Desk:
                 raise Ended("not approved")
             if not name:
                 return list(given.values())
-            if (approval := self._approval(name, request, quorum)) is not None:
+            try:
+                approval = self._approval(name, request, quorum)
+            except (ApprovalRefused, HsmError, Refused) as refusal:
+                click.echo(f"  {refusal}", err=True)
+            else:
                 given[approval.officer] = approval
                 click.echo(f"  approved by {approval.officer}")
 
@@ -65,7 +82,7 @@ class Desk:
         self._alone(entry.custodian, f"types {entry.what}")
         try:
             while True:
-                secret = _hidden(f"{entry.what}, or nothing to end")
+                secret = typed_secret(f"{entry.what}, or nothing to end")
                 try:
                     click.echo(f"  {entry.what}: {entry.check(secret)}")
                 except (HsmError, Refused) as wrong:
@@ -85,18 +102,24 @@ class Desk:
         finally:
             _leave(custodian)
 
-    def _approval(self, name: str, request: Request, quorum: Quorum) -> Approval | None:
+    def _put_down(self, request: Request, quorum: Quorum) -> None:
+        for name, content in ((_REQUEST_FILE, request), (_QUORUM_FILE, quorum)):
+            write_public(self._folder / name, canonical.encode(content))
+        click.echo(
+            f"  Who sits elsewhere approves {_REQUEST_FILE} by {_QUORUM_FILE}, both in "
+            f"{self._folder}, with tmsctl officer approve; its file can be named here."
+        )
+
+    def _approval(self, name: str, request: Request, quorum: Quorum) -> Approval:
+        """Return the approval of an officer of the binding, or that of a file."""
         officer = self._binding.officers.get(name)
-        if officer is None:
-            here = ", ".join(self._binding.officers)
-            click.echo(f"  {name!r} is no officer of the binding: {here}", err=True)
-            return None
-        try:
-            signer = signer_of(officer, lambda what: _hidden(f"{officer.person}: {what}"))
+        if officer is not None:
+            signer = signer_of(officer, lambda what: typed_secret(f"{officer.person}: {what}"))
             return approve(request, quorum, signer, clock.now())
-        except (ApprovalRefused, HsmError, Refused) as refusal:
-            click.echo(f"  {refusal}", err=True)
-            return None
+        if (file := Path(name)).is_file():
+            return given_elsewhere(file.read_bytes(), request, quorum)
+        here = ", ".join(self._binding.officers)
+        raise Refused(f"{name!r} is neither an officer of the binding ({here}) nor a file")
 
     def _alone(self, custodian: str, does: str) -> None:
         person = self._binding.custodians.get(custodian, custodian)
@@ -106,13 +129,6 @@ class Desk:
             default="",
             show_default=False,
         )
-
-
-def _hidden(prompt: str) -> Secret:
-    typed = click.prompt(prompt, hide_input=True, default="", show_default=False)
-    if not typed:
-        raise Ended("nothing was typed")
-    return Secret(typed.encode())
 
 
 def _leave(custodian: str) -> None:

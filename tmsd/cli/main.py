@@ -8,6 +8,7 @@ import sys
 import click
 
 from hsm.errors import HsmError
+from tmsd.ceremony.people import Ended
 from tmsd.ceremony.refusal import Refused
 from tmsd.cli.appliance import REFUSALS
 from tmsd.cli.audit import audit
@@ -17,6 +18,7 @@ from tmsd.cli.check import check
 from tmsd.cli.check_hsm import check_hsm
 from tmsd.cli.hsm import hsm
 from tmsd.cli.key import key
+from tmsd.cli.officer import officer
 from tmsd.cli.quickstart import quickstart
 from tmsd.config.toml import ConfigError
 from tmsd.quorum.refusal import ApprovalRefused
@@ -28,7 +30,7 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except (Refused, ApprovalRefused, HsmError, ConfigError, *REFUSALS) as error:
+        except (Refused, Ended, ApprovalRefused, HsmError, ConfigError, *REFUSALS) as error:
             raise click.ClickException(str(error)) from error
         except OSError as error:
             if error.errno == errno.EPIPE:  # whoever read the output has gone; click knows
@@ -58,6 +60,7 @@ tmsctl.add_command(ceremony)
 tmsctl.add_command(check)
 tmsctl.add_command(hsm)
 tmsctl.add_command(key)
+tmsctl.add_command(officer)
 tmsctl.add_command(quickstart)
 
 

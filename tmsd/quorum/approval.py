@@ -63,6 +63,17 @@ def approve(request: Request, quorum: Quorum, signer: Signer, now: datetime) -> 
     return approval
 
 
+def given_elsewhere(document: bytes, request: Request, quorum: Quorum) -> Approval:
+    """Read an approval that was given at another desk, and make sure that it is one of a request.
+
+    Raises:
+        ApprovalRefused: the rule says what is wrong.
+    """
+    approval = decode(document)
+    _officer(request, quorum, approval)
+    return approval
+
+
 def require_approved(
     request: Request, quorum: Quorum, approvals: Sequence[Approval], now: datetime
 ) -> list[Officer]:
