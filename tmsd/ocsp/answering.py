@@ -4,7 +4,9 @@ A certificate that was never issued, and a CA that is not ours, are `unauthorize
 2.2.3), never `good`. An answer that has run out is not repeated.
 """
 
+import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -49,6 +51,7 @@ class Answering:
             for digest in CertIdDigest
         }
         self._crls: dict[CrlName, Crl] = {}
+        self._reading: defaultdict[CrlName, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def answer(self, request: bytes) -> Told:
         """Return what a request (DER) is answered; any request is answered somehow."""
@@ -88,12 +91,14 @@ class Answering:
         number = await self._published.crl_number(name)
         if number is None:
             return None
-        crl = self._crls.get(name)
-        if crl is None or crl.number != number:
-            crl = await self._published.crl(name)
-            if crl is None:
-                return None
-            self._crls[name] = crl
+        # Those who come for a new one at once wait for one reading, and share what was read.
+        async with self._reading[name]:
+            crl = self._crls.get(name)
+            if crl is None or crl.number != number:
+                crl = await self._published.crl(name)
+                if crl is None:
+                    return None
+                self._crls[name] = crl
         if not _holds(crl.period):
             raise Unavailable(f"CRL {crl.number} of {name} has run out")
         return crl
