@@ -73,7 +73,7 @@ def _signed(context: Context, number: int) -> tuple[float, int]:
         RevokedEntry(secrets.token_bytes(16), revoked_at, "keyCompromise") for _ in range(number)
     )
     begun = time.process_time()
-    crl = publishing.sign_crl(context, SignCrl(APPLIANCE, "demo", 1, None, entries)).crl
+    crl = publishing.sign_crl(context, SignCrl(APPLIANCE, "demo", 0, 1, None, entries)).crl
     return time.process_time() - begun, len(crl)
 
 

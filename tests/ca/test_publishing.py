@@ -20,6 +20,7 @@ from tmsd.ca.service import Certification
 from tmsd.errors import Code, ServiceError
 from tmsd.store import ocsp_answers, revocation
 from tmsd.store.certificates import Reason, Revocation
+from tmsd.store.crls import Scope
 from tmsd.store.reader import Reader
 
 T = TypeVar("T")
@@ -44,7 +45,7 @@ class SlowReader(Reader):
 
 
 async def crl(ca: Certification, **kind: bool) -> x509.CertificateRevocationList:
-    published = await publish_crl(ca, CA, trail("ca.crl"), **kind)
+    published = await publish_crl(ca, Scope(CA), trail("ca.crl"), **kind)
     return x509.load_der_x509_crl(published.der)
 
 

@@ -133,6 +133,39 @@ def test_the_digest_covers_every_file_that_the_policy_stands_on(
             ),
         ),
         (
+            CA + "crl_partitions = 4\n",
+            (
+                "policy.toml:4: cas.demo.crl_partitions: needs a crl_url that ends in .crl,"
+                " beside which the further CRLs are"
+            ),
+        ),
+        (
+            CA + 'crl_url = "http://pki.example/crl"\ncrl_delta_minutes = 60\n',
+            (
+                "policy.toml:5: cas.demo.crl_delta_minutes: needs a crl_url that ends in .crl,"
+                " beside which the further CRLs are"
+            ),
+        ),
+        (
+            CA + 'crl_url = "http://pki.example/a.crl"\ncrl_hours = 1\ncrl_delta_minutes = 60\n',
+            (
+                "policy.toml:6: cas.demo.crl_delta_minutes: must be less than the 1 hours of"
+                " crl_hours: a delta that is good for as long as a CRL saves nobody from"
+                " fetching that"
+            ),
+        ),
+        (
+            CA + "crl_whole = false\n",
+            (
+                "policy.toml:4: cas.demo.crl_whole: must be true without partitions:"
+                " there would be no CRL at all"
+            ),
+        ),
+        (
+            CA + "crl_partitions = 1001\n",
+            "policy.toml:4: cas.demo.crl_partitions: must be at most 1000, not 1001",
+        ),
+        (
             CA.replace("tls-server", "no-such"),
             "profiles/no-such.toml: cannot be read: No such file or directory",
         ),

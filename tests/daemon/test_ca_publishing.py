@@ -6,8 +6,9 @@ from contextlib import closing, nullcontext
 
 import pytest
 from click.testing import CliRunner
+from cryptography import x509
 
-from tests.site.authority import CA, RESPONDER
+from tests.site.authority import CA, RESPONDER, have_crls
 from tests.site.certificates import REVOKE, at, issue, issued
 from tests.site.daemon import Daemon, wait_until
 from tests.site.fixtures import MakeSite, Run, RunningSite
@@ -104,6 +105,46 @@ def test_a_crl_that_has_had_half_of_its_time_is_followed_by_another(run: Run) ->
     with site.restarted() as again:
         wait_until(lambda: numbers(again) == [2])
         assert again.daemon.stop() == 0
+
+
+def test_crls_of_partitions_and_deltas_come_by_themselves_each_in_its_turn(
+    make_site: MakeSite,
+) -> None:
+    made = make_site(ca=True)
+    have_crls(made.policy, "crl_partitions = 2\ncrl_delta_minutes = 60\n")
+    every = {(partition, number) for partition in (0, 1, 2) for number in (1, 2)}
+
+    def published(site: RunningSite) -> dict[tuple[int, int], tuple[int | None, bytes]]:
+        with closing(sqlite3.connect(site.site.directory / "store.db")) as connection:
+            query = "SELECT partition, number, base, der FROM crls WHERE der IS NOT NULL"
+            found = connection.execute(query).fetchall()
+        return {(partition, number): (base, der) for partition, number, base, der in found}
+
+    with Daemon(made) as daemon:
+        site = RunningSite(made, daemon.wait_until_ready())
+        wait_until(lambda: published(site).keys() == every)
+        assert daemon.stop() == 0
+    for (partition, number), (base, der) in published(site).items():
+        crl = x509.load_der_x509_crl(der)
+        kinds = {type(extension.value) for extension in crl.extensions}
+        assert (x509.IssuingDistributionPoint in kinds) == (partition != 0)
+        assert (x509.FreshestCRL in kinds) == (number == 1)
+        assert base == (1 if number == 2 else None)
+    assert [each.details for each in decisions(site, "ca.crl")] == [
+        {"ca": CA, "delta": delta, "crl_number": number} | of_partition
+        for delta, number in ((False, 1), (True, 2))
+        for of_partition in ({}, {"partition": 1}, {"partition": 2})
+    ]
+    with closing(sqlite3.connect(made.directory / "store.db")) as connection:
+        connection.execute(
+            "UPDATE crls SET this_update_ms = 1, next_update_ms = 2"
+            " WHERE partition = 2 AND base IS NULL"
+        )
+        connection.commit()
+    with site.restarted() as again:
+        wait_until(lambda: published(again).keys() == every - {(2, 1)} | {(2, 3)})
+        assert again.daemon.stop() == 0
+        assert "Traceback" not in again.daemon.log
 
 
 def test_while_the_token_is_lost_nothing_is_tried_and_then_it_goes_on(

@@ -134,13 +134,20 @@ class Records:
         begin, end = self.ca.now, self.ca.now + lasting
         await self.store.run(partial(certificates.open_authority, ca=DEMO))
         begun = await self.store.run(partial(_begin, name=parsed, begin=begin, end=end))
-        heading = Heading(begun.number, begin, end, base_number=begun.base)
+        base_number = begun.base.number if begun.base else None
+        heading = Heading(begun.number, begin, end, base_number=base_number)
         bounds = Bounds(self.ca.now, lasting, most_entries=10**6)
         unsigned = builder(self.ca.issuer, heading, entries, bounds)
         crl = self.ca.scheme.sign_crl(unsigned, self.ca.key)
         der = crl.public_bytes(Encoding.DER)
         await self.store.run(
-            partial(crls.publish, scope=parsed.scope, number=begun.number, der=der)
+            partial(
+                crls.publish,
+                scope=parsed.scope,
+                number=begun.number,
+                der=der,
+                now_ms=_ms(self.ca.now),
+            )
         )
         return crl
 

@@ -36,24 +36,27 @@ async def test_the_newest_crl_is_served_under_its_name(name: str, served: Served
     assert len(x509.load_der_x509_crl(second.body)) == 3
 
 
-async def test_a_delta_is_served_until_a_full_crl_is_newer(served: Served) -> None:
-    await served.records.publish("demo")
-    delta = await served.records.publish("demo~delta", *entries(served.records, 1))
-    got = await served.get("/crl/demo~delta.crl")
+@pytest.mark.parametrize("name", ["demo", "demo~7"])
+async def test_a_delta_is_served_beside_a_newer_full_crl(name: str, served: Served) -> None:
+    """Who holds the older one still goes on by it."""
+    await served.records.publish(name)
+    delta = await served.records.publish(f"{name}~delta", *entries(served.records, 1))
+    await served.records.publish(name, *entries(served.records, 1))
+    got = await served.get(f"/crl/{name}~delta.crl")
+    assert (got.status, got.headers["Content-Type"]) == (200, CRL)
     assert got.body == delta.public_bytes(Encoding.DER)
-    await served.records.publish("demo", *entries(served.records, 1))
-    assert (await served.get("/crl/demo~delta.crl")).status == 404
 
 
 async def test_caches_are_told_how_long_a_crl_holds(served: Served) -> None:
-    crl = await served.records.publish("demo")
-    got = await served.get("/crl/demo.crl")
-    assert crl.next_update_utc is not None
-    assert parsedate_to_datetime(got.headers["Expires"]) == crl.next_update_utc
-    assert parsedate_to_datetime(got.headers["Last-Modified"]) == crl.last_update_utc
-    assert got.headers["Cache-Control"] == "max-age=300, public, no-transform, must-revalidate"
-    again = await served.get("/crl/demo.crl", If_None_Match=got.headers["ETag"])
-    assert (again.status, again.body) == (304, b"")
+    crls = {name: await served.records.publish(name) for name in ("demo", "demo~delta", "demo~7")}
+    for name, crl in crls.items():
+        got = await served.get(f"/crl/{name}.crl")
+        assert crl.next_update_utc is not None
+        assert parsedate_to_datetime(got.headers["Expires"]) == crl.next_update_utc
+        assert parsedate_to_datetime(got.headers["Last-Modified"]) == crl.last_update_utc
+        assert got.headers["Cache-Control"] == "max-age=300, public, no-transform, must-revalidate"
+        again = await served.get(f"/crl/{name}.crl", If_None_Match=got.headers["ETag"])
+        assert (again.status, again.body) == (304, b"")
 
 
 async def test_the_head_of_a_crl_can_be_asked_for(served: Served) -> None:
@@ -104,6 +107,7 @@ async def test_a_ca_certificate_is_served_under_its_name(served: Served) -> None
         "/crl/DEMO.crl",
         "/crl/..%2fdemo.crl",
         "/crl/demo~delta.crl",
+        "/crl/demo~0.crl",
         "/crl/demo~1.crl",
         "/crl/demo~.crl",
         "/ca/other.cer",

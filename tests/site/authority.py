@@ -1,5 +1,6 @@
 """The certificate authority of a site: its key pairs in the token, its certificates, its policy."""
 
+import re
 import shutil
 from datetime import timedelta
 from pathlib import Path
@@ -38,6 +39,12 @@ MAY_HAVE = {
     RA: f'certificates = ["{CA}:token-authentication", "{CA}:tls-server"]',
 }
 """By caller, the lines of policy.toml that give it certificates."""
+
+
+def have_crls(policy: Path, lines: str) -> None:
+    """Have a site's policy say this of its CA's CRLs, in place of what it said but for the URL."""
+    before = re.sub(r"\ncrl_(?!url)[^\n]*(?=\n)", "", policy.read_text())
+    policy.write_text(before.replace("\ncrl_url", f"\n{lines}crl_url"))
 
 
 def copy_profiles(directory: Path) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import inspect
 from sqlalchemy.exc import SQLAlchemyError
 
 from tests.store.conftest import Kept
+from tmsd.store.crls import Base, Extent, Scope, begin_delta
 from tmsd.store.database import StoreError, migrations
 from tmsd.store.tables import METADATA
 
@@ -35,6 +36,27 @@ def test_each_step_of_the_schema_leads_back(kept: Kept) -> None:
         command.upgrade(config, "head")
         assert METADATA.tables.keys() <= set(inspect(connection).get_table_names())
     engine.dispose()
+
+
+def test_crls_of_before_there_were_partitions_are_of_the_whole_ca(kept: Kept) -> None:
+    engine = kept.place.open().engine
+    config = migrations()
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0003")
+        connection.exec_driver_sql("INSERT INTO authorities (name, changes) VALUES ('demo', 7)")
+        connection.exec_driver_sql(
+            "INSERT INTO crls (ca, partition, number, base, is_scheduled, changes,"
+            " this_update_ms, next_update_ms, der)"
+            " VALUES ('demo', -1, 4, NULL, true, 4, 10, 20, 'crl'),"
+            " ('demo', -1, 5, 4, false, 5, 11, 12, 'delta')"
+        )
+        command.upgrade(config, "head")
+        begun = begin_delta(connection, Scope("demo"), 15, 16)
+    engine.dispose()
+
+    assert begun.number == 6
+    assert begun.base == Base(4, changes=4, extent=Extent(unexpired_ms=10, since=4))
 
 
 def test_of_a_later_release_is_left_alone(kept: Kept) -> None:

@@ -13,7 +13,8 @@ from tests.store.certificates import DEMO
 from tests.store.conftest import Kept, kept_in
 from tmsd.store import ocsp_answers
 from tmsd.store.certificates import State, find
-from tmsd.store.crls import Scope, begin, entries
+from tmsd.store.crl_entries import entries
+from tmsd.store.crls import Scope, begin
 from tmsd.store.postgresql import PostgresqlServer
 from tmsd.store.sqlite import SqliteFile
 

@@ -16,10 +16,13 @@ from tmsd.store.certificates import (
     abandon_before,
     find,
     is_compromised,
+    last_end,
     live_with_key,
+    partitions_above,
     prepare,
 )
-from tmsd.store.crls import Scope, begin, begin_delta, entries, latest, publish
+from tmsd.store.crl_entries import count, entries
+from tmsd.store.crls import Scope, begin, begin_delta, latest, publish
 from tmsd.store.revocation import revoke
 
 SERIAL = bytes(16)
@@ -29,14 +32,15 @@ SUPERSEDED = Revocation(NOW_MS, Reason.SUPERSEDED)
 
 def crl(connection: Connection, scope: Scope) -> None:
     begun = begin(connection, scope, NOW_MS, NOW_MS + 1, is_scheduled=True)
+    count(connection, begun)
     list(entries(connection, begun))
-    publish(connection, scope, begun.number, b"crl")
+    publish(connection, scope, begun.number, b"crl", NOW_MS)
     latest(connection, scope)
 
 
-def delta(connection: Connection) -> None:
-    crl(connection, Scope(DEMO))
-    list(entries(connection, begin_delta(connection, Scope(DEMO), NOW_MS, NOW_MS + 1)))
+def delta(connection: Connection, scope: Scope) -> None:
+    crl(connection, scope)
+    list(entries(connection, begin_delta(connection, scope, NOW_MS, NOW_MS + 1)))
 
 
 def revoke_one(connection: Connection) -> None:
@@ -78,7 +82,13 @@ HOT: dict[str, tuple[Callable[[Connection], object], tuple[str, ...]]] = {
     "on hold": (page(Wanted(DEMO, status=Status.HOLD)), REVOKED),
     "complete CRL": (lambda c: crl(c, Scope(DEMO)), ("ix_certificates_revoked",)),
     "partition": (lambda c: crl(c, Scope(DEMO, 1)), ("ix_certificates_partition",)),
-    "delta CRL": (delta, ("ix_certificates_changed",)),
+    "delta CRL": (lambda c: delta(c, Scope(DEMO)), ("ix_certificates_changed",)),
+    "delta of a partition": (
+        lambda c: delta(c, Scope(DEMO, 1)),
+        ("ix_certificates_partition_changed",),
+    ),
+    "partitions": (lambda c: partitions_above(c, DEMO, 0), ("ix_certificates_partition_ends",)),
+    "last of a partition": (lambda c: last_end(c, DEMO, 1), ("ix_certificates_partition_ends",)),
     "due": (lambda c: ocsp_answers.due(c, DEMO, NOW_MS, 10), ("ix_ocsp_answers_due",)),
     "signed": (answer, ANSWER),
     "responder": (lambda c: ocsp_answers.find(c, DEMO, SERIAL), ANSWER),

@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 from sqlalchemy import Engine
 
 from tests.store.certificates import DEMO, NOW_MS, request
-from tmsd.store import crls, ocsp_answers
+from tmsd.store import crl_entries, crls, ocsp_answers
 from tmsd.store.certificates import (
     Abandoned,
     IdempotencyConflict,
@@ -36,13 +36,15 @@ from tmsd.store.certificates import (
     open_authority,
     prepare,
 )
-from tmsd.store.crls import NoBase, Scope
+from tmsd.store.crls import Base, Begun, Extent, NoBase, Scope
 from tmsd.store.ocsp_answers import Signed
 from tmsd.store.revocation import AlreadyRevoked, hold, release, revoke
+from tmsd.x509.distribution import WHOLE
 
 HOUR_MS = 3_600_000
 FINAL = [reason for reason in Reason if reason is not Reason.CERTIFICATE_HOLD]
-SCOPES = st.sampled_from([Scope(DEMO), Scope(DEMO, 0)])
+SCOPES = st.sampled_from([Scope(DEMO), Scope(DEMO, 1)])
+Entries = dict[bytes, Revocation | None]
 # More would meet each other too seldom.
 MOST = 4
 
@@ -74,6 +76,15 @@ class Modelled:
         self.off.clear()
 
 
+@dataclass(frozen=True)
+class Complete:
+    """A complete CRL that was published."""
+
+    number: int
+    next_update_ms: int
+    entries: Entries
+
+
 def outcome(ask: Callable[[], object]) -> object:
     """Return what is returned, or the kind of refusal."""
     try:
@@ -96,7 +107,7 @@ class Transitions(RuleBasedStateMachine):
         open_authority(self.connection, DEMO)
         self.now = NOW_MS
         self.all: list[Modelled] = []
-        self.complete: dict[Scope, dict[bytes, Revocation | None]] = {}
+        self.complete: dict[Scope, list[Complete]] = {}
         self.numbers: dict[Scope, int] = {}
 
     def teardown(self) -> None:
@@ -114,7 +125,7 @@ class Transitions(RuleBasedStateMachine):
         return it
 
     @precondition(lambda self: len(self.all) < MOST)
-    @rule(target=prepared, hours=st.integers(0, 4), partition=st.integers(0, 1))
+    @rule(target=prepared, hours=st.integers(0, 4), partition=st.integers(0, 2))
     def another_is_prepared(self, hours: int, partition: int) -> Modelled:
         return self.it_is_prepared(hours, partition)
 
@@ -192,18 +203,13 @@ class Transitions(RuleBasedStateMachine):
             return UnknownCertificate
         return AlreadyRevoked if it.is_final else it.revocation
 
-    @rule(scope=SCOPES, is_scheduled=st.booleans())
-    def a_complete_crl_is_published(self, scope: Scope, is_scheduled: bool) -> None:
-        begun = crls.begin(
-            self.connection, scope, self.now, self.now + 1, is_scheduled=is_scheduled
-        )
+    @rule(scope=SCOPES, hours=st.integers(1, 5), is_scheduled=st.booleans())
+    def a_complete_crl_is_published(self, scope: Scope, hours: int, is_scheduled: bool) -> None:
+        until = self.now + hours * HOUR_MS
+        begun = crls.begin(self.connection, scope, self.now, until, is_scheduled=is_scheduled)
         found = self.published(begun)
-        assert found == {
-            it.request.serial: it.revocation
-            for it in self.within(scope)
-            if it.revocation is not None and scope not in it.off
-        }
-        self.complete[scope] = found
+        assert found == self.expected(scope)
+        self.complete.setdefault(scope, []).append(Complete(begun.number, until, found))
         for it in self.within(scope):
             if is_scheduled and it.revocation is not None and it.request.not_after_ms < self.now:
                 it.off.add(scope)
@@ -214,23 +220,50 @@ class Transitions(RuleBasedStateMachine):
             with pytest.raises(NoBase):
                 crls.begin_delta(self.connection, scope, self.now, self.now + 1)
             return
-        begun = crls.begin_delta(self.connection, scope, self.now, self.now + 1)
-        together = self.complete[scope] | self.published(begun)
-        for it in self.within(scope):
-            if it.request.not_after_ms >= self.now:
-                assert together.get(it.request.serial) == it.revocation
+        begun = crls.begin_delta(self.connection, scope, self.now, self.now + HOUR_MS)
+        delta = self.published(begun)
+        assert begun.base is not None
+        good = [crl for crl in self.complete[scope] if crl.next_update_ms > self.now]
+        assert begun.base.number == (good or self.complete[scope][-1:])[0].number
+        for crl in self.complete[scope]:
+            if crl.number >= begun.base.number:  # section 5.2.4, (c)
+                assert together(crl.entries, delta) == self.expected(scope)
 
-    def published(self, begun: crls.Begun) -> dict[bytes, Revocation | None]:
+    @rule(hours=st.integers(-6, 6), since=st.integers(0, 9), is_delta=st.booleans())
+    def partitions_together_are_the_whole(self, hours: int, since: int, is_delta: bool) -> None:
+        extent = Extent(self.now + hours * HOUR_MS, since)
+        base = Base(1, since, Extent(0, 0)) if is_delta else None
+        whole, one, other = (
+            self.listed(Begun(Scope(DEMO, partition), 2, self.now, self.now + 1, extent, base))
+            for partition in (WHOLE, 1, 2)
+        )
+        named = {it.request.serial for it in self.all if it.request.partition != WHOLE}
+        assert one | other == {serial: whole[serial] for serial in whole.keys() & named}
+        assert not one.keys() & other.keys()
+
+    def published(self, begun: Begun) -> Entries:
         assert begun.number == self.numbers.get(begun.scope, 0) + 1
         self.numbers[begun.scope] = begun.number
-        every = [entry for chunk in crls.entries(self.connection, begun) for entry in chunk]
-        found = {entry.serial: entry.revocation for entry in every}
-        assert len(found) == len(every)
-        crls.publish(self.connection, begun.scope, begun.number, b"crl")
+        found = self.listed(begun)
+        crls.publish(self.connection, begun.scope, begun.number, b"crl", self.now)
         return found
 
+    def listed(self, begun: Begun) -> Entries:
+        every = [entry for chunk in crl_entries.entries(self.connection, begun) for entry in chunk]
+        found = {entry.serial: entry.revocation for entry in every}
+        assert len(found) == len(every)
+        return found
+
+    def expected(self, scope: Scope) -> Entries:
+        """Return what a complete CRL has."""
+        return {
+            it.request.serial: it.revocation
+            for it in self.within(scope)
+            if it.revocation is not None and scope not in it.off
+        }
+
     def within(self, scope: Scope) -> list[Modelled]:
-        return [it for it in self.all if scope.partition in (crls.WHOLE, it.request.partition)]
+        return [it for it in self.all if scope.partition in (WHOLE, it.request.partition)]
 
     @rule(most=st.integers(1, 3))
     def answers_are_signed(self, most: int) -> None:
@@ -257,6 +290,11 @@ class Transitions(RuleBasedStateMachine):
             assert (record.state, record.certificate) == (it.state, it.certificate)
             assert record.revocation == it.revocation
             assert (record.prepared is None) == (it.state is State.ISSUED)
+
+
+def together(complete: Entries, delta: Entries) -> Entries:
+    """Return what a relying party makes of a complete CRL and a delta."""
+    return {serial: revoked for serial, revoked in (complete | delta).items() if revoked}
 
 
 def test_the_database_and_a_plain_model_agree(engine: Engine) -> None:

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from tmsd.errors import Code
 from tmsd.vault import card_messages, certificate_messages, worker_messages
 from tmsd.vault.messages import Question, Reply
+from tmsd.x509.distribution import MOST_PARTITIONS
 from tmsd.x509.templates import MAX_VALUE
 
 BYTE = st.integers(0, 255)
@@ -70,6 +71,7 @@ KEY_VERSIONS = st.builds(
 
 FIELD_NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,31}", fullmatch=True)
 SECONDS = st.integers(0, 2**40 - 1)
+PARTITIONS = st.integers(0, MOST_PARTITIONS)
 STATUSES = st.builds(
     certificate_messages.Status,
     serial_number=between(16, 16),
@@ -152,6 +154,7 @@ REQUESTS = {
         certificate_messages.SignCrl,
         caller=NAMES,
         ca=NAMES,
+        partition=PARTITIONS,
         number=st.integers(1, 2**53 - 1),
         base_number=st.none() | st.integers(1, 2**53 - 1),
         entries=between(0, 1024),
@@ -216,6 +219,7 @@ ANSWERS = {
         public_key_sha256=st.from_regex(r"[0-9a-f]{64}", fullmatch=True),
         not_before=SECONDS,
         not_after=SECONDS,
+        partition=PARTITIONS,
         unique_key=st.booleans(),
         left_out=st.lists(FIELD_NAMES, max_size=certificate_messages.MAX_FIELDS),
     ),

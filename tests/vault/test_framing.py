@@ -191,7 +191,7 @@ def test_answers_for_the_most_statuses_fit_a_frame() -> None:
 def test_a_crl_of_the_most_entries_fits_a_frame() -> None:
     entries = bytes(certificate_messages.MAX_CRL_ENTRIES * certificate_messages.ENTRY_LENGTH)
     question = Question(
-        1, 1e300, certificate_messages.SignCrl("a" * 64, "b" * 64, 2**53 - 1, 1, entries)
+        1, 1e300, certificate_messages.SignCrl("a" * 64, "b" * 64, 1000, 2**53 - 1, 1, entries)
     )
     assert FrameReader(Question).feed(encode(question)) == [question]
 

@@ -56,6 +56,7 @@ SIGN_CRL = {
     "type": "sign-crl",
     "caller": "appliance",
     "ca": "demo",
+    "partition": 0,
     "number": 2,
     "base_number": None,
     "entries": bytes(33),

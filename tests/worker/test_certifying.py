@@ -22,6 +22,7 @@ from tmsd.errors import Code, ServiceError
 from tmsd.vault import certificate_messages
 from tmsd.worker import certifying
 from tmsd.worker.context import Context
+from tmsd.x509.distribution import crl_url, partition_of
 from tmsd.x509.public_keys import spki_sha256
 
 AUTHENTICATION = "token-authentication"
@@ -45,6 +46,15 @@ def wanted(**changes: object) -> certificate_messages.PrepareCertificate:
 
 def prepare(context: Context, **changes: object) -> certificate_messages.PreparedCertificate:
     return certifying.prepare_certificate(context, wanted(**changes))
+
+
+def with_ca(context: Context, **changes: object) -> Context:
+    """Return what a worker works with where the policy has something else of the CA."""
+    demo = context.policy.authorities.by_name["demo"]
+    changed = replace(demo, table=demo.table.model_copy(update=changes))
+    authorities = Authorities({"demo": changed})
+    policy = context.policy.model_copy(update={"authorities": authorities})
+    return replace(context, policy=policy)
 
 
 def refusal(context: Context, **changes: object) -> ServiceError:
@@ -217,26 +227,40 @@ def test_a_prepared_certificate_that_was_altered_is_not_signed(
 
 def test_a_policy_that_changed_meanwhile_has_nothing_else_signed(context: Context) -> None:
     told = prepare(context)
-    demo = context.policy.authorities.by_name["demo"]
-    elsewhere = replace(
-        demo, table=demo.table.model_copy(update={"crl_url": "http://elsewhere.example/crl"})
-    )
-    authorities = Authorities({"demo": elsewhere})
-    policy = context.policy.model_copy(update={"authorities": authorities})
-
+    elsewhere = with_ca(context, crl_url="http://elsewhere.example/crl")
     with pytest.raises(ServiceError) as refused:
-        sign(replace(context, policy=policy), told.prepared)
+        sign(elsewhere, told.prepared)
     assert refused.value.detail.startswith("certificate-differs: ")
+
+
+def crl_urls(certificate: x509.Certificate) -> list[str]:
+    points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
+    return [name.value for point in points for name in point.full_name or ()]
+
+
+@pytest.mark.parametrize("partitions", [1, 3, 1000])
+def test_a_certificate_names_the_crl_of_the_partition_that_is_told_of_it(
+    context: Context, partitions: int
+) -> None:
+    told = prepare(with_ca(context, crl_partitions=partitions))
+    assert told.partition == partition_of(told.serial_number, partitions)
+    certificate = sign(with_ca(context, crl_partitions=partitions), told.prepared)
+    assert crl_urls(certificate) == [crl_url("http://pki.example/demo.crl", told.partition)]
+
+
+@pytest.mark.parametrize("later", [1, 2, 9])
+def test_it_stays_in_its_partition_if_their_number_changes_before_it_is_signed(
+    context: Context, later: int
+) -> None:
+    told = prepare(with_ca(context, crl_partitions=5))
+    certificate = sign(with_ca(context, crl_partitions=later), told.prepared)
+    assert crl_urls(certificate) == [f"http://pki.example/demo~{told.partition}.crl"]
 
 
 def test_a_key_that_is_not_that_of_the_certificate_signs_nothing(context: Context) -> None:
     told = prepare(context)
-    demo = context.policy.authorities.by_name["demo"]
-    another = replace(demo, table=demo.table.model_copy(update={"label": "a root"}))
-    policy = context.policy.model_copy(update={"authorities": Authorities({"demo": another})})
-
     with pytest.raises(ServiceError) as refused:
-        sign(replace(context, policy=policy), told.prepared)
+        sign(with_ca(context, label="a root"), told.prepared)
     assert refused.value.code is Code.KEY_MISSING
 
 

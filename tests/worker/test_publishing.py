@@ -16,6 +16,7 @@ from tmsd.vault import certificate_messages
 from tmsd.vault.revoked_entries import RevokedEntry, pack
 from tmsd.worker import publishing
 from tmsd.worker.context import Context
+from tmsd.x509.distribution import WHOLE
 
 YESTERDAY = int((now() - timedelta(days=1)).timestamp())
 REVOKED = RevokedEntry(b"\x81" * 16, YESTERDAY, "keyCompromise", YESTERDAY - 60)
@@ -23,9 +24,14 @@ HELD = RevokedEntry(b"\x02" * 16, YESTERDAY, "certificateHold")
 
 
 def signed(
-    context: Context, *entries: RevokedEntry, base_number: int | None = None
+    context: Context,
+    *entries: RevokedEntry,
+    partition: int = WHOLE,
+    base_number: int | None = None,
 ) -> x509.CertificateRevocationList:
-    request = certificate_messages.SignCrl(APPLIANCE, "demo", 7, base_number, pack(entries))
+    request = certificate_messages.SignCrl(
+        APPLIANCE, "demo", partition, 7, base_number, pack(entries)
+    )
     return x509.load_der_x509_crl(publishing.sign_crl(context, request).crl)
 
 
@@ -52,11 +58,73 @@ def test_a_delta_says_what_it_completes(context: Context) -> None:
     assert crl.extensions.get_extension_for_class(x509.DeltaCRLIndicator).value.crl_number == 3
 
 
+def with_ca(context: Context, **changes: object) -> Context:
+    """Return what a worker works with where the policy has something else of the CA."""
+    demo = context.policy.authorities.by_name["demo"]
+    changed = replace(demo, table=demo.table.model_copy(update=changes))
+    authorities = Authorities({"demo": changed})
+    policy = context.policy.model_copy(update={"authorities": authorities})
+    return replace(context, policy=policy)
+
+
+Place = x509.IssuingDistributionPoint | x509.FreshestCRL
+
+
+def places(crl: x509.CertificateRevocationList, kind: type[Place]) -> list[str]:
+    """Return the URLs of an issuing distribution point, or of where deltas are."""
+    found = [each.value for each in crl.extensions if isinstance(each.value, kind)]
+    points = [
+        point
+        for value in found
+        for point in (value if isinstance(value, x509.FreshestCRL) else [value])
+    ]
+    return [name.value for point in points for name in point.full_name or ()]
+
+
+def test_the_crl_of_a_partition_says_where_it_is_and_the_whole_one_does_not(
+    context: Context,
+) -> None:
+    crl = signed(context, REVOKED, partition=3)
+    extension = crl.extensions.get_extension_for_class(x509.IssuingDistributionPoint)
+    assert extension.critical
+    assert places(crl, x509.IssuingDistributionPoint) == ["http://pki.example/demo~3.crl"]
+    assert places(signed(context, REVOKED), x509.IssuingDistributionPoint) == []
+
+
+def test_the_crl_of_a_partition_says_where_it_was_as_well(context: Context) -> None:
+    moved = with_ca(context, crl_former_urls=("http://former.example/ca.crl",))
+    for crl in (signed(moved, partition=3), signed(moved, partition=3, base_number=1)):
+        assert places(crl, x509.IssuingDistributionPoint) == [
+            "http://pki.example/demo~3.crl",
+            "http://former.example/ca~3.crl",
+        ]
+
+
+@pytest.mark.parametrize(
+    ("partition", "url"),
+    [(WHOLE, "http://pki.example/demo~delta.crl"), (3, "http://pki.example/demo~3~delta.crl")],
+)
+def test_where_deltas_come_by_themselves_complete_crls_say_where_they_are(
+    context: Context, partition: int, url: str
+) -> None:
+    by_itself = with_ca(context, crl_delta_minutes=60)
+    assert places(signed(by_itself, partition=partition), x509.FreshestCRL) == [url]
+    delta = signed(by_itself, partition=partition, base_number=3)
+    assert places(delta, x509.FreshestCRL) == []
+    assert delta.next_update_utc == delta.last_update_utc + timedelta(minutes=60)
+    assert places(signed(context, partition=partition), x509.FreshestCRL) == []
+
+
+def test_a_ca_whose_crls_have_no_place_has_none_of_partitions(context: Context) -> None:
+    with pytest.raises(ServiceError, match="demo has no crl_url for its partitions"):
+        signed(with_ca(context, crl_url=None), partition=3)
+
+
 @pytest.mark.parametrize(
     "entries", [b"\0" * 32, b"\xff" * 33, pack([REVOKED, REVOKED])], ids=["cut", "date", "twice"]
 )
 def test_entries_that_are_none_are_refused(context: Context, entries: bytes) -> None:
-    request = certificate_messages.SignCrl(APPLIANCE, "demo", 7, None, entries)
+    request = certificate_messages.SignCrl(APPLIANCE, "demo", WHOLE, 7, None, entries)
     with pytest.raises(ServiceError) as refused:
         publishing.sign_crl(context, request)
     assert refused.value.code is Code.REQUEST_INVALID
@@ -64,7 +132,9 @@ def test_entries_that_are_none_are_refused(context: Context, entries: bytes) -> 
 
 def test_callers_have_nothing_signed_that_relying_parties_read(context: Context) -> None:
     with pytest.raises(ServiceError) as refused:
-        publishing.sign_crl(context, certificate_messages.SignCrl("ra", "demo", 7, None, b""))
+        publishing.sign_crl(
+            context, certificate_messages.SignCrl("ra", "demo", WHOLE, 7, None, b"")
+        )
     assert refused.value.code is Code.CALLER_UNKNOWN
 
 

@@ -5,6 +5,7 @@ what came after it.
 """
 
 import io
+import re
 import subprocess
 from collections.abc import Sequence
 from contextlib import redirect_stdout
@@ -40,6 +41,33 @@ def openssl_verify(chain: Sequence[x509.Certificate], folder: Path, *options: st
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def openssl_judges(
+    certificate: x509.Certificate,
+    crls: Sequence[x509.CertificateRevocationList],
+    issuer: x509.Certificate,
+    folder: Path,
+) -> str:
+    """Return what `openssl verify` finds at the present, as one line; "OK" if nothing.
+
+    Args:
+        certificate: which is looked at.
+        crls: which it is given, deltas as well.
+        issuer: of the certificate and of the CRLs; a root.
+        folder: for files.
+    """
+    files = [folder / f"{number}.crl" for number in range(len(crls))]
+    for file, crl in zip(files, crls, strict=True):
+        file.write_bytes(crl.public_bytes(Encoding.PEM))
+    command = [
+        *("openssl", "verify", "-x509_strict", "-crl_check", "-use_deltas", "-extended_crl"),
+        *("-CAfile", pem([issuer], folder / "issuer.pem")),
+        *(argument for file in files for argument in ("-CRLfile", str(file))),
+        pem([certificate], folder / "certificate.pem"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return ", ".join(re.findall(r"depth lookup: (.*)", done.stderr)) or done.stdout.split()[-1]
 
 
 def certtool_reads(certificate: x509.Certificate, folder: Path) -> str:

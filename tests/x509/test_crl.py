@@ -29,7 +29,7 @@ WEEK = timedelta(days=7)
 SECOND = timedelta(seconds=1)
 URL = "http://crl.example/ca-0.crl"
 DELTA_URL = "http://crl.example/ca-0-delta.crl"
-USERS = Scope(URL, Covered.USER_CERTIFICATES)
+USERS = Scope((URL,), Covered.USER_CERTIFICATES)
 
 HEADING = Heading(number=5, this_update=NOW, next_update=NOW + WEEK)
 BOUNDS = Bounds(now=NOW, longest=WEEK, most_entries=100, last_number=4)
@@ -130,15 +130,21 @@ def test_each_kind_has_its_extensions_and_no_other(
 
 
 @pytest.mark.parametrize("covered", Covered)
-@pytest.mark.parametrize("url", [URL, None], ids=["at a place", "without a place"])
-def test_a_partition_says_where_it_is_and_what_it_covers(url: str | None, covered: Covered) -> None:
-    scope = Scope(url, covered)
+@pytest.mark.parametrize(
+    "urls",
+    [(URL,), (URL, "http://former.example/ca-0.crl"), ()],
+    ids=["at a place", "at a place that was another", "without a place"],
+)
+def test_a_partition_says_where_it_is_and_what_it_covers(
+    urls: tuple[str, ...], covered: Covered
+) -> None:
+    scope = Scope(urls, covered)
     if scope == WHOLE:
         assert x509.IssuingDistributionPoint not in extensions_of(signed())
         return
     crl = signed(replace(HEADING, scope=scope))
     point = crl.extensions.get_extension_for_class(x509.IssuingDistributionPoint).value
-    assert point.full_name == (None if url is None else [x509.UniformResourceIdentifier(url)])
+    assert point.full_name == ([x509.UniformResourceIdentifier(url) for url in urls] or None)
     assert point.only_contains_user_certs == (covered is Covered.USER_CERTIFICATES)
     assert point.only_contains_ca_certs == (covered is Covered.CA_CERTIFICATES)
     assert not point.indirect_crl

@@ -1,6 +1,5 @@
 """CRLs as OpenSSL, GnuTLS and pkilint read them."""
 
-import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from cryptography import x509
 from cryptography.x509 import ReasonFlags
 
 from tests.x509.authority import Authority, authority, pem
+from tests.x509.relying_parties import openssl_judges
 from tmsd.x509.crl import Bounds, Covered, Entry, Heading, Scope, builder
 from tmsd.x509.public_keys import KeyKind
 
@@ -21,7 +21,7 @@ NOW = CA.now
 WEEK = timedelta(days=7)
 URL, DELTA_URL = "http://crl.example/0.crl", "http://crl.example/0-delta.crl"
 OTHER_URL = "http://crl.example/1.crl"
-USERS = Scope(URL, Covered.USER_CERTIFICATES)
+USERS = Scope((URL,), Covered.USER_CERTIFICATES)
 HOLD, REMOVED = ReasonFlags.certificate_hold, ReasonFlags.remove_from_crl
 
 BASE = Heading(number=5, this_update=NOW, next_update=NOW + WEEK, delta_url=DELTA_URL)
@@ -60,15 +60,7 @@ def signed(heading: Heading, *entries: Entry, by: Authority = CA) -> x509.Certif
 def verified(
     certificate: x509.Certificate, crls: Sequence[x509.CertificateRevocationList], directory: Path
 ) -> str:
-    """Return what `openssl verify` finds, as one line; "OK" if nothing."""
-    lists = [pem(crl, directory / f"{number}.crl") for number, crl in enumerate(crls)]
-    found = run(
-        *("openssl", "verify", "-crl_check", "-use_deltas", "-x509_strict"),
-        *("-CAfile", pem(CA.certificate, directory / "ca.pem")),
-        *(argument for each in lists for argument in ("-CRLfile", each)),
-        pem(certificate, directory / "certificate.pem"),
-    )
-    return ", ".join(re.findall(r"depth lookup: (.*)", found.stderr)) or found.stdout.split()[-1]
+    return openssl_judges(certificate, crls, CA.certificate, directory)
 
 
 def entry(certificate: x509.Certificate, reason: ReasonFlags = ReasonFlags.superseded) -> Entry:

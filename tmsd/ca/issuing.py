@@ -157,7 +157,7 @@ def _request(asker: str, wanted: CertificateWanted, prepared: PreparedCertificat
         public_key_sha256=bytes.fromhex(prepared.public_key_sha256),
         not_before_ms=prepared.not_before * 1000,
         not_after_ms=prepared.not_after * 1000,
-        partition=0,
+        partition=prepared.partition,
         idempotency_key=wanted.idempotency_key,
         request_digest=wanted.digest,
         prepared=prepared.prepared,

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import partial
 
 from sqlalchemy import Connection
@@ -10,11 +11,15 @@ from tmsd import clock
 from tmsd.audit.trail import Trail
 from tmsd.ca.service import Certification
 from tmsd.config.callers import APPLIANCE
+from tmsd.config.cas import Ca
 from tmsd.errors import Code, ServiceError
-from tmsd.store import certificates, crls, ocsp_answers
+from tmsd.store import certificates, crl_entries, crls, ocsp_answers
+from tmsd.store.crl_entries import Entry
 from tmsd.store.crls import Begun, Published, Scope
 from tmsd.store.ocsp_answers import Due, Signed
 from tmsd.vault.certificate_messages import (
+    ENTRY_LENGTH,
+    MAX_CRL_ENTRIES,
     MAX_STATUSES,
     SignCrl,
     SignedStatuses,
@@ -22,47 +27,55 @@ from tmsd.vault.certificate_messages import (
     Status,
 )
 from tmsd.vault.revoked_entries import RevokedEntry, pack
+from tmsd.x509.distribution import WHOLE
 
 LOG = logging.getLogger(__name__)
 
-_HOUR_MS = 3_600_000
 REMOVED = "removeFromCRL"
 
 
 async def publish_crl(
-    ca: Certification, name: str, trail: Trail, *, is_scheduled: bool = False, delta: bool = False
+    ca: Certification,
+    scope: Scope,
+    trail: Trail,
+    *,
+    is_scheduled: bool = False,
+    delta: bool = False,
 ) -> Published:
     """Sign a CRL of the present, and publish it.
 
     Args:
         ca: the service.
-        name: of the CA.
+        scope: of a CA, or of a partition.
         trail: the record.
         is_scheduled: whether it is one of those that come by themselves.
-        delta: whether it tells what has changed since the last complete one.
+        delta: whether it tells what has changed since a complete one.
 
     Raises:
-        ServiceError: `ca-unknown`, `key-missing`; `crl-unknown`, where a delta has no complete
-            one to start from; `status-conflict`, where a later one was published meanwhile; or
-            the HSM or the store cannot be used.
+        ServiceError: `ca-unknown`, `key-missing`; `crl-unknown`, where there is no such partition,
+            or a delta has no complete one to start from; `request-invalid`, where it would have
+            more entries than a CRL has; `status-conflict`, where a later one was published
+            meanwhile; or the HSM or the store cannot be used.
     """
-    authority = ca.authority(name)
-    trail.details |= {"ca": name, "delta": delta}
+    authority = ca.authority(scope.ca)
+    trail.details |= {"ca": scope.ca, "delta": delta}
+    if scope.partition != WHOLE:
+        trail.details["partition"] = scope.partition
     now = clock.now_ms()
-    good_until = now + authority.table.crl_hours * _HOUR_MS
+    lasts_ms = authority.table.crl_lasts(is_delta=delta) // timedelta(milliseconds=1)
     begin = partial(
         crls.begin_delta if delta else partial(crls.begin, is_scheduled=is_scheduled),
-        scope=Scope(name),
+        scope=scope,
         this_update_ms=now,
-        next_update_ms=good_until,
+        next_update_ms=now + lasts_ms,
     )
-    begun: Begun = await ca.store.run(partial(_begin, ca=name, begin=begin))
-    trail.details |= {"crl_number": begun.number}
+    begun: Begun = await ca.store.run(partial(_begin, ca=authority.table, scope=scope, begin=begin))
+    trail.details["crl_number"] = begun.number
     # A million entries take seconds to read: beside the writer, whom others wait for.
     packed = await ca.reader.run(partial(_packed, begun=begun))
-    signed = await ca.ask(SignCrl(APPLIANCE, name, begun.number, begun.base, packed), trail)
+    signed = await ca.ask(_question(begun, packed), trail)
     await ca.store.run(partial(_publish, begun=begun, der=signed.crl))
-    LOG.info("CRL %d of %s is published", begun.number, name)
+    LOG.info("CRL %d of %s is published", begun.number, scope)
     return Published(begun.number, begun.this_update_ms, begun.next_update_ms, signed.crl)
 
 
@@ -72,25 +85,14 @@ async def latest_crl(ca: Certification, name: str, trail: Trail) -> Published:
     Raises:
         ServiceError: `ca-unknown`, `crl-unknown`, `store-unavailable`.
     """
-    ca.authority(name)
+    authority = ca.authority(name)
     trail.details["ca"] = name
     latest = await ca.reader.run(partial(crls.latest, scope=Scope(name)))
     if latest is None:
-        raise ServiceError(Code.CRL_UNKNOWN, f"{name} has signed no CRL yet")
+        wanted = "has signed no CRL yet" if authority.table.crl_whole else "has CRLs of partitions"
+        raise ServiceError(Code.CRL_UNKNOWN, f"{name} {wanted}")
     trail.details["crl_number"] = latest.number
     return latest
-
-
-async def crl_due_ms(ca: Certification, name: str) -> int:
-    """Return when a CA's next CRL has to be signed, in ms of Unix time.
-
-    That is at half of the time of the last one; 0 where there is none.
-
-    Raises:
-        ServiceError: `store-unavailable`.
-    """
-    latest = await ca.reader.run(partial(crls.latest, scope=Scope(name)))
-    return 0 if latest is None else (latest.this_update_ms + latest.next_update_ms) // 2
 
 
 async def answers_due(ca: Certification, name: str) -> list[Due]:
@@ -120,34 +122,63 @@ async def answer_due(ca: Certification, name: str, trail: Trail) -> int:
     return len(due)
 
 
-def _begin(connection: Connection, ca: str, begin: "partial[Begun]") -> Begun:
-    certificates.open_authority(connection, ca)
+def _begin(connection: Connection, ca: Ca, scope: Scope, begin: "partial[Begun]") -> Begun:
+    partition = scope.partition
+    if partition not in (WHOLE, *ca.partitions) and (
+        certificates.last_end(connection, ca.name, partition) is None
+    ):
+        known = f"the partitions 1 to {ca.crl_partitions}" if ca.partitions else "no partitions"
+        raise ServiceError(Code.CRL_UNKNOWN, f"{ca.name} has {known}, and no {partition}")
+    certificates.open_authority(connection, ca.name)
     try:
         return begin(connection)
     except crls.NoBase:
         raise ServiceError(
-            Code.CRL_UNKNOWN, f"{ca} has signed no complete CRL that a delta could start from"
+            Code.CRL_UNKNOWN, f"there is no complete CRL of {scope} that a delta could start from"
         ) from None
 
 
 def _packed(connection: Connection, begun: Begun) -> bytes:
     """Return the entries of a CRL as they are packed for the worker."""
-    return b"".join(
-        pack(_entry(entry, begun.this_update_ms) for entry in chunk)
-        for chunk in crls.entries(connection, begun)
+    if begun.base is None and crl_entries.count(connection, begun) > MAX_CRL_ENTRIES:
+        raise _too_long(begun)
+    packed = bytearray()
+    for chunk in crl_entries.entries(connection, begun):
+        packed += pack(_entry(entry, begun.this_update_ms) for entry in chunk)
+        if len(packed) > MAX_CRL_ENTRIES * ENTRY_LENGTH:
+            raise _too_long(begun)
+    return bytes(packed)
+
+
+def _too_long(begun: Begun) -> ServiceError:
+    return ServiceError(
+        Code.REQUEST_INVALID,
+        f"a CRL of {begun.scope} would have more than {MAX_CRL_ENTRIES} entries: have it in more"
+        " partitions (crl_partitions), and no whole one (crl_whole = false)",
+    )
+
+
+def _question(begun: Begun, packed: bytes) -> SignCrl:
+    return SignCrl(
+        caller=APPLIANCE,
+        ca=begun.scope.ca,
+        partition=begun.scope.partition,
+        number=begun.number,
+        base_number=begun.base.number if begun.base else None,
+        entries=packed,
     )
 
 
 def _publish(connection: Connection, begun: Begun, der: bytes) -> None:
     try:
-        crls.publish(connection, begun.scope, begun.number, der)
+        crls.publish(connection, begun.scope, begun.number, der, clock.now_ms())
     except crls.NotBegun:
         raise ServiceError(
             Code.STATUS_CONFLICT, f"a later CRL than number {begun.number} was published meanwhile"
         ) from None
 
 
-def _entry(entry: crls.Entry, now_ms: int) -> RevokedEntry:
+def _entry(entry: Entry, now_ms: int) -> RevokedEntry:
     """Return what a CRL says of a certificate.
 
     A clock may have been ahead when it was revoked, another node's or this one's before it was

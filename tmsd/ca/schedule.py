@@ -1,7 +1,8 @@
 """What comes by itself: OCSP answers that are due, CRLs before they run out, and a sweep.
 
-A revocation's new answer is due at once, whoever revoked. Each CA's answers and each CA's CRL
+A revocation's new answer is due at once, whoever revoked. Each CA's answers and each CA's CRLs
 are seen to by themselves: a key that is missing, or a CRL that takes long, keeps nobody else's.
+Of a CA's CRLs, of partitions and deltas too, one is made at a time, in their turns (turns.py).
 """
 
 import asyncio
@@ -13,8 +14,9 @@ from uuid import uuid4
 
 from tmsd import clock
 from tmsd.audit.trail import Trail, recorded
-from tmsd.ca.publishing import answer_due, answers_due, crl_due_ms, publish_crl
+from tmsd.ca.publishing import answer_due, answers_due, publish_crl
 from tmsd.ca.service import Certification
+from tmsd.ca.turns import Turn, turns
 from tmsd.config.callers import APPLIANCE
 from tmsd.errors import ServiceError
 from tmsd.store import certificates
@@ -60,7 +62,7 @@ def _works(ca: Certification) -> Iterator[tuple[str, Work]]:
     if not ca.vault.is_operational:
         return
     for name, authority in ca.policy.authorities.by_name.items():
-        yield f"the CRL of {name}", partial(_keep_crl, name)
+        yield f"the CRLs of {name}", partial(_keep_crls, name)
         if authority.table.ocsp is not None:
             yield f"OCSP answers of {name}", partial(_keep_answers, name)
 
@@ -114,14 +116,29 @@ async def _keep_answers(name: str, ca: Certification) -> float:
     return 0
 
 
-async def _keep_crl(name: str, ca: Certification) -> float:
-    if await _seconds_to_crl(ca, name) <= 0:
-        await _on_record(ca, "ca.crl", partial(publish_crl, ca, name, is_scheduled=True))
-    return min(await _seconds_to_crl(ca, name), _LOOKING_AGAIN_SECONDS)
+async def _keep_crls(name: str, ca: Certification) -> float:
+    """Sign what is due; a CRL that cannot be signed keeps none of the others."""
+    refused: ServiceError | None = None
+    for turn in await _turns(ca, name):
+        if turn.due_ms > clock.now_ms() or not ca.vault.is_operational:
+            break
+        try:
+            await _on_record(ca, "ca.crl", partial(_publish, ca, turn))
+        except ServiceError as error:
+            refused = refused or ServiceError(error.code, f"{turn}: {error.detail}")
+    if refused is not None:
+        raise refused
+    following = await _turns(ca, name)
+    to_next = (following[0].due_ms - clock.now_ms()) / 1000 if following else _LOOKING_AGAIN_SECONDS
+    return min(to_next, _LOOKING_AGAIN_SECONDS)
 
 
-async def _seconds_to_crl(ca: Certification, name: str) -> float:
-    return (await crl_due_ms(ca, name) - clock.now_ms()) / 1000
+async def _turns(ca: Certification, name: str) -> list[Turn]:
+    return await ca.reader.run(partial(turns, ca=ca.authority(name).table))
+
+
+async def _publish(ca: Certification, turn: Turn, trail: Trail) -> None:
+    await publish_crl(ca, turn.scope, trail, is_scheduled=True, delta=turn.is_delta)
 
 
 async def _sweep(ca: Certification) -> float:

@@ -23,6 +23,8 @@ from tmsd.cli.output_file import out_option, require_place, write_public
 from tmsd.cli.records import issued_record
 from tmsd.errors import ServiceError
 from tmsd.store.certificates import Reason, Revocation
+from tmsd.store.crls import Scope
+from tmsd.x509.distribution import MOST_PARTITIONS, WHOLE
 
 _REASONS = [reason.value for reason in Reason if reason is not Reason.CERTIFICATE_HOLD]
 
@@ -58,19 +60,27 @@ def chain(config_file: Path, ca_name: str, out: Path) -> None:
 @ca.command("crl")
 @configuration
 @ca_option
-@click.option("--delta", is_flag=True, help="Only what has changed since the last complete one.")
+@click.option(
+    "--partition",
+    type=click.IntRange(1, MOST_PARTITIONS),
+    help="Of this partition; without, of all certificates.",
+)
+@click.option("--delta", is_flag=True, help="Only what has changed since a complete one.")
 @out_option
-def write_crl(config_file: Path, ca_name: str, delta: bool, out: Path) -> None:
+def write_crl(
+    config_file: Path, ca_name: str, partition: int | None, delta: bool, out: Path
+) -> None:
     """Sign a CRL of the present, and publish it."""
+    scope = Scope(ca_name, partition or WHOLE)
 
     async def signed(service: Certification, trail: Trail) -> bytes:
-        return (await publish_crl(service, ca_name, trail, delta=delta)).der
+        return (await publish_crl(service, scope, trail, delta=delta)).der
 
     require_place(out)
     crl = x509.load_der_x509_crl(done_at_appliance(config_file, "ca.crl", signed))
     write_public(out, crl.public_bytes(Encoding.PEM))
     number = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
-    click.echo(f"CRL {number} with {len(crl)} entries is in {out}")
+    click.echo(f"CRL {number} of {scope} with {len(crl)} entries is in {out}")
 
 
 @ca.command("revoke")

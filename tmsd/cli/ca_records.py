@@ -201,6 +201,8 @@ def _described_ca(authority: Authority) -> Document:
         },
         "profiles": list(authority.profiles),
         "crl_url": table.crl_url,
+        "crl_partitions": table.crl_partitions,
+        "crl_delta_minutes": table.crl_delta_minutes,
         "certificate_url": table.certificate_url,
         "ocsp_url": table.ocsp.url if table.ocsp else None,
     }
@@ -237,6 +239,7 @@ def _described(record: Record) -> dict[str, object]:
             if revocation and revocation.invalidity_ms is not None
             else None
         ),
+        "crl_partition": record.partition or None,
     }
 
 

@@ -9,6 +9,7 @@ import click
 
 from tmsd.config.authorities import Authority
 from tmsd.config.callers import ALL_KEY_SETS, ANY_COMMAND, Caller, Role
+from tmsd.config.cas import Ca
 from tmsd.config.daemon import DaemonConfig, load_daemon_config
 from tmsd.config.files import check_files
 from tmsd.config.key_sets import KeyAlgorithm, KeySet
@@ -167,7 +168,17 @@ def _described_ca(authority: Authority) -> str:
         f"{certificate.subject.rfc4514_string()}, until {certificate.not_valid_after_utc:%Y-%m-%d}",
         f"key {table.label!r} version {table.version}",
         f"profiles {', '.join(authority.profiles) or 'none'}",
-        f"CRLs for {table.crl_hours} hours",
+        _described_crls(table),
         f"OCSP answers for {table.ocsp.hours} hours" if table.ocsp else "no OCSP responder",
     ]
     return f"{table.name}: {'; '.join(parts)}"
+
+
+def _described_crls(ca: Ca) -> str:
+    described = f"CRLs for {ca.crl_hours} hours"
+    if ca.partitions:
+        described += f" in {ca.crl_partitions} partitions"
+        described += " and of all" if ca.crl_whole else " alone"
+    if ca.crl_delta_minutes is not None:
+        described += f", deltas for {ca.crl_delta_minutes} minutes"
+    return described

@@ -24,6 +24,7 @@ from tmsd.config.profiles import load_profile
 from tmsd.config.toml import ConfigError, Fault
 from tmsd.x509.building import Issuer
 from tmsd.x509.constraints import require_permitted
+from tmsd.x509.distribution import WHOLE, crl_url
 from tmsd.x509.profile import Profile
 from tmsd.x509.public_keys import spki_sha256
 from tmsd.x509.refusal import CertificateRefused
@@ -55,12 +56,16 @@ class Authority:
 
     @property
     def issuer(self) -> Issuer:
-        """The CA as what it issues shows it."""
+        """The CA as what it issues shows it, where that is in no partition of its CRLs."""
+        return self.issuer_in(WHOLE)
+
+    def issuer_in(self, partition: int) -> Issuer:
+        """Return the CA as what it issues shows it that is in a partition of its CRLs."""
         table = self.table
         return Issuer(
             certificate=self.certificate,
             above=self.chain[1:],
-            crl_url=table.crl_url,
+            crl_url=table.crl_url and crl_url(table.crl_url, partition),
             ocsp_url=table.ocsp.url if table.ocsp else None,
             certificate_url=table.certificate_url,
         )

@@ -15,13 +15,14 @@ from sqlalchemy import Connection
 
 from tmsd.errors import ServiceError
 from tmsd.store import crls, ocsp_answers
-from tmsd.store.crls import WHOLE, Scope
+from tmsd.store.crls import Scope
 from tmsd.store.ocsp_answers import Answer
 from tmsd.store.reader import Reader
+from tmsd.x509.distribution import WHOLE
 from tmsd.x509.ocsp import CertIdDigest, OcspRefused, Period, Refusal
 
 # A name of a CA has no tilde, and a URL may have one (RFC 3986, 2.3).
-_NAME = re.compile(r"([a-z0-9][a-z0-9._-]{0,63})(?:~([0-9]{1,4}))?(~delta)?")
+_NAME = re.compile(r"([a-z0-9][a-z0-9._-]{0,63})(?:~([1-9][0-9]{0,3}))?(~delta)?")
 _SERIAL_BITS = 128
 
 

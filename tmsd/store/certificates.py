@@ -7,7 +7,18 @@ A signature that was made is one of a row that was there before: `prepared`, the
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, exists, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from tmsd.store.tables import AUTHORITIES, CERTIFICATES, IS_PREPARED, OCSP_ANSWERS
 
@@ -261,6 +272,27 @@ def is_compromised(connection: Connection, public_key_sha256: bytes) -> bool:
         _COLUMNS.reason.in_((Reason.KEY_COMPROMISE, Reason.CA_COMPROMISE, Reason.AA_COMPROMISE)),
     )
     return connection.execute(select(query)).scalar_one()
+
+
+def last_end(connection: Connection, ca: str, partition: int) -> int | None:
+    """Return when the last certificate of a partition of the CRLs ends, in ms of Unix time."""
+    of_partition = and_(_COLUMNS.ca == ca, _COLUMNS.partition == partition)
+    query = select(func.max(_COLUMNS.not_after_ms)).where(of_partition)
+    end: int | None = connection.execute(query).scalar_one()
+    return end
+
+
+def partitions_above(connection: Connection, ca: str, number: int) -> list[int]:
+    """Return the partitions of the CRLs above a number that certificates have, ascending."""
+    found: list[int] = []
+    query = select(func.min(_COLUMNS.partition)).where(_COLUMNS.ca == ca)
+    # One after the other, from an index: asked for all, a database reads every certificate.
+    while (
+        above := connection.execute(query.where(_COLUMNS.partition > number)).scalar()
+    ) is not None:
+        found.append(above)
+        number = above
+    return found
 
 
 def of(ca: str, serial: bytes) -> ColumnElement[bool]:

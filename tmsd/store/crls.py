@@ -1,11 +1,13 @@
-"""The table of CRLs, and what belongs on each: complete, of a partition, and delta (RFC 5280, 5).
+"""The table of CRLs: their numbers, and the newest of each scope (RFC 5280, section 5.2.3).
 
-A CRL is begun, which gives it the next number of its scope and says what belongs on it; its entries
-are read, perhaps elsewhere; once signed it is published. One that is never published leaves a
-gap in the numbers. An entry that changes while they are read is on this CRL, and on the next delta.
+A CRL is begun, which gives it the next number of its scope and says what belongs on it; its
+entries are read (crl_entries.py), perhaps elsewhere; once signed it is published. One that is never
+published leaves a gap in the numbers. An entry that changes while they are read is on this CRL, and
+on the next delta.
+
+Who holds a complete CRL that is still good can go on by deltas: they start from the oldest such.
 """
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import (
@@ -13,26 +15,26 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
-    TextClause,
     and_,
     delete,
     func,
     insert,
+    or_,
     select,
-    tuple_,
     update,
 )
 
-from tmsd.store.certificates import Refusal, Revocation, to_revocation
-from tmsd.store.tables import AUTHORITIES, CERTIFICATES, CRLS, HAS_CHANGED, IS_REVOKED
+from tmsd.store.certificates import Refusal
+from tmsd.store.tables import AUTHORITIES, CRLS
+from tmsd.x509.distribution import WHOLE
 
-WHOLE = -1
-"""The partition of CRLs that have all certificates of a CA."""
-
-CHUNK = 5000
 _COLUMNS = CRLS.c
-_ENTRIES = CERTIFICATES.c
-_END = (_ENTRIES.not_after_ms, _ENTRIES.serial)
+_IS_COMPLETE = _COLUMNS.base.is_(None)
+_IS_PUBLISHED = _COLUMNS.der.is_not(None)
+# Of a CRL that is still what deltas start from, and that nobody is given any longer.
+_NO_DER = b""
+# Whoever began a CRL has given up long before.
+_GIVEN_UP_MS = 3_600_000
 
 
 class NoBase(Refusal):
@@ -45,10 +47,43 @@ class NotBegun(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What CRLs of one sequence of numbers are about: a CA, or a partition of it."""
+    """What CRLs of one sequence of numbers are about: a CA (`WHOLE`), or a partition of it."""
 
     ca: str
     partition: int = WHOLE
+
+    def __str__(self) -> str:
+        return self.ca if self.partition == WHOLE else f"partition {self.partition} of {self.ca}"
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Which revoked certificates a complete CRL has (section 3.3).
+
+    One that has ended stays until it was on a regularly scheduled CRL of after its end.
+
+    Attributes:
+        unexpired_ms: those that end at this time or later, in ms of Unix time.
+        since: and those that changed after this change, whenever they end.
+    """
+
+    unexpired_ms: int
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The complete CRL that a delta starts from (section 5.2.4).
+
+    Attributes:
+        number: its number.
+        changes: the last change that is on it in any case.
+        extent: which certificates it has.
+    """
+
+    number: int
+    changes: int
+    extent: Extent
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,26 +92,16 @@ class Begun:
 
     Attributes:
         number: the CRL number (section 5.2.3).
-        base: the number of the CRL that this is the delta of (section 5.2.4), or None.
-        since: changes after this one belong on it in any case.
-        unexpired_ms: those revoked belong on it that end at this time or later; None for a delta.
+        extent: which certificates it has, or together with its base would have.
+        base: where it starts from; None for a complete one.
     """
 
     scope: Scope
     number: int
-    base: int | None
     this_update_ms: int
     next_update_ms: int
-    since: int
-    unexpired_ms: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A certificate on a CRL; without a revocation it is to be removed from it (removeFromCRL)."""
-
-    serial: bytes
-    revocation: Revocation | None
+    extent: Extent
+    base: Base | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +114,21 @@ class Published:
     der: bytes
 
 
-def partition_of(serial: bytes, partitions: int) -> int:
-    """Return in which of so many partitions a certificate is, from its random serial number.
+@dataclass(frozen=True, slots=True)
+class Times:
+    """When a published CRL holds, in ms of Unix time, and whether it came by itself."""
 
-    It is decided once, when a certificate is prepared, as the certificate names its CRL.
-    """
-    return int.from_bytes(serial[:8]) % partitions
+    this_update_ms: int
+    next_update_ms: int
+    is_scheduled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The newest CRLs of a scope; None where there is none."""
+
+    complete: Times | None = None
+    delta: Times | None = None
 
 
 def begin(
@@ -105,64 +139,38 @@ def begin(
     *,
     is_scheduled: bool,
 ) -> Begun:
-    """Begin a complete CRL.
-
-    A certificate that has ended stays on until it was on a regularly scheduled CRL of after its end
-    (section 3.3); CRLs on demand do not count.
-    """
-    before = _latest(connection, scope, _COLUMNS.base.is_(None), _COLUMNS.is_scheduled)
-    begun = Begun(
-        scope,
-        number=_next_number(connection, scope),
-        base=None,
-        this_update_ms=this_update_ms,
-        next_update_ms=next_update_ms,
-        since=before.changes if before else 0,
-        unexpired_ms=before.this_update_ms if before else 0,
-    )
+    """Begin a complete CRL; `is_scheduled` is one that comes by itself, and not on demand."""
+    extent = _extent(connection, scope)
+    begun = Begun(scope, _next_number(connection, scope), this_update_ms, next_update_ms, extent)
     _insert(connection, begun, is_scheduled=is_scheduled)
     return begun
 
 
 def begin_delta(
-    connection: Connection, scope: Scope, this_update_ms: int, next_update_ms: int
+    connection: Connection,
+    scope: Scope,
+    this_update_ms: int,
+    next_update_ms: int,
 ) -> Begun:
-    """Begin a CRL of what has changed since the latest complete one.
+    """Begin a CRL of what has changed since the oldest complete one that is still good.
 
     Raises:
-        NoBase: there is none.
+        NoBase: there is no complete one at all.
     """
-    base = _latest(connection, scope, _COLUMNS.base.is_(None))
-    if base is None:
-        raise NoBase
+    base = _base(connection, scope, this_update_ms)
     begun = Begun(
         scope,
         number=_next_number(connection, scope),
-        base=base.number,
         this_update_ms=this_update_ms,
         next_update_ms=next_update_ms,
-        since=base.changes,
-        unexpired_ms=None,
+        extent=_extent(connection, scope),
+        base=Base(base.number, base.changes, Extent(base.unexpired_ms, base.since)),
     )
     _insert(connection, begun, is_scheduled=False)
     return begun
 
 
-def entries(connection: Connection, begun: Begun) -> Iterator[Sequence[Entry]]:
-    """Yield what belongs on a CRL, 5,000 entries at a time, each certificate once."""
-    if begun.unexpired_ms is None:
-        yield from _changed(connection, begun)
-        return
-    query = _select(begun.scope).where(IS_REVOKED).order_by(*_END).limit(CHUNK)
-    after = (begun.unexpired_ms, b"")
-    while rows := connection.execute(query.where(tuple_(*_END) > tuple_(*after))).all():
-        yield _to_entries(rows)
-        after = (rows[-1].not_after_ms, rows[-1].serial)
-    has_ended = _ENTRIES.not_after_ms < begun.unexpired_ms
-    yield from _changed(connection, begun, IS_REVOKED, has_ended)
-
-
-def publish(connection: Connection, scope: Scope, number: int, der: bytes) -> None:
+def publish(connection: Connection, scope: Scope, number: int, der: bytes, now_ms: int) -> None:
     """Record a signed CRL, and drop those that nothing depends on any longer.
 
     Raises:
@@ -175,55 +183,105 @@ def publish(connection: Connection, scope: Scope, number: int, der: bytes) -> No
     )
     if done.rowcount != 1:
         raise NotBegun
-    kept = _latest(connection, scope, _COLUMNS.base.is_(None), _COLUMNS.is_scheduled)
-    if kept is not None:
-        connection.execute(delete(CRLS).where(_of(scope), _COLUMNS.number < kept.number))
+    _drop_deltas(connection, scope, now_ms)
+    _drop_complete(connection, scope, now_ms)
 
 
 def latest(connection: Connection, scope: Scope) -> Published | None:
     """Return the published complete CRL of the highest number."""
-    return _published(connection, _latest(connection, scope, _COLUMNS.base.is_(None)))
+    return _published(connection, _latest(connection, scope, _IS_COMPLETE))
+
+
+def latest_delta(connection: Connection, scope: Scope) -> Published | None:
+    """Return the published delta CRL of the highest number.
+
+    A complete one may be newer: who holds an older one still goes on by deltas.
+    """
+    return _published(connection, _latest(connection, scope, ~_IS_COMPLETE))
 
 
 def latest_number(connection: Connection, scope: Scope, *, is_delta: bool) -> int | None:
     """Return the number of what `latest`, or `latest_delta`, would return; it costs little."""
-    if not is_delta:
-        newest = _latest(connection, scope, _COLUMNS.base.is_(None))
-        return newest.number if newest else None
-    newest = _latest(connection, scope)
-    return newest.number if newest and newest.base is not None else None
+    newest = _latest(connection, scope, ~_IS_COMPLETE if is_delta else _IS_COMPLETE)
+    return newest.number if newest else None
 
 
-def latest_delta(connection: Connection, scope: Scope) -> Published | None:
-    """Return the published delta CRL of the highest number, unless a complete one is newer."""
-    newest = _latest(connection, scope)
-    return _published(connection, newest) if newest and newest.base is not None else None
+def standings(connection: Connection, ca: str) -> dict[int, Standing]:
+    """Return the newest CRLs of a CA, by partition."""
+    rows = connection.execute(
+        select(
+            _COLUMNS.partition,
+            _COLUMNS.base,
+            _COLUMNS.this_update_ms,
+            _COLUMNS.next_update_ms,
+            _COLUMNS.is_scheduled,
+        )
+        .where(_COLUMNS.ca == ca, _IS_PUBLISHED)
+        .order_by(_COLUMNS.partition, _COLUMNS.number)
+    ).all()
+    newest: dict[tuple[int, bool], Times] = {}
+    for row in rows:
+        times = Times(row.this_update_ms, row.next_update_ms, row.is_scheduled)
+        newest[row.partition, row.base is None] = times
+    return {
+        partition: Standing(newest.get((partition, True)), newest.get((partition, False)))
+        for partition in {row.partition for row in rows}
+    }
 
 
-def _changed(
-    connection: Connection, begun: Begun, *conditions: ColumnElement[bool] | TextClause
-) -> Iterator[Sequence[Entry]]:
-    query = _select(begun.scope).where(HAS_CHANGED, *conditions).order_by(_ENTRIES.changed)
-    after = begun.since
-    while rows := connection.execute(query.where(_ENTRIES.changed > after).limit(CHUNK)).all():
-        yield _to_entries(rows)
-        after = rows[-1].changed
+def _extent(connection: Connection, scope: Scope) -> Extent:
+    """Return which certificates a complete CRL has that is begun now."""
+    before = _latest(connection, scope, _IS_COMPLETE, _COLUMNS.is_scheduled)
+    return Extent(before.this_update_ms, before.changes) if before else Extent(0, 0)
 
 
-def _select(scope: Scope) -> Select[*tuple[object, ...]]:
-    query: Select[*tuple[object, ...]] = select(
-        _ENTRIES.serial,
-        _ENTRIES.not_after_ms,
-        _ENTRIES.revoked_ms,
-        _ENTRIES.reason,
-        _ENTRIES.invalidity_ms,
-        _ENTRIES.changed,
-    ).where(_ENTRIES.ca == scope.ca)
-    return query if scope.partition == WHOLE else query.where(_ENTRIES.partition == scope.partition)
+def _base(connection: Connection, scope: Scope, now_ms: int) -> Row[*tuple[object, ...]]:
+    oldest = connection.execute(
+        _select()
+        .where(_of(scope), _IS_PUBLISHED, _IS_COMPLETE, _COLUMNS.next_update_ms > now_ms)
+        .order_by(_COLUMNS.number)
+        .limit(1)
+    ).one_or_none()
+    base = oldest or _latest(connection, scope, _IS_COMPLETE)
+    if base is None:
+        raise NoBase
+    return base
 
 
-def _to_entries(rows: Sequence[Row[*tuple[object, ...]]]) -> list[Entry]:
-    return [Entry(row.serial, to_revocation(row)) for row in rows]
+def _drop_deltas(connection: Connection, scope: Scope, now_ms: int) -> None:
+    """Drop the deltas before the newest one, and that where no CRL names deltas any longer."""
+    complete = _latest(connection, scope, _IS_COMPLETE)
+    newest = _latest(connection, scope, ~_IS_COMPLETE)
+    if newest is None or complete is None:
+        return
+    has_run_out = and_(_COLUMNS.next_update_ms <= now_ms, _COLUMNS.number < complete.number)
+    connection.execute(
+        delete(CRLS).where(
+            *(_of(scope), _IS_PUBLISHED, ~_IS_COMPLETE),
+            or_(_COLUMNS.number < newest.number, has_run_out),
+        )
+    )
+
+
+def _drop_complete(connection: Connection, scope: Scope, now_ms: int) -> None:
+    """Drop what is older than the newest complete one, but for what deltas are reckoned from."""
+    newest = _latest(connection, scope, _IS_COMPLETE)
+    if newest is None:
+        return
+    scheduled = _latest(connection, scope, _IS_COMPLETE, _COLUMNS.is_scheduled)
+    last_scheduled = scheduled.number if scheduled else 0
+    is_older = and_(_of(scope), _COLUMNS.number < newest.number)
+    is_overtaken = and_(_COLUMNS.der.is_(None), _COLUMNS.number < last_scheduled)
+    is_over = and_(
+        *(_IS_PUBLISHED, _IS_COMPLETE),
+        *(_COLUMNS.next_update_ms <= now_ms, _COLUMNS.number != last_scheduled),
+    )
+    connection.execute(delete(CRLS).where(is_older, or_(is_overtaken, is_over)))
+    connection.execute(
+        update(CRLS)
+        .where(is_older, _IS_PUBLISHED, _IS_COMPLETE, _COLUMNS.der != _NO_DER)
+        .values(der=_NO_DER)
+    )
 
 
 def _of(scope: Scope) -> ColumnElement[bool]:
@@ -236,19 +294,26 @@ def _next_number(connection: Connection, scope: Scope) -> int:
 
 
 def _insert(connection: Connection, begun: Begun, *, is_scheduled: bool) -> None:
-    changes = select(AUTHORITIES.c.changes).where(AUTHORITIES.c.name == begun.scope.ca)
+    scope, base = begun.scope, begun.base
+    changes = select(AUTHORITIES.c.changes).where(AUTHORITIES.c.name == scope.ca)
     connection.execute(
         insert(CRLS).values(
-            ca=begun.scope.ca,
-            partition=begun.scope.partition,
+            ca=scope.ca,
+            partition=scope.partition,
             number=begun.number,
-            base=begun.base,
+            base=base.number if base else None,
             is_scheduled=is_scheduled,
             changes=connection.execute(changes).scalar_one(),
             this_update_ms=begun.this_update_ms,
             next_update_ms=begun.next_update_ms,
+            unexpired_ms=None if base else begun.extent.unexpired_ms,
+            since=None if base else begun.extent.since,
         )
     )
+    # Where none can be signed for long, it is tried again and again.
+    before = begun.this_update_ms - _GIVEN_UP_MS
+    given_up = and_(_COLUMNS.der.is_(None), _COLUMNS.this_update_ms < before)
+    connection.execute(delete(CRLS).where(_of(scope), given_up, _COLUMNS.number < begun.number))
 
 
 def _latest(
@@ -256,11 +321,15 @@ def _latest(
 ) -> Row[*tuple[object, ...]] | None:
     """Return the published CRL of the highest number, without its DER, which can be megabytes."""
     return connection.execute(
-        select(*(column for column in _COLUMNS if column is not _COLUMNS.der))
-        .where(_of(scope), _COLUMNS.der.is_not(None), *conditions)
+        _select()
+        .where(_of(scope), _IS_PUBLISHED, *conditions)
         .order_by(_COLUMNS.number.desc())
         .limit(1)
     ).one_or_none()
+
+
+def _select() -> Select[*tuple[object, ...]]:
+    return select(*(column for column in _COLUMNS if column is not _COLUMNS.der))
 
 
 def _published(connection: Connection, row: Row[*tuple[object, ...]] | None) -> Published | None:

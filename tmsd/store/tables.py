@@ -119,6 +119,8 @@ CERTIFICATES = Table(
     _index("certificates_changed", "ca", "changed", where=HAS_CHANGED),
     _index("certificates_revoked", "ca", "not_after_ms", "serial", where=IS_REVOKED),
     _index("certificates_partition", "ca", "partition", "not_after_ms", "serial", where=IS_REVOKED),
+    _index("certificates_partition_changed", "ca", "partition", "changed", where=HAS_CHANGED),
+    _index("certificates_partition_ends", "ca", "partition", "not_after_ms"),
     # For searches, in the order in which certificates end.
     _index("certificates_not_after", "ca", "not_after_ms", "serial"),
     _index("certificates_caller", "ca", "caller", "not_after_ms", "serial"),
@@ -126,7 +128,8 @@ CERTIFICATES = Table(
 )
 
 # CRLs by the scope that they share a sequence of numbers with (RFC 5280, section 5.2.3): of a whole
-# CA (partition -1) or of a partition. One that has not been signed yet has a number only.
+# CA (partition 0) or of a partition. One that has not been signed yet has a number only; of one
+# that deltas alone still start from, the DER is empty. It comes last, as it can be megabytes.
 CRLS = Table(
     "crls",
     METADATA,
@@ -138,12 +141,17 @@ CRLS = Table(
     Column("changes", BigInteger, nullable=False),
     Column("this_update_ms", BigInteger, nullable=False),
     Column("next_update_ms", BigInteger, nullable=False),
+    Column("unexpired_ms", BigInteger),
+    Column("since", BigInteger),
     Column("der", LargeBinary),
-    _holds("crls_partition", "partition >= -1"),
+    _holds("crls_partition", "partition >= 0"),
     _holds("crls_number", "number > 0"),
     _holds("crls_base", "base > 0 AND base < number"),
     _holds("crls_changes", "changes >= 0"),
     _holds("crls_updates", "this_update_ms < next_update_ms"),
+    # Which revoked certificates a complete CRL has.
+    _holds("crls_unexpired", "(base IS NULL) = (unexpired_ms IS NOT NULL)"),
+    _holds("crls_since", "(base IS NULL) = (since IS NOT NULL)"),
 )
 
 # Signed OCSP answers (RFC 6960), and when each certificate is to have its next.

@@ -9,6 +9,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from tmsd.vault.message import HEADING, MAX_FRAME, Answer, Lane, Name, Request, Seconds, Text
+from tmsd.x509.distribution import MOST_PARTITIONS
 from tmsd.x509.linting import MAX_CERTIFICATE
 from tmsd.x509.requests import MAX_CSR
 from tmsd.x509.templates import MAX_VALUE, MAX_VALUES
@@ -29,6 +30,7 @@ Certificate = Annotated[bytes, Meta(min_length=1, max_length=MAX_CERTIFICATE)]
 CrossedCertificate = Annotated[bytes, Meta(min_length=1, max_length=MAX_CSR)]
 OcspAnswer = Annotated[bytes, Meta(min_length=1, max_length=MAX_OCSP_ANSWER)]
 SerialNumber = Annotated[bytes, Meta(min_length=16, max_length=16)]
+Partition = Annotated[int, Meta(ge=0, le=MOST_PARTITIONS)]
 Sha256Hex = Annotated[str, Meta(min_length=64, max_length=64)]
 FieldName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,31}\Z")]
 FieldValue = Annotated[str, Meta(max_length=MAX_VALUE)]
@@ -59,8 +61,9 @@ class PreparedCertificate(Answer, frozen=True, tag="prepared-certificate"):
     """A certificate that was looked over and waits to be signed.
 
     `prepared` is opaque, and MACed by the token. What stands beside it is for the record.
-    Times are in seconds of Unix time. `left_out` names fields of the request for signing that
-    the profile has no place for.
+    Times are in seconds of Unix time. `partition` is that of the CRL that it names for good, 0 for
+    the whole one. `left_out` names fields of the request for signing that the profile has no place
+    for.
     """
 
     prepared: Prepared
@@ -69,6 +72,7 @@ class PreparedCertificate(Answer, frozen=True, tag="prepared-certificate"):
     public_key_sha256: Sha256Hex
     not_before: Seconds
     not_after: Seconds
+    partition: Partition
     unique_key: bool
     left_out: Annotated[list[FieldName], Meta(max_length=MAX_FIELDS)]
 
@@ -119,8 +123,8 @@ class SignCrl(Request[SignedCrl], frozen=True, tag="sign-crl"):
     """Build a CRL and sign it.
 
     `entries` are packed by revoked_entries.py, so that a million of them is one message. What they
-    say is the front's word; that they are a CRL of this CA, of the present and no longer good
-    than the policy says, is the worker's.
+    say is the front's word; that they are a CRL of this CA, of the present, no longer good than the
+    policy says, and where it says, is the worker's. `partition` is 0 for the whole CRL.
     """
 
     ANSWER = SignedCrl
@@ -128,6 +132,7 @@ class SignCrl(Request[SignedCrl], frozen=True, tag="sign-crl"):
     LARGEST = MAX_CRL_ENTRIES * ENTRY_LENGTH + HEADING
     caller: Name
     ca: Name
+    partition: Partition
     number: Annotated[int, Meta(ge=1, lt=2**53)]
     base_number: Annotated[int, Meta(ge=1, lt=2**53)] | None
     entries: Annotated[bytes, Meta(max_length=MAX_CRL_ENTRIES * ENTRY_LENGTH)]

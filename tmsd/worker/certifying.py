@@ -22,6 +22,7 @@ from tmsd.worker.prepared import Prepared
 from tmsd.x509 import building, crosses, linting
 from tmsd.x509.building import Issuer, Terms, Wanted
 from tmsd.x509.crosses import Crossing
+from tmsd.x509.distribution import partition_of
 from tmsd.x509.profile import Profile
 from tmsd.x509.public_keys import spki, spki_sha256
 from tmsd.x509.refusal import CertificateRefused, Rule
@@ -50,8 +51,9 @@ def prepare_certificate(
         asked, left_out = possession.proven(profile, request)
         not_before, not_after = _validity(asked, authority.issuer, request.days)
         serial_number = context.token.random(SERIAL_NUMBER_LENGTH)
+        partition = partition_of(serial_number, authority.table.crl_partitions)
         terms = Terms(int.from_bytes(serial_number), not_before, not_after)
-        trial = _looked_over(context, authority, asked, terms)
+        trial = _looked_over(context, authority, partition, asked, terms)
     value = Prepared(
         caller=request.caller,
         ca=request.ca,
@@ -60,6 +62,7 @@ def prepare_certificate(
         crossed=asked.crossed.public_bytes(Encoding.DER) if isinstance(asked, Crossing) else b"",
         fields={} if isinstance(asked, Crossing) else _sorted(asked.fields),
         serial_number=serial_number,
+        partition=partition,
         not_before=int(not_before.timestamp()),
         not_after=int(not_after.timestamp()),
         tbs_sha256=sha256(trial.tbs_certificate_bytes).digest(),
@@ -72,6 +75,7 @@ def prepare_certificate(
         public_key_sha256=spki_sha256(asked.public_key),
         not_before=value.not_before,
         not_after=value.not_after,
+        partition=partition,
         # A cross-certificate is for a key that has a certificate already.
         unique_key=profile.unique_key and not isinstance(asked, Crossing),
         left_out=left_out,
@@ -98,9 +102,9 @@ def sign_certificate(
             datetime.fromtimestamp(value.not_before, UTC),
             datetime.fromtimestamp(value.not_after, UTC),
         )
-        trial = _looked_over(context, authority, asked, terms)
+        trial = _looked_over(context, authority, value.partition, asked, terms)
         _require_prepared(trial, value)
-        built = _built(authority.issuer, asked, terms)
+        built = _built(authority.issuer_in(value.partition), asked, terms)
         certificate = issuing_keys.scheme_of(authority).sign_certificate(
             built, issuing_keys.ca_key(context, authority)
         )
@@ -132,12 +136,17 @@ def _built(issuer: Issuer, asked: Wanted | Crossing, terms: Terms) -> x509.Certi
 
 
 def _looked_over(
-    context: Context, authority: Authority, asked: Wanted | Crossing, terms: Terms
+    context: Context,
+    authority: Authority,
+    partition: int,
+    asked: Wanted | Crossing,
+    terms: Terms,
 ) -> x509.Certificate:
-    built = _built(authority.issuer, asked, terms)
+    issuer = authority.issuer_in(partition)
+    built = _built(issuer, asked, terms)
     issuer_key, scheme = issuing_keys.public_key_of(authority), issuing_keys.scheme_of(authority)
     trial = linting.signed_for_trial(built, issuer_key, scheme)
-    linting.lint(trial, asked.profile, authority.issuer)
+    linting.lint(trial, asked.profile, issuer)
     taken = certificate_admission.reserved(context.policy)
     require_unreserved(trial, authority.certificate, taken)
     return trial

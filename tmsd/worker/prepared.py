@@ -31,6 +31,7 @@ class Prepared(Struct, frozen=True, array_like=True, forbid_unknown_fields=True)
         crossed: the certificate in DER of the CA that it is a cross-certificate for, or empty.
         fields: by name; sorted, so that one certificate has one encoding.
         serial_number: 16 bytes.
+        partition: of the CA's CRLs, which it names; 0 for the whole one.
         not_before: in seconds of Unix time.
         not_after: in seconds of Unix time.
         tbs_sha256: of the TBSCertificate that was looked over, 32 bytes.
@@ -44,6 +45,7 @@ class Prepared(Struct, frozen=True, array_like=True, forbid_unknown_fields=True)
     crossed: bytes
     fields: dict[str, list[str]]
     serial_number: bytes
+    partition: int
     not_before: int
     not_after: int
     tbs_sha256: bytes

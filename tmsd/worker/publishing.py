@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tmsd.clock import now
 from tmsd.config.authorities import Authority
 from tmsd.config.callers import APPLIANCE
+from tmsd.config.cas import Ca
 from tmsd.errors import Code, ServiceError
 from tmsd.vault import certificate_messages
 from tmsd.vault.certificate_messages import MAX_CRL_ENTRIES
@@ -20,13 +21,14 @@ from tmsd.vault.revoked_entries import unpack
 from tmsd.worker import certificate_admission, issuing_keys
 from tmsd.worker.context import Context
 from tmsd.x509 import crl, ocsp
+from tmsd.x509.distribution import WHOLE, crl_url
 from tmsd.x509.ocsp import CertId, CertIdDigest, Period, Revocation
 
 
 def sign_crl(
     context: Context, request: certificate_messages.SignCrl
 ) -> certificate_messages.SignedCrl:
-    """Build a CRL, full or delta, and sign it.
+    """Build a CRL, whole, of a partition, or delta, and sign it.
 
     Raises:
         ServiceError: `ca-unknown`, `caller-unknown`, `key-missing`; `request-invalid`, where the
@@ -34,12 +36,15 @@ def sign_crl(
     """
     authority = _authority(context, request.caller, request.ca)
     present = now().replace(microsecond=0)
-    good_for = timedelta(hours=authority.table.crl_hours)
+    is_delta = request.base_number is not None
+    good_for = authority.table.crl_lasts(is_delta=is_delta)
     heading = crl.Heading(
         number=request.number,
         this_update=present,
         next_update=present + good_for,
+        scope=_scope(authority.table, request.partition),
         base_number=request.base_number,
+        delta_url=None if is_delta else _delta_url(authority.table, request.partition),
     )
     bounds = crl.Bounds(present, good_for, MAX_CRL_ENTRIES)
     try:
@@ -94,6 +99,25 @@ def _authority(context: Context, caller: str, ca: str) -> Authority:
     if caller != APPLIANCE:
         raise ServiceError(Code.CALLER_UNKNOWN, "callers do not sign what relying parties read")
     return certificate_admission.authority_of(context, ca)
+
+
+def _scope(ca: Ca, partition: int) -> crl.Scope:
+    """Return what a CRL says that it is of: the same place that certificates of it name."""
+    if partition == WHOLE:
+        return crl.WHOLE
+    if ca.crl_url is None:
+        raise ServiceError(
+            Code.REQUEST_INVALID, f"no CRL: {ca.name} has no crl_url for its partitions"
+        )
+    urls = (ca.crl_url, *ca.crl_former_urls)
+    return crl.Scope(tuple(crl_url(url, partition) for url in urls))
+
+
+def _delta_url(ca: Ca, partition: int) -> str | None:
+    """Return where a complete CRL says that its deltas are; None where none come by themselves."""
+    if ca.crl_url is None or ca.crl_delta_minutes is None:
+        return None
+    return crl_url(ca.crl_url, partition, is_delta=True)
 
 
 def _entries(packed: bytes) -> Iterator[crl.Entry]:

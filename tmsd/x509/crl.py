@@ -26,11 +26,12 @@ class Scope:
     """What a CRL and its deltas tell of: all that the CA has issued, or a partition of it.
 
     Attributes:
-        url: where the CRL of a partition is, as its certificates say; None: not partitioned.
+        urls: where the CRL of a partition is, or was, as its certificates say: each names one of
+            these (6.3.3, (b)(2)). None at all: not partitioned.
         covered: of which certificates it tells.
     """
 
-    url: str | None = None
+    urls: tuple[str, ...] = ()
     covered: Covered = Covered.ALL
 
 
@@ -173,13 +174,13 @@ def _extensions(issuer: Issuer, heading: Heading) -> Iterator[tuple[x509.Extensi
     if heading.scope != WHOLE:
         yield _issuing_distribution_point(heading.scope), True
     if heading.delta_url is not None:
-        place = _at(heading.delta_url)
+        place = _at([heading.delta_url])
         yield x509.FreshestCRL([x509.DistributionPoint(place, None, None, None)]), False
 
 
 def _issuing_distribution_point(scope: Scope) -> x509.IssuingDistributionPoint:
     return x509.IssuingDistributionPoint(
-        full_name=None if scope.url is None else _at(scope.url),
+        full_name=_at(scope.urls) or None,
         relative_name=None,
         only_contains_user_certs=scope.covered is Covered.USER_CERTIFICATES,
         only_contains_ca_certs=scope.covered is Covered.CA_CERTIFICATES,
@@ -189,8 +190,8 @@ def _issuing_distribution_point(scope: Scope) -> x509.IssuingDistributionPoint:
     )
 
 
-def _at(url: str) -> list[x509.GeneralName]:
-    return [x509.UniformResourceIdentifier(url)]
+def _at(urls: Iterable[str]) -> list[x509.GeneralName]:
+    return [x509.UniformResourceIdentifier(url) for url in urls]
 
 
 # 5.3.1: `unspecified` is said by saying nothing.

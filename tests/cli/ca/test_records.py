@@ -11,7 +11,7 @@ from tests.cli.sites import copy_site, tmsctl
 
 JSON_FIELDS = [
     *("ca", "serial_number", "subject", "profile", "caller", "not_before", "not_after"),
-    *("public_key_sha256", "status", "revoked_at", "reason", "invalid_since"),
+    *("public_key_sha256", "status", "revoked_at", "reason", "invalid_since", "crl_partition"),
 ]
 
 

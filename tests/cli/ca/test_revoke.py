@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.ca.commands import ca, document, issued, refusal, told, tool, verified
+from tests.site.authority import have_crls
 
 
 def crl(site: Path, out: Path, *arguments: str, name: str = "demo") -> Path:
@@ -67,6 +68,28 @@ def test_a_hold_is_on_the_next_delta_and_its_release_as_well(site: Path, tmp_pat
     for file in (complete, held, base, released):
         checked = tool("openssl", "crl", "-in", file, "-noout", "-verify", "-CAfile", chain)
         assert "verify OK" in checked.stderr
+
+
+def test_the_crl_of_a_partition_and_its_delta_are_signed_on_demand(
+    site: Path, tmp_path: Path
+) -> None:
+    have_crls(site / "policy.toml", "crl_partitions = 2\ncrl_delta_minutes = 60\n")
+    certificate, serial_number = issued(site, tmp_path)
+    partition = str(document(site, "show", "--serial", serial_number)["crl_partition"])
+    assert partition in "12"
+    base, delta = tmp_path / "base.crl", tmp_path / "delta.crl"
+
+    said = told(site, "crl", "--partition", partition, "--out", base)
+    told(site, "revoke", "--serial", serial_number, "--reason", "superseded", "--yes")
+    crl(site, delta, "--partition", partition, "--delta")
+
+    assert said == f"CRL 1 of partition {partition} of demo with 0 entries is in {base}\n"
+    check = ("-crl_check", "-use_deltas", "-CRLfile")
+    assert verified(site, certificate, *check, base).returncode == 0
+    refused = verified(site, certificate, *check, base, "-CRLfile", delta)
+    assert "certificate revoked" in refused.stderr
+    said = refusal(ca(site, "crl", "--partition", "3", "--out", tmp_path / "none.crl"))
+    assert said == "crl-unknown: demo has the partitions 1 to 2, and no 3"
 
 
 def test_whose_it_is_is_shown_and_the_reason_asked_before_it_is_revoked(
@@ -147,4 +170,4 @@ def test_a_crl_of_a_ca_that_is_not_there_is_refused(site: Path, tmp_path: Path) 
 def test_a_delta_needs_a_complete_crl_before_it(site: Path, tmp_path: Path) -> None:
     said = refusal(ca(site, "crl", "--delta", "--out", tmp_path / "out.crl"))
 
-    assert said == "crl-unknown: demo has signed no complete CRL that a delta could start from"
+    assert said == "crl-unknown: there is no complete CRL of demo that a delta could start from"
