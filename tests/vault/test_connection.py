@@ -8,6 +8,7 @@ import pytest
 
 from tests.vault.other_end import ANSWER, PATIENCE, connected
 from tmsd.vault.card_messages import MakeRandom, RandomMade, WrapCommands
+from tmsd.vault.certificate_messages import ENTRY_LENGTH, MAX_CRL_ENTRIES, SignCrl
 from tmsd.vault.connection import WorkerConnection, WorkerGone
 from tmsd.vault.framing import FrameError, encode
 from tmsd.vault.messages import Reply
@@ -50,6 +51,17 @@ async def test_a_question_tells_the_worker_when_its_asker_stops_waiting() -> Non
         worker.send(ASKED, deadline).cancel()
 
         assert (await other.question()).deadline == deadline
+
+
+async def test_a_question_that_is_too_large_is_not_asked_and_nobody_waits_for_its_answer() -> None:
+    entries = bytes((MAX_CRL_ENTRIES + 1000) * ENTRY_LENGTH)
+    async with connected() as (worker, other):
+        with pytest.raises(FrameError, match="are allowed"):
+            worker.send(SignCrl("appliance", "demo", 0, 1, None, entries), later())
+        assert worker.outstanding == 0
+        asking = worker.send(ASKED, later())
+        other.reply((await other.question()).number)
+        assert (await asking).answer == ANSWER
 
 
 async def test_a_worker_that_goes_away_leaves_nobody_waiting() -> None:

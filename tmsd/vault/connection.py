@@ -86,16 +86,20 @@ class WorkerConnection:
         Args:
             request: what is asked.
             deadline: when the asker stops waiting, on the monotonic clock.
+
+        Raises:
+            FrameError: it is larger than one of its kind may be; nothing is sent.
         """
         answered: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         if self._gone:
             answered.set_exception(WorkerGone())
             return answered
-        self._last_number += 1
-        operation = str(request.__struct_config__.tag)
-        self._waiting[self._last_number] = _Waiting(operation, answered)
+        number = self._last_number + 1
+        frame = encode(Question(number, deadline, request))
+        self._last_number = number
+        self._waiting[number] = _Waiting(str(request.__struct_config__.tag), answered)
         self._idle.clear()
-        self._writer.write(encode(Question(self._last_number, deadline, request)))
+        self._writer.write(frame)
         return answered
 
     async def deliver_answers(
