@@ -75,8 +75,8 @@ def approve(terminal: Terminal, name: str, secret: str) -> None:
     """Approve what is asked next, by a card's PIN or a file's password."""
     terminal.expect("Who approves")
     terminal.type(name)
-    terminal.expect(f"{name.capitalize()} Example: p" if name == "carl" else ": PIN of card")
-    terminal.expect(":")
+    terminal.expect(f"{name.capitalize()} Example: {'password' if name == 'carl' else 'PIN'} of")
+    terminal.expect(": ")
     terminal.type(secret)
 
 

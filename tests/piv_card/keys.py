@@ -71,7 +71,7 @@ class CardKey:
         return _CURVES[self.private.curve.name][0]
 
     def sign(self, challenge: bytes) -> bytes:
-        """Sign what the host has hashed, and for RSA has padded: SP73 part 2, table 8 and A.4.
+        """Sign what the host has hashed, and for RSA has padded: SP73 part 2, A.4.
 
         Raises:
             Refusal: 6A80 where the challenge has another length than the key takes.

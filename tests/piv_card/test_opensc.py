@@ -1,6 +1,7 @@
 """OpenSC's own tools read the card, sign with it and block it: none of that was written here."""
 
 import subprocess
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -16,12 +17,6 @@ from tests.piv_card.personalisation import personalise
 from tests.piv_card.pin import Pin
 
 GUID = bytes.fromhex("00112233445566778899aabbccddeeff")
-IDS = {
-    KeyReference.AUTHENTICATION: "01",
-    KeyReference.SIGNATURE: "02",
-    KeyReference.CARD_AUTHENTICATION: "04",
-}
-"""Under which ids OpenSC shows keys."""
 
 
 @cache
@@ -31,6 +26,13 @@ def keys() -> dict[KeyReference, PrivateKey]:
         KeyReference.SIGNATURE: rsa.generate_private_key(65537, 2048),
         KeyReference.CARD_AUTHENTICATION: ec.generate_private_key(ec.SECP384R1()),
     }
+
+
+def signers() -> Iterator[tuple[str, str, str, PrivateKey]]:
+    """Yield the id that OpenSC shows each key under, how it signs, the hash, and the key."""
+    yield "01", "ECDSA-SHA256", "sha256", keys()[KeyReference.AUTHENTICATION]
+    yield "02", "SHA256-RSA-PKCS", "sha256", keys()[KeyReference.SIGNATURE]
+    yield "04", "ECDSA-SHA384", "sha384", keys()[KeyReference.CARD_AUTHENTICATION]
 
 
 @pytest.fixture
@@ -53,48 +55,29 @@ def pkcs11_tool(*options: str, pin: str = "123456") -> subprocess.CompletedProce
 def test_opensc_takes_it_for_a_piv_card() -> None:
     named = run("opensc-tool", "--name")
     shown = run("pkcs15-tool", "--dump")
+    keys = pkcs11_tool("--list-objects", "--type", "privkey").stdout.split("Private Key Object")[1:]
 
     assert named.stdout == "Personal Identity Verification Card\n"
     assert "PKCS#15 Card [Anna Example]" in shown.stdout
     assert f"Serial number  : {GUID.hex()}" in shown.stdout
-    assert "Private RSA Key [SIGN key]" in shown.stdout
+    assert len(keys) == 3
+    assert ["SIGN key" in key for key in keys] == ["always authenticate" in key for key in keys]
 
 
-@pytest.mark.usefixtures("card")
-def test_the_signature_key_alone_asks_for_the_pin_each_time() -> None:
-    shown = pkcs11_tool("--list-objects", "--type", "privkey").stdout
-
-    found = shown.split("Private Key Object")[1:]
-    assert len(found) == 3
-    assert ["SIGN key" in key for key in found] == ["always authenticate" in key for key in found]
-
-
-@pytest.mark.parametrize(
-    ("reference", "mechanism", "digest"),
-    [
-        (KeyReference.AUTHENTICATION, "ECDSA-SHA256", "-sha256"),
-        (KeyReference.SIGNATURE, "SHA256-RSA-PKCS", "-sha256"),
-        (KeyReference.CARD_AUTHENTICATION, "ECDSA-SHA384", "-sha384"),
-    ],
-)
-def test_openssl_verifies_what_it_signed_through_opensc(
-    card: PivCard, tmp_path: Path, reference: KeyReference, mechanism: str, digest: str
-) -> None:
+def test_openssl_verifies_what_it_signed_through_opensc(card: PivCard, tmp_path: Path) -> None:
     message, signature, public = (str(tmp_path / name) for name in ("message", "signed", "public"))
     Path(message).write_bytes(b"message")
-    public_key = keys()[reference].public_key()
-    Path(public).write_bytes(
-        public_key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    )
-    what = ("--sign", "--id", IDS[reference], "--mechanism", mechanism)
     files = ("--input-file", message, "--output-file", signature, "--signature-format", "openssl")
+    for key_id, mechanism, digest, key in signers():
+        encoded = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        Path(public).write_bytes(encoded)
 
-    signed = pkcs11_tool(*what, *files)
-    verified = run("openssl", "dgst", digest, "-verify", public, "-signature", signature, message)
+        signed = pkcs11_tool("--sign", "--id", key_id, "--mechanism", mechanism, *files)
+        check = ("-verify", public, "-signature", signature, message)
+        verified = run("openssl", "dgst", f"-{digest}", *check)
 
-    assert signed.returncode == 0, signed.stderr
-    assert verified.stdout == "Verified OK\n"
-    assert card.signatures == 1
+        assert (signed.returncode, verified.stdout) == (0, "Verified OK\n"), signed.stderr
+    assert card.signatures == 3
 
 
 def test_wrong_pins_block_it(card: PivCard) -> None:

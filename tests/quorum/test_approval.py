@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.quorum.officers import HOUR, NOW, officer, quorum, request, signer
 from tmsd.quorum import approval as approvals
 from tmsd.quorum import canonical
-from tmsd.quorum.approval import Approval, approve, require_approved
+from tmsd.quorum.approval import Approval, approve, given_elsewhere, require_approved
 from tmsd.quorum.quorum import Quorum
 from tmsd.quorum.refusal import ApprovalRefused, Rule
 from tmsd.quorum.request import LONGEST_LIFE_SECONDS, Request
@@ -170,6 +170,15 @@ def test_every_field_is_signed(change: Change) -> None:
     ]
 
     assert refusal(claimed, altered) is Rule.APPROVAL_SIGNATURE_WRONG
+
+
+def test_one_that_was_given_elsewhere_is_looked_at_when_it_is_brought() -> None:
+    other = canonical.encode(approved_by("anna", asked=request(QUORUM, seconds=2 * HOUR))[0])
+
+    assert given_elsewhere(WRITTEN, REQUEST, QUORUM) == BY_ANNA
+    with pytest.raises(ApprovalRefused) as refused:
+        given_elsewhere(other, REQUEST, QUORUM)
+    assert refused.value.rule is Rule.APPROVAL_OF_OTHER_REQUEST
 
 
 def test_an_approval_is_read_as_it_was_written() -> None:
