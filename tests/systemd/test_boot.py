@@ -88,7 +88,7 @@ def test_the_journal_has_events_with_their_fields(running: Installed) -> None:
     assert (
         entries(running, FRONT, Event.WORKER_READY)[-1]["TMSD_WORKER"] == "/run/tmsd-worker/1.sock"
     )
-    of_worker = journal(running, WORKER, "LOGGER=tmsd.worker.start")[-1]
+    of_worker = journal(running, WORKER, "LOGGER=tmsd.worker.for_callers")[-1]
     assert of_worker["SYSLOG_IDENTIFIER"] == "tmsd-worker"
 
 

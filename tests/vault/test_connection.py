@@ -9,7 +9,8 @@ import pytest
 from tests.vault.other_end import ANSWER, PATIENCE, connected
 from tmsd.vault.card_messages import MakeRandom, RandomMade, WrapCommands
 from tmsd.vault.certificate_messages import ENTRY_LENGTH, MAX_CRL_ENTRIES, SignCrl
-from tmsd.vault.connection import WorkerConnection, WorkerGone
+from tmsd.vault.connection import WorkerConnection
+from tmsd.vault.conversation import WorkerGone
 from tmsd.vault.framing import FrameError, encode
 from tmsd.vault.messages import Reply
 from tmsd.vault.worker_messages import Capabilities, Started, StartFailed

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.vault.samples import QUESTIONS, REPLIES
 from tmsd.errors import Code
 from tmsd.vault import card_messages, certificate_messages, message, messages, worker_messages
-from tmsd.vault.framing import LARGEST, LENGTH_BYTES, FrameError, FrameReader, encode
+from tmsd.vault.framing import LENGTH_BYTES, FrameError, FrameReader, encode
 from tmsd.vault.messages import Question, Reply
 
 QUESTION = Question(
@@ -136,7 +136,7 @@ def test_an_array_that_announces_4_billion_elements_costs_nothing() -> None:
     assert peak < 64 * 1024
 
 
-@pytest.mark.parametrize("length", [LARGEST[Question] + 1, 2**31, 2**32 - 1])
+@pytest.mark.parametrize("length", [Question.LARGEST + 1, 2**31, 2**32 - 1])
 def test_a_length_over_the_limit_is_refused_before_anything_of_it_is_taken_in(
     length: int,
 ) -> None:
@@ -151,7 +151,7 @@ def test_a_length_over_the_limit_is_refused_before_anything_of_it_is_taken_in(
 def test_the_largest_frame_is_waited_for() -> None:
     reader = FrameReader(Question)
 
-    assert reader.feed(_framed(bytes(LARGEST[Question]))[:-1]) == []
+    assert reader.feed(_framed(bytes(Question.LARGEST))[:-1]) == []
     with pytest.raises(FrameError, match="not a message of the protocol"):
         reader.feed(b"\x00")
 
@@ -176,7 +176,7 @@ def test_what_is_too_large_for_its_kind_is_refused_though_another_kind_may_be_la
         "a", "b", "c", certificate_messages.SignedRequest(b"request"), fields, None
     )
     body = msgspec.msgpack.encode(Question(1, 0.0, prepare))
-    assert prepare.LARGEST < len(body) < LARGEST[Question]
+    assert prepare.LARGEST < len(body) < Question.LARGEST
 
     with pytest.raises(FrameError, match=f"{prepare.LARGEST} are allowed"):
         FrameReader(Question).feed(_framed(body))

@@ -6,8 +6,8 @@ from typing import get_args
 import pytest
 
 from tmsd.vault import messages
+from tmsd.worker.answers import ANSWERS
 from tmsd.worker.context import Context
-from tmsd.worker.serving import ANSWERS
 
 REQUESTS = get_args(messages.AnyRequest)
 

@@ -55,9 +55,10 @@ from tmsd.vault.certificate_messages import (
     SignCrl,
     SignStatuses,
 )
-from tmsd.vault.framing import LARGEST, FrameError, FrameReader, encode
+from tmsd.vault.framing import FrameError, FrameReader, encode
 from tmsd.vault.messages import AnyAnswer, AnyRequest, Question, Reply
 from tmsd.vault.worker_messages import Condition, Refused
+from tmsd.worker.answers import service
 from tmsd.worker.context import Context
 from tmsd.worker.generations import Generations
 from tmsd.worker.keyring import Identities, KeyName, Keyring
@@ -132,7 +133,7 @@ def _context(hsm_token: Token, keyring: Keyring) -> Context:
     )
 
 
-def never_lost(context: Context) -> Generations:
+def never_lost(context: Context) -> Generations[Context]:
     """Return a login that is not made again."""
 
     def reopen(_before: Identities, _gone: Collection[KeyName]) -> Context:
@@ -153,7 +154,7 @@ def answers_to(context: Context, written: bytes) -> list[Reply]:
         with here:
             there.sendall(written)
             there.shutdown(socket.SHUT_WR)
-            serve(here, never_lost(context), Receipts(bytes(8)))
+            serve(here, never_lost(context), service(Receipts(bytes(8))))
         received = b"".join(iter(lambda: there.recv(65536), b""))
     return FrameReader(Reply).feed(received)
 
@@ -244,7 +245,7 @@ def test_every_request_is_answered_in_its_own_kind(context: Context) -> None:
 @pytest.mark.parametrize(
     "garbage",
     [
-        (LARGEST[Question] + 1).to_bytes(4, "big"),
+        (Question.LARGEST + 1).to_bytes(4, "big"),
         b"\xff\xff\xff\xff",
         b"\x00\x00\x00\x00",
         b"\x00\x00\x00\x01\xc1",
@@ -263,7 +264,7 @@ def test_what_is_no_question_ends_the_connection_unanswered(
         there.sendall(garbage)
 
         with pytest.raises(FrameError):
-            serve(here, never_lost(context), Receipts(bytes(8)))
+            serve(here, never_lost(context), service(Receipts(bytes(8))))
 
 
 def test_a_front_that_goes_away_ends_the_work_without_a_word(context: Context) -> None:

@@ -21,7 +21,7 @@ from tmsd.config.callers import APPLIANCE
 from tmsd.config.daemon import DaemonConfig, load_daemon_config
 from tmsd.config.policy import load_policy
 from tmsd.daemon.places import deadline_seconds, queue_limits
-from tmsd.daemon.worker_process import Spawning, Worker, WorkerStartError
+from tmsd.daemon.worker_process import Spawning, Worker
 from tmsd.database import database_place
 from tmsd.errors import ServiceError
 from tmsd.store.database import StoreError
@@ -29,6 +29,7 @@ from tmsd.store.reader import Reader
 from tmsd.store.store import Store
 from tmsd.vault.message import Lane
 from tmsd.vault.pool import Vault
+from tmsd.vault.reaching import WorkerStartError
 
 LOG = logging.getLogger(__name__)
 

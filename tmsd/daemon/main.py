@@ -26,7 +26,6 @@ from tmsd.daemon.operations import Operations
 from tmsd.daemon.operations import listening as operations_listening
 from tmsd.daemon.places import deadline_seconds, endurance, places, queue_limits
 from tmsd.daemon.reload import Reloading
-from tmsd.daemon.worker_process import WorkerStartError
 from tmsd.daemon.workers import Workers
 from tmsd.database import database_place
 from tmsd.program import kept_informed, run, stop_signal
@@ -41,6 +40,7 @@ from tmsd.tks.judging import Judging
 from tmsd.tks.service import Tks
 from tmsd.tks.used_challenges import UsedChallenges
 from tmsd.vault.pool import Vault
+from tmsd.vault.reaching import WorkerStartError
 
 LOG = logging.getLogger(__name__)
 

@@ -18,10 +18,10 @@ from tmsd.config.toml import ConfigError
 from tmsd.daemon.expiry import say_what_runs_out
 from tmsd.daemon.listener import Listening
 from tmsd.daemon.operations import Operations
-from tmsd.daemon.worker_process import WorkerStartError
 from tmsd.errors import ServiceError
 from tmsd.systemd.journal import Event, about
 from tmsd.systemd.notifying import ServiceManager
+from tmsd.vault.reaching import WorkerStartError
 
 LOG = logging.getLogger(__name__)
 

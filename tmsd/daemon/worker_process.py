@@ -2,10 +2,8 @@
 
 import asyncio
 import logging
-import os
 import signal
 import socket
-import struct
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,23 +11,12 @@ from typing import ClassVar, Protocol
 
 from tmsd.systemd.journal import Event, about
 from tmsd.vault.connection import WorkerConnection
-from tmsd.vault.framing import FrameError
-from tmsd.vault.worker_messages import Started, StartFailed
+from tmsd.vault.reaching import announced, connect_to
+from tmsd.vault.worker_messages import Started
 
 LOG = logging.getLogger(__name__)
 
 _STOP_SECONDS = 5.0
-_ROOT = 0
-# struct ucred (unix(7), SO_PEERCRED): process, user, group.
-_CREDENTIALS = struct.Struct("iII")
-
-
-class WorkerStartError(Exception):
-    """A worker did not start; the text says why.
-
-    Starting another is always harmless: what a PIN that was refused needs is a latch, which
-    stands before the token (hsm/pin_latch.py).
-    """
 
 
 class Running(Protocol):
@@ -136,8 +123,7 @@ class Spawning:
             )
         connection = await WorkerConnection.over(here)
         running = _Spawned(process, connection)
-        announced = await _announced(connection, running, policy_digest, self.seconds)
-        return _logged_in(Worker(str(process.pid), connection, announced, running))
+        return await _ready(str(process.pid), connection, running, policy_digest, self.seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,67 +144,19 @@ class Connecting:
 
     async def start(self, policy_digest: str) -> Worker:
         """Connect, make sure who listens, and wait until the worker is ready."""
-        connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            # On a Unix socket it succeeds or fails at once, but for a full backlog.
-            connected.setblocking(False)
-            connected.connect(str(self.path))
-            _require_trusted(connected, self.path)
-        except OSError as error:
-            connected.close()
-            raise WorkerStartError(f"worker socket {self.path}: {error.strerror}") from None
-        except BaseException:
-            connected.close()
-            raise
-        connection = await WorkerConnection.over(connected)
+        connection = await WorkerConnection.over(connect_to(self.path))
         running = _Connected(connection)
-        announced = await _announced(connection, running, policy_digest, self.seconds)
-        return _logged_in(Worker(str(self.path), connection, announced, running))
+        return await _ready(str(self.path), connection, running, policy_digest, self.seconds)
 
 
-def _require_trusted(connected: socket.socket, path: Path) -> None:
-    """Refuse a listener that is neither systemd (root) nor a process of this user.
-
-    Of a listening socket the kernel tells who called listen(2): for a socket unit, systemd.
-    """
-    told = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    _, user, _ = _CREDENTIALS.unpack(told)
-    if user not in (_ROOT, os.geteuid()):
-        raise WorkerStartError(
-            f"worker socket {path}: user id {user} listens on it, neither root nor our own user"
-        )
-
-
-async def _announced(
-    connection: WorkerConnection, running: Running, policy_digest: str, seconds: float
-) -> Started:
-    """Wait until a worker has logged in, and return what it says then; stop it otherwise."""
+async def _ready(
+    name: str, connection: WorkerConnection, running: Running, policy_digest: str, seconds: float
+) -> Worker:
+    """Return a worker that has logged in; one that has not in time is stopped."""
     try:
-        async with asyncio.timeout(seconds):
-            return _require_agreement(await connection.announcement(), policy_digest)
-    except TimeoutError:
-        await running.stop()
-        raise WorkerStartError(f"not ready after {seconds:g} s") from None
-    except FrameError as error:
-        await running.stop()
-        raise WorkerStartError(str(error)) from error
+        told = await announced(connection, policy_digest, seconds)
     except BaseException:
         await running.stop()
         raise
-
-
-def _logged_in(worker: Worker) -> Worker:
-    LOG.info(
-        "worker %s is logged in",
-        worker.name,
-        extra=about(Event.WORKER_READY, worker=worker.name),
-    )
-    return worker
-
-
-def _require_agreement(announced: Started | StartFailed, policy_digest: str) -> Started:
-    if isinstance(announced, StartFailed):
-        raise WorkerStartError(announced.reason)
-    if announced.policy_digest != policy_digest:
-        raise WorkerStartError("policy.toml changed while tmsd was starting")
-    return announced
+    LOG.info("worker %s is logged in", name, extra=about(Event.WORKER_READY, worker=name))
+    return Worker(name, connection, told, running)

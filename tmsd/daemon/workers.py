@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tmsd.daemon.worker_process import Source, Worker, WorkerStartError
+from tmsd.daemon.worker_process import Source, Worker
 from tmsd.systemd.journal import Event, about
 from tmsd.vault.framing import FrameError
 from tmsd.vault.message import Lane
 from tmsd.vault.pool import Vault
+from tmsd.vault.reaching import WorkerStartError
 
 if TYPE_CHECKING:
     from tmsd.vault.worker_messages import Started

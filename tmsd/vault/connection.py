@@ -1,165 +1,20 @@
-"""One worker's socket, seen from the front: questions go out, answers and conditions come in."""
+"""One worker of the daemon's, seen from the front."""
 
 import asyncio
-import logging
 import socket
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Self
 
-from tmsd.clock import monotonic
-from tmsd.vault.framing import FrameError, FrameReader, encode
-from tmsd.vault.messages import AnyRequest, Question, Reply
-from tmsd.vault.worker_messages import Condition, Started, StartFailed
-
-LOG = logging.getLogger(__name__)
-
-_RECEIVE = 64 * 1024
+from tmsd.vault.conversation import Conversation
+from tmsd.vault.messages import Question, Reply
 
 
-class WorkerGone(Exception):
-    """The worker went away before it answered; nobody knows how far it came."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """Who waits for an answer, and what was asked."""
-
-    operation: str
-    answered: "asyncio.Future[Reply]"
-
-
-class WorkerConnection:
-    """The front's end of a worker's socket.
-
-    Attributes:
-        condition: what the worker last said of itself; None before it said anything.
-        lost: the operations that it was asked for and never answered, once it has gone away.
-    """
+class WorkerConnection(Conversation[Reply]):
+    """The front's end of a worker's socket."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._frames = FrameReader(Reply)
-        self._arrived: list[Reply] = []
-        self._waiting: dict[int, _Waiting] = {}
-        self._last_number = 0
-        self._gone = False
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self.condition: Condition | None = None
-        self.lost: tuple[str, ...] = ()
+        super().__init__(reader, writer, Question, Reply)
 
     @classmethod
     async def over(cls, connected: socket.socket) -> Self:
         """Take over a connected socket."""
         return cls(*await asyncio.open_unix_connection(sock=connected))
-
-    @property
-    def outstanding(self) -> int:
-        """How many questions the worker has not answered yet."""
-        return len(self._waiting)
-
-    @property
-    def is_operational(self) -> bool:
-        """Whether the worker is there and has its token, as far as it has told."""
-        return not self._gone and (self.condition is None or self.condition.state == "operational")
-
-    async def announcement(self) -> Started | StartFailed:
-        """Wait for the worker to say whether it is ready.
-
-        Raises:
-            FrameError: it said something else, or nothing before it went away.
-        """
-        while not self._arrived:
-            if not (received := await self._reader.read(_RECEIVE)):
-                raise FrameError("the worker ended before it was ready")
-            self._arrived += self._frames.feed(received)
-        answer = self._arrived.pop(0).answer
-        if not isinstance(answer, Started | StartFailed):
-            raise FrameError("the worker did not announce itself")
-        return answer
-
-    def send(self, request: AnyRequest, deadline: float) -> "asyncio.Future[Reply]":
-        """Send a question; what is returned gets the reply, or `WorkerGone`.
-
-        Args:
-            request: what is asked.
-            deadline: when the asker stops waiting, on the monotonic clock.
-
-        Raises:
-            FrameError: it is larger than one of its kind may be; nothing is sent.
-        """
-        answered: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        if self._gone:
-            answered.set_exception(WorkerGone())
-            return answered
-        number = self._last_number + 1
-        frame = encode(Question(number, deadline, request))
-        self._last_number = number
-        self._waiting[number] = _Waiting(str(request.__struct_config__.tag), answered)
-        self._idle.clear()
-        self._writer.write(frame)
-        return answered
-
-    async def deliver_answers(
-        self, silence_seconds: Callable[[], float], changed: Callable[[], None]
-    ) -> None:
-        """Hand answers to those who wait, until the worker goes away.
-
-        Args:
-            silence_seconds: how long the worker may say nothing; it tells its condition of
-                its own accord, so that one that is silent hangs.
-            changed: called when the worker has lost its token, or has it again.
-
-        Raises:
-            FrameError: the worker does not keep to the protocol.
-        """
-        try:
-            self._take(self._arrived, changed)
-            while received := await self._receive(silence_seconds()):
-                self._take(self._frames.feed(received), changed)
-        except ConnectionError as error:
-            LOG.warning("the connection to the worker broke: %s", error)
-        finally:
-            self._gone = True
-            # close() would first wait for a worker that hangs to take in what was written.
-            self._writer.transport.abort()
-            self.lost = tuple(waiting.operation for waiting in self._waiting.values())
-            for waiting in self._waiting.values():
-                if not waiting.answered.done():
-                    waiting.answered.set_exception(WorkerGone())
-            self._waiting.clear()
-            self._idle.set()
-
-    async def drained(self) -> None:
-        """Wait until the worker has answered all that it was asked, or is gone."""
-        await self._idle.wait()
-
-    def close(self) -> None:
-        """Close the socket, which ends the worker."""
-        self._writer.close()
-
-    async def _receive(self, seconds: float) -> bytes:
-        begun = monotonic()
-        try:
-            async with asyncio.timeout(seconds):
-                return await self._reader.read(_RECEIVE)
-        except TimeoutError:
-            silent = monotonic() - begun
-            LOG.error("no word from the worker for %.1f s; it is given up", silent)
-            return b""
-
-    def _take(self, replies: list[Reply], changed: Callable[[], None]) -> None:
-        for reply in replies:
-            if isinstance(reply.answer, Condition):
-                was_operational = self.is_operational
-                self.condition = reply.answer
-                if was_operational != self.is_operational:
-                    changed()
-                continue
-            waiting = self._waiting.pop(reply.number, None)
-            if waiting is not None and not waiting.answered.done():
-                waiting.answered.set_result(reply)
-            if not self._waiting:
-                self._idle.set()

@@ -4,20 +4,15 @@ The length is checked against the largest message of its direction before anythi
 memory, and against the largest of its kind when that is known: a CRL is large, and nothing else.
 """
 
-from typing import Generic, TypeVar, get_args
+from typing import Generic, TypeVar
 
 import msgspec
 
-from tmsd.vault.messages import AnyAnswer, AnyRequest, Question, Reply
+from tmsd.vault.message import Framed
 
 LENGTH_BYTES = 4
-LARGEST: dict[type[Question | Reply], int] = {
-    Question: max(kind.LARGEST for kind in get_args(AnyRequest)),
-    Reply: max(kind.LARGEST for kind in get_args(AnyAnswer)),
-}
-"""The most bytes that a message of each direction may have."""
 
-M = TypeVar("M", Question, Reply)
+M = TypeVar("M", bound=Framed)
 
 _encoder = msgspec.msgpack.Encoder()
 
@@ -26,7 +21,7 @@ class FrameError(Exception):
     """The other side does not keep to the protocol; the connection is of no more use."""
 
 
-def encode(message: Question | Reply) -> bytes:
+def encode(message: Framed) -> bytes:
     """Return the frame of a message.
 
     Raises:
@@ -42,7 +37,7 @@ class FrameReader(Generic[M]):
 
     def __init__(self, message_type: type[M]) -> None:
         self._decoder: msgspec.msgpack.Decoder[M] = msgspec.msgpack.Decoder(message_type)
-        self._largest = LARGEST[message_type]
+        self._largest = message_type.LARGEST
         self._buffer = bytearray()
 
     def feed(self, received: bytes) -> list[M]:
@@ -82,7 +77,6 @@ class FrameReader(Generic[M]):
         return end if len(self._buffer) >= end else None
 
 
-def _require_bounded(message: Question | Reply, length: int) -> None:
-    content = message.request if isinstance(message, Question) else message.answer
-    if length > content.LARGEST:
-        raise FrameError(f"a message of {length} bytes; {content.LARGEST} are allowed")
+def _require_bounded(message: Framed, length: int) -> None:
+    if length > message.largest:
+        raise FrameError(f"a message of {length} bytes; {message.largest} are allowed")

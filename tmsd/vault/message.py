@@ -1,7 +1,7 @@
 """What every message between front and worker is: a request, or an answer, bounded."""
 
 from enum import StrEnum
-from typing import Annotated, ClassVar, Generic, TypeVar
+from typing import Annotated, ClassVar, Generic, Protocol, TypeVar
 
 from msgspec import Meta, Struct
 
@@ -49,3 +49,16 @@ class Request(Struct, Generic[A], frozen=True, forbid_unknown_fields=True):
     LARGEST: ClassVar[int] = MAX_FRAME
     LANE: ClassVar[Lane] = Lane.FAST
     REPEATABLE: ClassVar[bool] = True
+
+
+class Framed(Protocol):
+    """What a socket carries as one frame: a question, or a reply.
+
+    `LARGEST` is how many bytes one of its direction may come to.
+    """
+
+    LARGEST: ClassVar[int]
+
+    @property
+    def largest(self) -> int:
+        """How many bytes one of its kind may come to."""

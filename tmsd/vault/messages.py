@@ -5,7 +5,7 @@ extra. Decoding checks every type and length again, whoever sent it, and refuses
 What a worker reads from its own policy, no message names.
 """
 
-from typing import Annotated
+from typing import Annotated, ClassVar, get_args
 
 from msgspec import Meta, Struct
 
@@ -91,14 +91,26 @@ class Question(Struct, frozen=True, forbid_unknown_fields=True):
     `deadline` is in seconds of the machine's monotonic clock, which both processes share.
     """
 
+    LARGEST: ClassVar[int] = max(kind.LARGEST for kind in get_args(AnyRequest))
     number: Annotated[int, Meta(ge=1, lt=2**53)]
     deadline: float
     request: AnyRequest
+
+    @property
+    def largest(self) -> int:
+        """How many bytes one with such a request may come to."""
+        return self.request.LARGEST
 
 
 class Reply(Struct, frozen=True, forbid_unknown_fields=True):
     """An answer on its way back; number 0 is what the worker says unasked, without a receipt."""
 
+    LARGEST: ClassVar[int] = max(kind.LARGEST for kind in get_args(AnyAnswer))
     number: Annotated[int, Meta(ge=0, lt=2**53)]
     answer: AnyAnswer
     receipt: Receipt | None = None
+
+    @property
+    def largest(self) -> int:
+        """How many bytes one with such an answer may come to."""
+        return self.answer.LARGEST

@@ -11,11 +11,14 @@ import resource
 import signal
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 
 from tmsd.systemd.activation import UnusableSocket, inherited_listeners
 from tmsd.systemd.journal import log_to_journal_or_stderr
 from tmsd.systemd.library import SystemdLibraryMissing
+from tmsd.vault.messages import Reply
+from tmsd.worker.for_callers import begin_for_callers
 from tmsd.worker.fronts import NoListener, accept_front, the_one
 from tmsd.worker.start import run
 
@@ -48,7 +51,8 @@ def main() -> int:
         LOG.error("somebody else than the front connected, and was sent away")
         return 0
     with connection:
-        return run(arguments.config, connection, for_appliance=arguments.for_appliance)
+        begin = partial(begin_for_callers, arguments.config, for_appliance=arguments.for_appliance)
+        return run(begin, Reply, connection)
 
 
 def _front(descriptor: int | None) -> socket.socket | None:

@@ -1,15 +1,28 @@
 """What every function of the worker works with."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from hsm.token import Token
 from tmsd.config.policy import Policy
 from tmsd.worker.keyring import Keyring
 
 
+class LoggedIn(Protocol):
+    """What any worker has of one login."""
+
+    @property
+    def token(self) -> Token:
+        """The token."""
+
+    @property
+    def keyring(self) -> Keyring:
+        """Its keys."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The worker's token and policy.
+    """The token and policy of a worker for callers, or for the appliance.
 
     Attributes:
         token: logged in.

@@ -9,10 +9,11 @@ import logging
 import math
 import random
 from collections.abc import Callable, Collection
+from typing import Generic, TypeVar
 
 from hsm.errors import HsmError, ModuleStuck, PinLatched
 from tmsd.clock import monotonic
-from tmsd.worker.context import Context
+from tmsd.worker.context import LoggedIn
 from tmsd.worker.keyring import Identities, KeyName
 
 LOG = logging.getLogger(__name__)
@@ -22,12 +23,14 @@ _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 2.0
 
 
-# Restarts the module, logs in, finds these keys again and tests known answers; HsmError if the
-# token is not there, or not as it was.
-Reopen = Callable[[Identities, Collection[KeyName]], Context]
+C = TypeVar("C", bound=LoggedIn)
+
+# Restarts the module, logs in, finds these keys again and tests what the token does; HsmError if
+# it is not there, or not as it was.
+Reopen = Callable[[Identities, Collection[KeyName]], C]
 
 
-class Generations:
+class Generations(Generic[C]):
     """The present login, or why there is none.
 
     Attributes:
@@ -37,11 +40,9 @@ class Generations:
         derivations: session objects made in all generations.
     """
 
-    def __init__(
-        self, first: Context, reopen: Reopen, now: Callable[[], float] = monotonic
-    ) -> None:
+    def __init__(self, first: C, reopen: Reopen[C], now: Callable[[], float] = monotonic) -> None:
         self.generation = 1
-        self.context: Context | None = first
+        self.context: C | None = first
         self.reason: str | None = None
         self._reopen = reopen
         self._now = now

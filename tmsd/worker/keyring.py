@@ -102,19 +102,35 @@ class Keyring:
         """Make sure that the token is there: by a key that is held, and by a search for it.
 
         Neither random bytes nor session keys notice that a token vanished, and a search that
-        finds nothing raises nothing (SoftHSM 2.6).
+        finds nothing raises nothing (SoftHSM 2.6). A key pair is asked where there is no key of
+        the daemon's own.
 
         Raises:
             TokenLost: it is not.
         """
-        reference, held = next(self._service_keys(), (None, None))
-        if reference is None or held is None:
-            raise TokenLost("no key is held that the token could be asked by")
+        for reference, key in self._service_keys():
+            self._probe_key(reference, key)
+            return
+        for name, pair in self._pairs.items():
+            self._probe_pair(name, pair)
+            return
+        raise TokenLost("no key is held that the token could be asked by")
+
+    def _probe_key(self, reference: KeyReference, held: TokenKey) -> None:
         if identity(self._token, held) != self._identities[reference]:
             raise TokenLost(f"{reference} does not compute what it did")
         found = self._token.find_keys(reference)
         if len(found) != 1 or identity(self._token, found[0]) != self._identities[reference]:
             raise TokenLost(f"{reference} is not found again: {len(found)} keys have its name")
+
+    def _probe_pair(self, name: PairName, held: KeyPair) -> None:
+        try:
+            key_pair_identity(held)
+            found = find_key_pair(self._token, name.reference)
+        except (KeyNotFound, KeyUnsuitable) as error:
+            raise TokenLost(f"{name} is not what it was: {error}") from error
+        if found.public_key != held.public_key:
+            raise TokenLost(f"{name} is not found again, but another")
 
     def renew_void_handles(self) -> set[KeyName]:
         """Find keys anew whose handles the token does not know any more, though it is there.
@@ -263,6 +279,9 @@ class Keyring:
         """
         for _, key in self._service_keys():
             service_cmac(key, b"")
+            return
+        for pair in self._pairs.values():
+            key_pair_identity(pair)
             return
 
 

@@ -1,13 +1,15 @@
-"""Answering questions one after another on the worker's one socket."""
+"""Answering questions one after another on the worker's one socket.
+
+Which questions, and how, is for the service that the worker is there for.
+"""
 
 import logging
 import resource
 import select
 import socket
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Generic
 
 from msgspec import structs
 
@@ -21,15 +23,11 @@ from hsm.errors import (
 from hsm.hang import process_ending_after
 from tmsd.clock import monotonic
 from tmsd.errors import Code, ServiceError
-from tmsd.vault import card_messages, certificate_messages, messages, worker_messages
 from tmsd.vault.framing import FrameReader, encode
-from tmsd.vault.message import LONGEST_TEXT
-from tmsd.vault.messages import Question, Reply
-from tmsd.vault.worker_messages import Refused
-from tmsd.worker import certifying, describing, key_changeover, messaging, opening, publishing
-from tmsd.worker.context import Context
-from tmsd.worker.generations import Generations
-from tmsd.worker.receipts import Receipts
+from tmsd.vault.message import LONGEST_TEXT, Answer
+from tmsd.vault.worker_messages import Condition, Receipt, Refused
+from tmsd.worker.generations import C, Generations
+from tmsd.worker.service import AnyQuestion, Service
 
 LOG = logging.getLogger(__name__)
 
@@ -46,27 +44,8 @@ _LONGEST_DEADLINE = 600.0
 _RECEIVE = 64 * 1024
 _LOST = "the HSM does not answer"
 
-# Every request and the function that answers it; a test holds this to messages.AnyRequest.
-ANSWERS: dict[type[messages.AnyRequest], Callable[[Context, Any], messages.AnyAnswer]] = {
-    card_messages.IssueChallenge: opening.issue_challenge,
-    card_messages.OpenChannel: opening.open_channel,
-    card_messages.DeliverKeys: opening.deliver_keys,
-    card_messages.VerifyCryptogram: opening.verify_cryptogram,
-    card_messages.WrapCommands: messaging.wrap_commands,
-    card_messages.UnwrapResponses: messaging.unwrap_responses,
-    card_messages.EncryptData: messaging.encrypt_data,
-    card_messages.PutKey: key_changeover.put_key,
-    card_messages.ConfirmPutKey: key_changeover.confirm_put_key,
-    card_messages.MakeRandom: describing.make_random,
-    card_messages.DescribeKeySet: describing.describe_key_set,
-    certificate_messages.PrepareCertificate: certifying.prepare_certificate,
-    certificate_messages.SignCertificate: certifying.sign_certificate,
-    certificate_messages.SignCrl: publishing.sign_crl,
-    certificate_messages.SignStatuses: publishing.sign_statuses,
-}
 
-
-def serve(connection: socket.socket, generations: Generations, receipts: Receipts) -> None:
+def serve(connection: socket.socket, generations: Generations[C], service: Service[C]) -> None:
     """Answer until the front closes the socket, whatever becomes of the token meanwhile.
 
     Raises:
@@ -74,12 +53,12 @@ def serve(connection: socket.socket, generations: Generations, receipts: Receipt
         ModuleStuck: the token is lost, and to be reached again by another process alone.
     """
     with suppress(BrokenPipeError, ConnectionResetError):  # the front went away meanwhile
-        _serve(connection, generations, receipts)
+        _serve(connection, generations, service)
 
 
-def _serve(connection: socket.socket, generations: Generations, receipts: Receipts) -> None:
-    worker = _Worker(connection, generations, receipts)
-    reader = FrameReader(Question)
+def _serve(connection: socket.socket, generations: Generations[C], service: Service[C]) -> None:
+    worker = _Worker(connection, generations, service)
+    reader = FrameReader(service.question)
     while True:
         if select.select([connection], [], [], worker.seconds_to_beat())[0]:
             received = connection.recv(_RECEIVE)
@@ -93,15 +72,15 @@ def _serve(connection: socket.socket, generations: Generations, receipts: Receip
         worker.beat_if_due()
 
 
-class _Worker:
+class _Worker(Generic[C]):
     """One socket, one login at a time, one question after another."""
 
     def __init__(
-        self, connection: socket.socket, generations: Generations, receipts: Receipts
+        self, connection: socket.socket, generations: Generations[C], service: Service[C]
     ) -> None:
         self._connection = connection
         self._generations = generations
-        self._receipts = receipts
+        self._service = service
         self._next_beat = monotonic() + BEAT_SECONDS
 
     def seconds_to_beat(self) -> float:
@@ -120,24 +99,22 @@ class _Worker:
         if is_due:
             self._tell_condition()
 
-    def answer(self, question: Question) -> None:
+    def answer(self, question: AnyQuestion) -> None:
         """Answer one question in time, or end; a token that turns out to be lost is let go of."""
         with process_ending_after(_seconds_for(question)):
             self._answer(question)
 
-    def _answer(self, question: Question) -> None:
+    def _answer(self, question: AnyQuestion) -> None:
         context = self._generations.context
         if context is None:
-            self._send(question.number, _refused(Code.HSM_UNAVAILABLE, _LOST), None)
+            self._send(question.number, _refused(Code.HSM_UNAVAILABLE, _LOST))
             return
         try:
-            answer = _answer(context, question)
-            receipt = self._receipts.make(
-                context, self._generations.generation, question.request, answer
-            )
+            answer = _answer(self._service, context, question)
+            receipt = self._receipt(context, question, answer)
         except HsmError as error:
             LOG.error("an operation failed: %s", error)
-            self._send(question.number, _refused(Code.HSM_UNAVAILABLE, _LOST), None)
+            self._send(question.number, _refused(Code.HSM_UNAVAILABLE, _LOST))
             # Some tokens say the like of a single operation or key; the probe knows.
             self._generations.probe_after_failure()
             if self._generations.context is None:
@@ -148,22 +125,27 @@ class _Worker:
     def _tell_condition(self) -> None:
         self._next_beat = monotonic() + BEAT_SECONDS
         generations = self._generations
-        condition = worker_messages.Condition(
+        condition = Condition(
             state="lost" if generations.context is None else "operational",
             generation=generations.generation,
             derivations=generations.derivations,
             resident_bytes=_resident_bytes(),
             reason=generations.reason[:LONGEST_TEXT] if generations.reason else None,
         )
-        self._send(0, condition, None)
+        self._send(0, condition)
 
-    def _send(
-        self, number: int, answer: messages.AnyAnswer, receipt: worker_messages.Receipt | None
-    ) -> None:
-        self._connection.sendall(encode(Reply(number=number, answer=answer, receipt=receipt)))
+    def _receipt(self, context: C, question: AnyQuestion, answer: Answer) -> Receipt | None:
+        if self._service.receipt is None:
+            return None
+        generation = self._generations.generation
+        return self._service.receipt(context, generation, question.request, answer)
+
+    def _send(self, number: int, answer: Answer, receipt: Receipt | None = None) -> None:
+        receipts = () if receipt is None else (receipt,)
+        self._connection.sendall(encode(self._service.reply(number, answer, *receipts)))
 
 
-def _seconds_for(question: Question) -> float:
+def _seconds_for(question: AnyQuestion) -> float:
     """Return how long the answer may take, whatever the front says of its deadline."""
     left = question.deadline - monotonic()
     return min(left, _LONGEST_DEADLINE) + _GRACE_SECONDS if left > 0 else _GRACE_SECONDS
@@ -175,14 +157,14 @@ def _resident_bytes() -> int:
     return pages * resource.getpagesize()
 
 
-def _answer(context: Context, question: Question) -> messages.AnyAnswer:
+def _answer(service: Service[C], context: C, question: AnyQuestion) -> Answer:
     if not monotonic() <= question.deadline:  # also when it is not a number
         return _refused(Code.OVERLOADED, "the request waited too long for the HSM")
     try:
-        return ANSWERS[type(question.request)](context, question.request)
+        return service.answers[type(question.request)](context, question.request)
     except ServiceError as refusal:
         refused = _refused(refusal.code, refusal.detail, refusal.pointer)
-        return structs.replace(refused, card=_card(context, question.request))
+        return structs.replace(refused, card=service.card(context, question.request))
     except MechanismUnavailable as error:
         LOG.warning("the token refuses a mechanism: %s", error)
         return _refused(Code.MECHANISM_UNAVAILABLE, "the token lacks a mechanism for this")
@@ -194,12 +176,6 @@ def _answer(context: Context, question: Question) -> messages.AnyAnswer:
     except HsmError as error:
         LOG.error("the token failed an operation: %s", error)
         return _refused(Code.HSM_UNAVAILABLE, "the HSM failed the operation")
-
-
-def _card(context: Context, request: messages.AnyRequest) -> worker_messages.RefusedCard | None:
-    """Return whose session a request named; of a card without one the front knows by itself."""
-    sealed = getattr(request, "session", None)
-    return None if sealed is None else messaging.card_of(context, sealed, request.caller)
 
 
 def _refused(code: Code, detail: str, pointer: str | None = None) -> Refused:

@@ -1,0 +1,49 @@
+"""What a worker for callers, or for the appliance, answers: every request of the boundary.
+
+One function answers each, and each answer goes with a receipt.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from tmsd.vault import card_messages, certificate_messages, messages
+from tmsd.vault.messages import Question, Reply
+from tmsd.vault.worker_messages import RefusedCard
+from tmsd.worker import certifying, describing, key_changeover, messaging, opening, publishing
+from tmsd.worker.context import Context
+from tmsd.worker.receipts import Receipts
+from tmsd.worker.service import Service
+
+# Every request and the function that answers it; a test holds this to messages.AnyRequest.
+ANSWERS: dict[type[messages.AnyRequest], Callable[[Context, Any], messages.AnyAnswer]] = {
+    card_messages.IssueChallenge: opening.issue_challenge,
+    card_messages.OpenChannel: opening.open_channel,
+    card_messages.DeliverKeys: opening.deliver_keys,
+    card_messages.VerifyCryptogram: opening.verify_cryptogram,
+    card_messages.WrapCommands: messaging.wrap_commands,
+    card_messages.UnwrapResponses: messaging.unwrap_responses,
+    card_messages.EncryptData: messaging.encrypt_data,
+    card_messages.PutKey: key_changeover.put_key,
+    card_messages.ConfirmPutKey: key_changeover.confirm_put_key,
+    card_messages.MakeRandom: describing.make_random,
+    card_messages.DescribeKeySet: describing.describe_key_set,
+    certificate_messages.PrepareCertificate: certifying.prepare_certificate,
+    certificate_messages.SignCertificate: certifying.sign_certificate,
+    certificate_messages.SignCrl: publishing.sign_crl,
+    certificate_messages.SignStatuses: publishing.sign_statuses,
+}
+
+
+def service(receipts: Receipts) -> Service[Context]:
+    """Return what the daemon's workers are there for.
+
+    Args:
+        receipts: counts what this process answers.
+    """
+    return Service(Question, Reply, ANSWERS, receipts.make, _card)
+
+
+def _card(context: Context, request: messages.AnyRequest) -> RefusedCard | None:
+    """Return whose session a request named; of a card without one the front knows by itself."""
+    sealed = getattr(request, "session", None)
+    return None if sealed is None else messaging.card_of(context, sealed, request.caller)
