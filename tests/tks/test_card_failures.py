@@ -17,6 +17,7 @@ from tmsd.tks.card_failures import CardFailures, delay_ms
 
 CARD = CardOfCaller("tps", "pilot", bytes(10))
 SAME_CARD_OF_ANOTHER = CardOfCaller("branch", "pilot", bytes(10))
+EVERYBODY = ("tps", "branch", "desk")
 
 
 class Clock:
@@ -86,9 +87,9 @@ async def test_a_card_that_fails_with_several_callers_is_told(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     failures = CardFailures(store, Clock())
-    await failures.failed(CARD)
+    assert await failures.failed(CARD, callers=EVERYBODY) == 1
     assert not caplog.records
-    await failures.failed(SAME_CARD_OF_ANOTHER)
+    assert await failures.failed(SAME_CARD_OF_ANOTHER, callers=EVERYBODY) == 2
 
     assert "fails with several callers: branch, tps" in caplog.text
 
@@ -142,7 +143,7 @@ async def test_what_is_long_past_is_swept_and_alarms_nobody(
     failures = CardFailures(store, clock)
     await failures.failed(CARD)
     clock.now += card_failures.FORGOTTEN_MS + 2_000
-    await failures.failed(SAME_CARD_OF_ANOTHER)
+    assert await failures.failed(SAME_CARD_OF_ANOTHER, callers=EVERYBODY) == 1
 
     assert not caplog.records
     remembered = await store.run(all_failures)

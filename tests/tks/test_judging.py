@@ -13,7 +13,7 @@ from tmsd.store.card_failures import CardOfCaller
 from tmsd.store.sqlite import SqliteFile
 from tmsd.store.store import Store
 from tmsd.tks.budgets import Budgets
-from tmsd.tks.card_failures import CardFailures
+from tmsd.tks.card_failures import CardFailures, nothing_to_use_up
 from tmsd.tks.judging import Judging
 
 PATIENCE = 20.0
@@ -48,9 +48,9 @@ class Desk:
             await asyncio.sleep(0)
         self._at_once -= 1
         if self._genuine:
-            await self._judging.succeeded(card)
+            await self._judging.succeeded(card, nothing_to_use_up)
         else:
-            await self._judging.failed(caller, card)
+            await self._judging.failed(caller, card, nothing_to_use_up, ())
 
 
 def caller(name: str = "tps", failures_per_minute: int = 1000) -> Caller:

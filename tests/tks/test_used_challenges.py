@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from tests.postgresql.cluster import Cluster
 from tmsd.errors import Code, ServiceError
+from tmsd.store.postgresql import PostgresqlServer
 from tmsd.store.sqlite import SqliteFile
 from tmsd.store.store import Store
 from tmsd.tks import used_challenges
@@ -46,6 +48,20 @@ async def test_of_many_at_one_moment_one_succeeds(store: Store) -> None:
     )
 
     assert outcomes.count(None) == 1
+
+
+async def test_of_many_at_one_moment_over_two_fronts_one_succeeds(postgresql: Cluster) -> None:
+    place = PostgresqlServer(postgresql.url(postgresql.make_database()))
+    async with Store.open(place) as one, Store.open(place) as other:
+        fronts = [UsedChallenges(store, A_MINUTE) for store in (one, other)]
+
+        outcomes = await asyncio.gather(
+            *(front.use(b"ticket") for front in fronts for _ in range(10)), return_exceptions=True
+        )
+
+    codes = [getattr(outcome, "code", outcome) for outcome in outcomes]
+    assert codes.count(None) == 1
+    assert codes.count(Code.CHALLENGE_USED) == 19
 
 
 async def test_a_restart_forgets_nothing(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ all be asked by one look at the counts, and however few failures are left, so ma
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -14,7 +14,7 @@ from tmsd.config.callers import Caller
 from tmsd.errors import Code, ServiceError
 from tmsd.store.card_failures import CardOfCaller
 from tmsd.tks.budgets import Budgets
-from tmsd.tks.card_failures import CardFailures
+from tmsd.tks.card_failures import CardFailures, UseUp
 
 
 @dataclass(slots=True)
@@ -68,22 +68,32 @@ class Judging:
             at_work.freed.set()
             at_work.freed = asyncio.Event()
 
-    async def failed(self, caller: Caller, card: CardOfCaller) -> int:
+    async def failed(
+        self, caller: Caller, card: CardOfCaller, use_up: UseUp, callers: Collection[str]
+    ) -> int:
         """Count a failure; return with how many callers the card failed lately.
 
-        Raises:
-            ServiceError: `store-unavailable`.
-        """
-        self._budgets.spend_failure(caller)
-        return await self._card_failures.failed(card)
+        Args:
+            caller: who presented the card.
+            card: that was judged.
+            use_up: done in the same transaction.
+            callers: the others that are looked at.
 
-    async def succeeded(self, card: CardOfCaller) -> None:
+        Raises:
+            ServiceError: `backing-off`, when it failed at another daemon too shortly before, and
+                nothing was done; `store-unavailable`; as `use_up`.
+        """
+        fails_with = await self._card_failures.failed(card, use_up, callers)
+        self._budgets.spend_failure(caller)
+        return fails_with
+
+    async def succeeded(self, card: CardOfCaller, use_up: UseUp) -> None:
         """Forget the card's failures.
 
         Raises:
-            ServiceError: `store-unavailable`.
+            ServiceError: as for `failed`.
         """
-        await self._card_failures.succeeded(card)
+        await self._card_failures.succeeded(card, use_up)
 
     def _may_begin(self, caller: Caller, card: CardOfCaller, at_work: _AtWork) -> bool:
         self._card_failures.require_calm(card)

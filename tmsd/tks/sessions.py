@@ -11,6 +11,7 @@ from tmsd.errors import Code, ServiceError, faults_at
 from tmsd.globalplatform import initialize_update
 from tmsd.store.card_failures import CardOfCaller
 from tmsd.tks import key_sets
+from tmsd.tks.card_failures import UseUp, nothing_to_use_up
 from tmsd.tks.service import Tks
 from tmsd.vault.card_messages import (
     Card,
@@ -182,39 +183,32 @@ def _key_set_for(tks: Tks, caller: Caller, presented: PresentedCard, trail: Trai
 
 
 async def _judged(tks: Tks, caller: Caller, request: Request[A], card: Card, trail: Trail) -> A:
-    """Ask about a card, unless it or its caller failed too often; count what comes of it."""
+    """Ask about a card, unless it or its caller failed too often; count what comes of it.
+
+    The challenge is used up before anybody learns what the worker said: of two requests with one
+    challenge the second is refused here, whatever its answer was.
+    """
     presented = CardOfCaller(caller.name, trail.key_set or "", trail.diversification_data or b"")
+    use_up = nothing_to_use_up if card.ticket is None else tks.used_challenges.using(card.ticket)
     async with tks.judging.turn(caller, presented):
         try:
-            answer = await _with_challenge_used(tks, request, card, trail)
+            answer = await tks.ask(request, trail)
         except ServiceError as refusal:
             if refusal.code is Code.CARD_CRYPTOGRAM_MISMATCH:
-                await _count_failure(tks, caller, presented, trail)
+                await _count_failure(tks, caller, presented, use_up, trail)
+            elif card.ticket is not None and refusal.code not in _CHALLENGE_NOT_SEEN:
+                await tks.used_challenges.use(card.ticket)
             raise
         if isinstance(answer, CryptogramVerified) and not answer.valid:
-            await _count_failure(tks, caller, presented, trail)
+            await _count_failure(tks, caller, presented, use_up, trail)
         else:
-            await tks.judging.succeeded(presented)
+            await tks.judging.succeeded(presented, use_up)
     return answer
 
 
-async def _count_failure(tks: Tks, caller: Caller, card: CardOfCaller, trail: Trail) -> None:
-    callers = await tks.judging.failed(caller, card)
+async def _count_failure(
+    tks: Tks, caller: Caller, card: CardOfCaller, use_up: UseUp, trail: Trail
+) -> None:
+    callers = await tks.judging.failed(caller, card, use_up, tks.policy.callers)
     if callers > 1:
         trail.details["fails_with_callers"] = callers
-
-
-async def _with_challenge_used(tks: Tks, request: Request[A], card: Card, trail: Trail) -> A:
-    """Ask the worker, and use the challenge up before anybody learns what it said.
-
-    Of two requests with one challenge the second is refused here, whatever its answer was.
-    """
-    try:
-        answer = await tks.ask(request, trail)
-    except ServiceError as refusal:
-        if card.ticket is not None and refusal.code not in _CHALLENGE_NOT_SEEN:
-            await tks.used_challenges.use(card.ticket)
-        raise
-    if card.ticket is not None:
-        await tks.used_challenges.use(card.ticket)
-    return answer

@@ -1,5 +1,6 @@
 """Host challenges are used once: which ones were, over every restart."""
 
+from collections.abc import Callable
 from functools import partial
 from hashlib import sha256
 
@@ -37,25 +38,29 @@ class UsedChallenges:
         Of several at one moment, over one front or many, one succeeds.
 
         Raises:
-            ServiceError: `challenge-used`; `overloaded`, when no more can be remembered;
-                `store-unavailable`.
+            ServiceError: as what `using` returns; `store-unavailable`.
         """
-        digest = sha256(ticket).digest()
-        if not await self._store.run(partial(self._used, digest)):
+        await self._store.run(self.using(ticket))
+
+    def using(self, ticket: bytes) -> Callable[[Connection], None]:
+        """Return what uses a genuine ticket up, in a transaction of the store.
+
+        It raises `ServiceError`: `challenge-used`; `overloaded`, when no more can be remembered.
+        """
+        return partial(self._use, sha256(ticket).digest())
+
+    def _use(self, digest: bytes, connection: Connection) -> None:
+        now = now_ms()
+        self._sweep(connection, now)
+        if not table.use(connection, digest, now + self._remember_ms):
             raise ServiceError(
                 Code.CHALLENGE_USED,
                 "every channel takes a challenge of its own; ask for a new one",
                 pointer="/card/challenge",
             )
-
-    def _used(self, digest: bytes, connection: Connection) -> bool:
-        now = now_ms()
-        self._sweep(connection, now)
-        is_new = table.use(connection, digest, now + self._remember_ms)
-        if is_new and self._remembered >= MAX_REMEMBERED:
+        if self._remembered >= MAX_REMEMBERED:
             raise ServiceError(Code.OVERLOADED, "too many challenges were used within a minute")
-        self._remembered += is_new
-        return is_new
+        self._remembered += 1
 
     def _sweep(self, connection: Connection, now: int) -> None:
         """Forget what has expired, every now and then."""
