@@ -263,7 +263,11 @@ def test_a_name_that_no_certificate_may_have_is_refused_by_a_rule_with_a_name(
     assert len(decision.receipts) == 1
 
 
-@pytest.mark.parametrize("request_", ["no PEM at all", csr()[:-80] + "\n", csr().replace("M", "N")])
+@pytest.mark.parametrize(
+    "request_",
+    ["no PEM at all", csr()[:-80] + "\n", csr().replace("M", "N")],
+    ids=["text", "cut", "changed"],
+)
 def test_what_is_no_request_for_signing_is_refused(tps: Caller, request_: str) -> None:
     refused = issue(tps, wanted(request=request_))
     assert refused.code == "issuance-refused"

@@ -167,7 +167,7 @@ def test_a_name_out_of_the_alphabet_is_refused(policy: Load, refusal: Refusal, n
             TPS + 'encrypt_purposes = ["pin", "fun"]',
             (
                 "4: callers.a.encrypt_purposes[1]: "
-                "'fun' is not one of proof-of-presence, pin, object"
+                "'fun' is not one of proof-of-presence, proof-of-possession, pin, object"
             ),
         ),
         (

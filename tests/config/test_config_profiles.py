@@ -9,7 +9,7 @@ from tests.x509.issuing import PROFILES, SHIPPED
 from tmsd.config.profiles import ProfileFile, load_profile
 from tmsd.config.table import BY_LOADER
 from tmsd.x509.names import AlternativeName, AttributeType
-from tmsd.x509.profile import ExtendedKeyUsage, Holder, KeyUsage, Profile
+from tmsd.x509.profile import ExtendedKeyUsage, Holder, KeyUsage, Profile, Proof
 from tmsd.x509.public_keys import KeyKind
 from tmsd.x509.refusal import Rule
 from tmsd.x509.templates import Template
@@ -46,6 +46,7 @@ def test_what_is_not_said_is_allowed_to_nobody_and_to_end_entities(profile: Load
         issue_by=(),
         days=90,
         keys=(KeyKind.P_256,),
+        proofs=(Proof.CSR,),
         unique_key=True,
         subject=((AttributeType.COMMON_NAME, Template.parse("{common_name}")),),
         alternative_names=(),
@@ -62,6 +63,7 @@ def test_every_key_of_a_profile_can_be_said(profile: Load) -> None:
         issue_by='["tps", "ra"]',
         days="1",
         keys='["rsa2048", "ed25519"]',
+        proofs='["csr", "card"]',
         unique_key="false",
         subject='["OU=Staff", "CN={common_name}", "UID={user_id?}"]',
         alternative_names='["dns:{dns?}", "uri:https://example.com/{user_id?}"]',
@@ -70,6 +72,7 @@ def test_every_key_of_a_profile_can_be_said(profile: Load) -> None:
         policies='["1.3.6.1.4.1.99999.1"]',
     )
     assert loaded.issue_by == ("tps", "ra")
+    assert loaded.proofs == (Proof.CSR, Proof.CARD)
     assert loaded.fields == {"common_name", "user_id", "dns"}
     assert loaded.alternative_names == (
         (AlternativeName.DNS, Template.parse("{dns?}")),
@@ -122,6 +125,9 @@ def test_what_comes_from_the_appliance_alone_is_issued_by_no_caller(
         ({"keys": "[]"}, "keys: "),
         ({"keys": '["rsa1024"]'}, "rsa2048"),
         ({"keys": '["p256", "p256"]'}, "holds 'p256' twice"),
+        ({"proofs": "[]"}, "proofs: "),
+        ({"proofs": '["word"]'}, "'word' is not one of csr, card"),
+        (OF_CA | {"proofs": '["card"]'}, "of subordinate-ca are requests for signing: csr"),
         ({"issue_by": '["auditor"]'}, "auditor asks for no certificates; tps and ra do"),
         ({"subject": '["common_name"]'}, "does not begin with one of C=, ST=, L=, O="),
         ({"subject": '["CN={}"]'}, "is no template"),

@@ -137,7 +137,9 @@ class TestAChangeOfThePolicy:
             assert put_key(caller, session, ROTATING, 2).status == 200
         assert site.daemon.stop() == 0
         change_policy(site.site, WAYS, 'change_to = ["longer:1"]')
-        change_policy(site.site, '["proof-of-presence", "pin", "object"]', '["pin"]')
+        change_policy(
+            site.site, '["proof-of-presence", "proof-of-possession", "pin", "object"]', '["pin"]'
+        )
 
         with site.restarted() as again, again.caller() as caller:
             request = {"session": session, "purpose": "proof-of-presence"}

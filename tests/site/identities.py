@@ -52,7 +52,7 @@ _POLICY = {
     TPS: (
         'roles = ["tps"]\nkey_sets = ["*"]\n'
         'deliveries = ["sealed", "transport"]\ntransport_key = "tps-aes"\n'
-        'encrypt_purposes = ["proof-of-presence", "pin", "object"]'
+        'encrypt_purposes = ["proof-of-presence", "proof-of-possession", "pin", "object"]'
     ),
     BRANCH: 'roles = ["tps"]\nkey_sets = ["aes128"]',
     DESK: ('roles = ["tps"]\nkey_sets = ["*"]\ncard_commands = ["e2"]\nencrypt_purposes = ["pin"]'),

@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from tmsd.errors import Code
 from tmsd.vault import card_messages, certificate_messages, worker_messages
+from tmsd.vault.message import MAX_TICKET, NamedCard
 from tmsd.vault.messages import Question, Reply
 from tmsd.x509.distribution import MOST_PARTITIONS
 from tmsd.x509.templates import MAX_VALUE
@@ -23,7 +24,7 @@ APDUS = st.lists(between(1, card_messages.MAX_APDU), min_size=1, max_size=card_m
 CARDS = st.builds(
     card_messages.Card,
     initialize_update=between(12, 50),
-    ticket=st.none() | between(1, card_messages.MAX_TICKET),
+    ticket=st.none() | between(1, MAX_TICKET),
     host_challenge=st.none() | between(8, 16),
     scp_i=st.none() | BYTE,
     cuid=st.none() | between(10, 10),
@@ -61,6 +62,12 @@ UNWRAPPED = st.builds(card_messages.UnwrappedResponse, response=RESPONSES, prote
 CAPABILITIES = st.builds(
     worker_messages.Capabilities,
     **dict.fromkeys(worker_messages.Capabilities.__struct_fields__, st.booleans()),
+)
+NAMED_CARDS = st.builds(
+    NamedCard,
+    key_set=NAMES,
+    key_version=BYTE,
+    diversification_data=between(1, 10),
 )
 KEY_VERSIONS = st.builds(
     card_messages.KeyVersion,
@@ -122,7 +129,7 @@ REQUESTS = {
         card_messages.EncryptData,
         caller=NAMES,
         session=SESSIONS,
-        purpose=st.sampled_from(["proof-of-presence", "pin", "object"]),
+        purpose=st.sampled_from(["proof-of-presence", "proof-of-possession", "pin", "object"]),
         data=st.none() | between(8, card_messages.MAX_ENCRYPTED),
     ),
     card_messages.MakeRandom: st.builds(
@@ -138,6 +145,12 @@ REQUESTS = {
         profile=NAMES,
         proof=st.one_of(
             st.builds(certificate_messages.SignedRequest, csr=between(1, 1024)),
+            st.builds(
+                certificate_messages.CardProof,
+                public_key=between(1, 1024),
+                ticket=between(1, MAX_TICKET),
+                signature=between(1, 512),
+            ),
             st.builds(
                 certificate_messages.CrossedCa,
                 certificate=between(1, 1024),
@@ -171,7 +184,7 @@ ANSWERS = {
     card_messages.ChallengeIssued: st.builds(
         card_messages.ChallengeIssued,
         host_challenge=between(8, 16),
-        ticket=between(1, card_messages.MAX_TICKET),
+        ticket=between(1, MAX_TICKET),
     ),
     card_messages.ChannelOpened: st.builds(card_messages.ChannelOpened, session=SESSIONS, **OPENED),
     card_messages.KeysDelivered: st.builds(
@@ -222,6 +235,7 @@ ANSWERS = {
         partition=PARTITIONS,
         unique_key=st.booleans(),
         left_out=st.lists(FIELD_NAMES, max_size=certificate_messages.MAX_FIELDS),
+        card=st.none() | NAMED_CARDS,
     ),
     certificate_messages.SignedCertificate: st.builds(
         certificate_messages.SignedCertificate, certificate=between(1, 1024)
@@ -239,13 +253,7 @@ ANSWERS = {
         code=st.sampled_from(Code),
         detail=TEXTS,
         pointer=st.none() | TEXTS,
-        card=st.none()
-        | st.builds(
-            worker_messages.RefusedCard,
-            key_set=NAMES,
-            key_version=BYTE,
-            diversification_data=between(1, 10),
-        ),
+        card=st.none() | NAMED_CARDS,
     ),
     worker_messages.Started: st.builds(
         worker_messages.Started,

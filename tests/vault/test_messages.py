@@ -9,6 +9,7 @@ import pytest
 from tests.vault.samples import ANSWERS, REQUESTS
 from tmsd.vault import card_messages, messages, worker_messages
 from tmsd.vault.framing import LENGTH_BYTES, FrameError, FrameReader
+from tmsd.vault.message import MAX_TICKET
 from tmsd.vault.messages import Question, Reply
 
 ISSUE = {"type": "issue-challenge", "caller": "tps", "length": 8}
@@ -175,7 +176,7 @@ def test_each_request_is_read_and_no_field_may_be_added_or_missing(
         OPEN | {"card": {"initialize_update": bytes(11)}},
         OPEN | {"card": {"initialize_update": bytes(51)}},
         OPEN | {"card": CARD | {"ticket": b""}},
-        OPEN | {"card": CARD | {"ticket": bytes(card_messages.MAX_TICKET + 1)}},
+        OPEN | {"card": CARD | {"ticket": bytes(MAX_TICKET + 1)}},
         OPEN | {"card": CARD | {"host_challenge": bytes(7)}},
         OPEN | {"card": CARD | {"host_challenge": bytes(17)}},
         OPEN | {"card": CARD | {"scp_i": 256}},

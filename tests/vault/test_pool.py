@@ -11,9 +11,9 @@ from tmsd.vault.account import Account
 from tmsd.vault.card_messages import CryptogramVerified, DescribeKeySet, KeySetDescribed, MakeRandom
 from tmsd.vault.fair_queue import QueueLimits
 from tmsd.vault.framing import FrameError
-from tmsd.vault.message import Lane
+from tmsd.vault.message import Lane, NamedCard
 from tmsd.vault.pool import WINDOW, Vault
-from tmsd.vault.worker_messages import Receipt, Refused, RefusedCard
+from tmsd.vault.worker_messages import Receipt, Refused
 
 ROOM = QueueLimits(per_caller=64, total=256)
 
@@ -70,7 +70,7 @@ async def test_the_answer_and_the_receipt_come_to_who_asked() -> None:
 
 async def test_a_refusal_is_raised_and_leaves_its_receipt_and_card() -> None:
     vault, account = made(), Account()
-    card = RefusedCard("pilot", 1, bytes(10))
+    card = NamedCard("pilot", 1, bytes(10))
     refusal = Refused(code=Code.KEY_MISSING, detail="why", pointer="/where", card=card)
     async with connected() as (worker, other):
         vault.attach(worker, Lane.FAST)

@@ -5,9 +5,9 @@ AmdD 5.6): a command with less protection than the security level, or with wrong
 is refused and *aborts* the session; an aborted session refuses everything until INITIALIZE
 UPDATE, SELECT or a reset *terminates* it.
 
-PROVE PRESENCE is nobody's standard. It stands in for the proof that a token's applet gives
-when it makes a key pair: a server encrypts 16 bytes that it alone knows under the card's data
-encryption key, and the card that can say what they are is the one that holds that key.
+PROVE PRESENCE is nobody's standard: a server encrypts 16 bytes that it alone knows under the
+card's data encryption key, and the card that can say what they are is the one that holds that
+key. What makes key pairs is in enrollment.py; no applet need be selected for it.
 """
 
 import secrets
@@ -18,8 +18,9 @@ from operator import xor
 
 from tests.pcsc import tlv
 from tests.pcsc.apdu import Command, Refusal, StatusWord, response
-from tests.virtual_token import data_objects, put_key
+from tests.virtual_token import data_objects, enrollment, put_key
 from tests.virtual_token.channel import C_MAC, R_MAC, Channel, Handshake, Initiation
+from tests.virtual_token.enrollment import READ_OBJECT, START_EC_ENROLLMENT, START_ENROLLMENT
 from tests.virtual_token.keyring import KeyGroup, Keyring
 from tests.virtual_token.memory import NonVolatileMemory, SequenceCounter
 from tests.virtual_token.personalisation import CardProfile
@@ -91,6 +92,7 @@ class Card:
         self._session_keys: KeyGroup | None = None  # of the handshake, then of the channel
         self._aborted = False
         self._blocks: list[bytes] = []
+        self._buffer = b""
 
     @property
     def keyring(self) -> Keyring:
@@ -170,6 +172,7 @@ class Card:
         self._session_keys = None
         self._aborted = False
         self._blocks = []
+        self._buffer = b""
 
     def _abort_session(self) -> None:
         self._terminate_session()
@@ -310,6 +313,16 @@ class Card:
             raise Refusal(StatusWord.WRONG_LENGTH)
         return channel.dek.decrypt(command.data)
 
+    def _start_enrollment(self, command: Command) -> bytes:
+        """Make a key pair; return how much of it there is to read."""
+        channel, _ = self._require_c_mac()
+        self._buffer = enrollment.start(command, channel.dek)
+        return len(self._buffer).to_bytes(2)
+
+    def _read_object(self, command: Command) -> bytes:
+        self._require_c_mac()
+        return enrollment.read(command, self._buffer)
+
     def _require_c_mac(self) -> tuple[Channel, KeyGroup]:
         """Return the channel and the keys it was opened with; 6982 where it has no C-MAC."""
         if self._channel is None or self._session_keys is None or not self._channel.level & C_MAC:
@@ -325,6 +338,11 @@ INSTRUCTIONS = {
     PROVE_PRESENCE: Instruction(
         Card._prove_presence, frozenset({GLOBALPLATFORM}), needs_session=True
     ),
+    **dict.fromkeys(
+        (START_ENROLLMENT, START_EC_ENROLLMENT),
+        Instruction(Card._start_enrollment, frozenset({GLOBALPLATFORM}), needs_session=True),
+    ),
+    READ_OBJECT: Instruction(Card._read_object, frozenset({GLOBALPLATFORM}), needs_session=True),
     # These exist in one class only, in which they never come this way: 6E00, not 6D00.
     SELECT: Instruction(Card._select, frozenset(), needs_session=False),
     INITIALIZE_UPDATE: Instruction(Card._initialize_update, frozenset(), needs_session=False),

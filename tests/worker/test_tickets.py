@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tmsd.config.reserved_keys import CHANNEL_KEY
 from tmsd.errors import Code, ServiceError
-from tmsd.vault.card_messages import MAX_TICKET
+from tmsd.vault.message import MAX_TICKET
 from tmsd.worker.keyring import Keyring
 from tmsd.worker.tickets import MAX_SKEW_MS, IssuedChallenge, make, verify
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from tmsd.x509.refusal import CertificateRefused, Rule
 
 FOLDER = Path(__file__).parent
-# Known to the store alone.
-ELSEWHERE = [Rule.KEY_IN_USE]
+# Known to the worker and to the store alone.
+ELSEWHERE = [Rule.PROOF_NOT_ALLOWED, Rule.KEY_IN_USE]
 
 
 def test_every_rule_is_broken_by_a_test_of_this_folder() -> None:

@@ -15,8 +15,8 @@ from tmsd.vault.card_messages import (
     MAX_RANDOM,
     MAX_RESPONSE,
     MAX_SESSION,
-    MAX_TICKET,
 )
+from tmsd.vault.message import MAX_TICKET
 
 B = TypeVar("B", bound="Body")
 
@@ -183,7 +183,7 @@ class ConfirmAnswer(Body):
 
 
 class EncryptRequest(Body):
-    """What shall be encrypted under the card's DEK; nothing for a proof of presence."""
+    """What shall be encrypted under the card's DEK; nothing for a proof."""
 
     session: Session
     purpose: Annotated[EncryptPurpose, Field(strict=False)]
@@ -198,6 +198,9 @@ class EncryptAnswer(Body):
     session: Session
     encrypted: Annotated[bytes, Hex(8, MAX_ENCRYPTED)]
     challenge: Annotated[bytes, Hex(16)] | None = None
+    ticket: Ticket | None = Field(
+        default=None, description="for a proof of possession, to ask for a certificate with"
+    )
 
 
 class VerifyRequest(Body):

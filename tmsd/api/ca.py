@@ -18,7 +18,7 @@ from tmsd.config.callers import Caller, Role
 from tmsd.errors import Code, ServiceError
 from tmsd.store.certificates import Reason, Record
 from tmsd.store.crls import Published
-from tmsd.vault.certificate_messages import SignedRequest
+from tmsd.vault.certificate_messages import CardProof, Proof, SignedRequest
 
 _SERIAL_NUMBER_LENGTH = 16
 
@@ -30,7 +30,7 @@ async def _issue(
     wanted = CertificateWanted(
         ca=asked.path["ca"],
         profile=body.profile,
-        proof=SignedRequest(body.csr.encode()),
+        proof=_proof(body),
         fields={
             name: [value] if isinstance(value, str) else value
             for name, value in body.fields.items()
@@ -44,6 +44,12 @@ async def _issue(
         certificate=_pem(certificate),
         chain=list(_chain(services, wanted.ca)),
     )
+
+
+def _proof(body: bodies.CertificateRequestBody) -> Proof:
+    if body.proof is not None and body.public_key is not None:
+        return CardProof(body.public_key, body.proof.ticket, body.proof.signature)
+    return SignedRequest((body.csr or "").encode())
 
 
 async def _status(
@@ -187,7 +193,7 @@ ROUTES = (
         "POST",
         _CERTIFICATES,
         "ca.issue",
-        "Issue a certificate by a profile, for a request for signing.",
+        "Issue a certificate by a profile, for a request for signing or a key that a card made.",
         _ROLES,
         bodies.CertificateRequestBody,
         bodies.CertificateBody,
@@ -198,6 +204,10 @@ ROUTES = (
             Code.PROFILE_NOT_ALLOWED,
             Code.ISSUANCE_REFUSED,
             Code.PREPARED_INVALID,
+            Code.CHALLENGE_NOT_ISSUED,
+            Code.KEY_SET_UNKNOWN,
+            Code.KEY_VERSION_UNKNOWN,
+            Code.KEY_VERSION_RETIRED,
             Code.IDEMPOTENCY_KEY_MISSING,
             Code.IDEMPOTENCY_KEY_REUSED,
             Code.KEY_MISSING,

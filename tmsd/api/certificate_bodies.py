@@ -1,12 +1,13 @@
 """The bodies of the certificate authority's requests and answers."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from tmsd.api.bodies import Body
+from tmsd.api.bodies import Body, Ticket
 from tmsd.api.values import Hex
 from tmsd.vault.certificate_messages import MAX_FIELDS
+from tmsd.x509.card_proofs import MAX_KEY_BLOB, MAX_SIGNATURE
 from tmsd.x509.requests import MAX_CSR
 from tmsd.x509.templates import MAX_VALUE, MAX_VALUES
 
@@ -29,13 +30,27 @@ Reason = Literal[
 ]
 
 
+class CardProofBody(Body):
+    """What a card made of a challenge when it made a key pair."""
+
+    ticket: Ticket = Field(description="from POST /v1/tks/sessions/encrypt")
+    signature: Annotated[bytes, Hex(1, MAX_SIGNATURE)] = Field(
+        description="by the private key, over public_key and the challenge"
+    )
+
+
 class CertificateRequestBody(Body):
-    """A certificate that is wanted."""
+    """A certificate that is wanted, for the key of `csr`, or for `public_key` with `proof`."""
 
     profile: Name
-    csr: Annotated[str, Field(max_length=MAX_CSR, pattern=r"^[\t\n\r -~]+$")] = Field(
-        description="a request for signing (PKCS #10) in PEM: it proves who holds the key"
+    csr: Annotated[str, Field(max_length=MAX_CSR, pattern=r"^[\t\n\r -~]+$")] | None = Field(
+        default=None,
+        description="a request for signing (PKCS #10) in PEM: it proves who holds the key",
     )
+    public_key: Annotated[bytes, Hex(1, MAX_KEY_BLOB)] | None = Field(
+        default=None, description="a key blob, as a card gave it when it made the key pair"
+    )
+    proof: CardProofBody | None = Field(default=None, description="with public_key")
     fields: Annotated[dict[FieldName, FieldValue | FieldValues], Field(max_length=MAX_FIELDS)] = (
         Field(
             default_factory=dict,
@@ -45,6 +60,14 @@ class CertificateRequestBody(Body):
     days: Annotated[int, Field(ge=1, le=36525)] | None = Field(
         default=None, description="how long it shall be valid; the longest there is by default"
     )
+
+    @model_validator(mode="after")
+    def _one_proof(self) -> Self:
+        if (self.csr is None) == (self.public_key is None):
+            raise ValueError("must hold either csr or public_key")
+        if (self.proof is None) != (self.public_key is None):
+            raise ValueError("must hold proof with public_key, and with nothing else")
+        return self
 
 
 class CertificateBody(Body):

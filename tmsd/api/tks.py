@@ -113,6 +113,7 @@ async def _encrypt(
         session=encrypted.channel.session,
         encrypted=encrypted.encrypted,
         challenge=encrypted.challenge,
+        ticket=encrypted.ticket,
     )
 
 

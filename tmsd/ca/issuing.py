@@ -107,6 +107,10 @@ async def _on_record(
     prepared = await ca.ask(_question(asker, wanted), trail)
     if prepared.left_out:
         trail.details["left_out"] = ", ".join(prepared.left_out)
+    if (card := prepared.card) is not None:
+        trail.key_set = card.key_set
+        trail.key_version = card.key_version
+        trail.diversification_data = card.diversification_data
     request = _request(asker, wanted, prepared)
     unique = prepared.unique_key
     return await ca.store.run(partial(_prepare, request=request, unique_key=unique))

@@ -43,6 +43,7 @@ class EncryptPurpose(StrEnum):
     """What a caller may have encrypted under a card's data encryption key."""
 
     PROOF_OF_PRESENCE = "proof-of-presence"
+    PROOF_OF_POSSESSION = "proof-of-possession"
     PIN = "pin"
     OBJECT = "object"
 

@@ -14,7 +14,7 @@ from tmsd.config.toml import Complaint, ConfigError, Document, read, shown
 from tmsd.config.values import DISTINCT, Name
 from tmsd.config.wording import explain
 from tmsd.x509.names import AlternativeName, AttributeType, alternative_name, attribute
-from tmsd.x509.profile import ExtendedKeyUsage, Holder, KeyUsage, Profile
+from tmsd.x509.profile import ExtendedKeyUsage, Holder, KeyUsage, Profile, Proof
 from tmsd.x509.public_keys import KeyKind
 from tmsd.x509.refusal import CertificateRefused
 from tmsd.x509.templates import Template
@@ -86,6 +86,7 @@ class ProfileFile(Table):
         issue_by: roles of callers that may have certificates of it over the API.
         days: the longest validity.
         keys: kinds of keys.
+        proofs: what shows that who asks holds the key.
         unique_key: refuse a key that a valid certificate has.
         subject: attributes of the subject, `TYPE=template`, from the root of the name.
         alternative_names: subject alternative names, `kind:template`.
@@ -105,6 +106,9 @@ class ProfileFile(Table):
     )
     keys: Annotated[tuple[Annotated[KeyKind, TOML], ...], TOML, DISTINCT, Field(min_length=1)] = (
         Field(description=f"an array of {', '.join(KeyKind)}")
+    )
+    proofs: Annotated[tuple[Annotated[Proof, TOML], ...], TOML, DISTINCT, Field(min_length=1)] = (
+        Proof.CSR,
     )
     unique_key: bool = True
     subject: Annotated[
@@ -129,6 +133,8 @@ class ProfileFile(Table):
                 ("issue_by",),
                 f"must be left out: certificates of {self.holder} come from the appliance alone",
             )
+        if Proof.CARD in self.proofs and not self.holder.from_api:
+            yield Complaint(("proofs",), f"of {self.holder} are requests for signing: csr")
         yield from self._complaints_of_names()
         yield from self._complaints_of_usage()
         if self.path_length is not None and not self.profile.is_ca:
@@ -184,6 +190,7 @@ class ProfileFile(Table):
             issue_by=tuple(role.value for role in self.issue_by),
             days=self.days,
             keys=self.keys,
+            proofs=self.proofs,
             unique_key=self.unique_key,
             subject=tuple(map(_attribute_template, self.subject)),
             alternative_names=tuple(map(_alternative_name_template, self.alternative_names)),

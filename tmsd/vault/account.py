@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from tmsd.vault.worker_messages import Receipt, RefusedCard
+from tmsd.vault.message import NamedCard
+from tmsd.vault.worker_messages import Receipt
 
 
 @dataclass(slots=True)
@@ -15,4 +16,4 @@ class Account:
     """
 
     receipts: list[Receipt] = field(default_factory=list)
-    refused_card: RefusedCard | None = None
+    refused_card: NamedCard | None = None

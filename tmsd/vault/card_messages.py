@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from tmsd.vault.message import Answer, Byte, CardData, Lane, Name, Request
+from tmsd.vault.message import Answer, Byte, CardData, Lane, Name, Request, Ticket
 
 # Lengths in bytes, of the specifications or of this API.
 MAX_APDU = 261
@@ -18,11 +18,9 @@ MAX_RANDOM = 1024
 MAX_SESSION = 8 * 1024
 MAX_RESPONSE = 256 + 16 + 2
 MAX_ENCRYPTED = 256
-MAX_TICKET = 256
 
 InitializeUpdateResponse = Annotated[bytes, Meta(min_length=12, max_length=50)]
 HostChallenge = Annotated[bytes, Meta(min_length=8, max_length=16)]
-Ticket = Annotated[bytes, Meta(min_length=1, max_length=MAX_TICKET)]
 Session = Annotated[bytes, Meta(min_length=1, max_length=MAX_SESSION)]
 Apdu = Annotated[bytes, Meta(min_length=1, max_length=MAX_APDU)]
 Apdus = Annotated[list[Apdu], Meta(min_length=1, max_length=MAX_APDUS)]
@@ -221,11 +219,16 @@ class ConfirmPutKey(Request[PutKeyConfirmed], frozen=True, tag="confirm-put-key"
 
 
 class DataEncrypted(Answer, frozen=True, tag="data-encrypted"):
-    """Data under the card's DEK; for a proof of presence also what was encrypted."""
+    """Data under the card's DEK.
+
+    For a proof of presence also what was encrypted; for a proof of possession, which nobody but
+    the card is told, the ticket that tells the worker again.
+    """
 
     channel: Channel
     encrypted: Annotated[bytes, Meta(min_length=8, max_length=MAX_ENCRYPTED)]
     challenge: Annotated[bytes, Meta(min_length=16, max_length=16)] | None
+    ticket: Ticket | None = None
 
 
 class EncryptData(Request[DataEncrypted], frozen=True, tag="encrypt-data"):
@@ -234,7 +237,7 @@ class EncryptData(Request[DataEncrypted], frozen=True, tag="encrypt-data"):
     ANSWER = DataEncrypted
     caller: Name
     session: Session
-    purpose: Literal["proof-of-presence", "pin", "object"]
+    purpose: Literal["proof-of-presence", "proof-of-possession", "pin", "object"]
     data: Annotated[bytes, Meta(min_length=8, max_length=MAX_ENCRYPTED)] | None
 
 

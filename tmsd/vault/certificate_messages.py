@@ -8,7 +8,19 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from tmsd.vault.message import HEADING, MAX_FRAME, Answer, Lane, Name, Request, Seconds, Text
+from tmsd.vault.message import (
+    HEADING,
+    MAX_FRAME,
+    Answer,
+    Lane,
+    Name,
+    NamedCard,
+    Request,
+    Seconds,
+    Text,
+    Ticket,
+)
+from tmsd.x509.card_proofs import MAX_KEY_BLOB, MAX_SIGNATURE
 from tmsd.x509.distribution import MOST_PARTITIONS
 from tmsd.x509.linting import MAX_CERTIFICATE
 from tmsd.x509.requests import MAX_CSR
@@ -53,7 +65,18 @@ class CrossedCa(Struct, frozen=True, forbid_unknown_fields=True, tag="ca"):
     csr: CertificateRequest | None
 
 
-Proof = SignedRequest | CrossedCa
+class CardProof(Struct, frozen=True, forbid_unknown_fields=True, tag="card"):
+    """A key that a card made: its key blob, and the card's signature over that and a challenge.
+
+    `ticket` is that of the challenge, which was encrypted for the card.
+    """
+
+    public_key: Annotated[bytes, Meta(min_length=1, max_length=MAX_KEY_BLOB)]
+    ticket: Ticket
+    signature: Annotated[bytes, Meta(min_length=1, max_length=MAX_SIGNATURE)]
+
+
+Proof = SignedRequest | CardProof | CrossedCa
 """Which key a certificate is for, and what shows that who asks holds it."""
 
 
@@ -63,7 +86,7 @@ class PreparedCertificate(Answer, frozen=True, tag="prepared-certificate"):
     `prepared` is opaque, and MACed by the token. What stands beside it is for the record.
     Times are in seconds of Unix time. `partition` is that of the CRL that it names for good, 0 for
     the whole one. `left_out` names fields of the request for signing that the profile has no place
-    for.
+    for; `card` is the one that made the key, if any did.
     """
 
     prepared: Prepared
@@ -75,6 +98,7 @@ class PreparedCertificate(Answer, frozen=True, tag="prepared-certificate"):
     partition: Partition
     unique_key: bool
     left_out: Annotated[list[FieldName], Meta(max_length=MAX_FIELDS)]
+    card: NamedCard | None
 
 
 class PrepareCertificate(Request[PreparedCertificate], frozen=True, tag="prepare-certificate"):

@@ -11,12 +11,14 @@ MAX_FRAME = 64 * 1024
 HEADING = 4 * 1024
 
 LONGEST_TEXT = 4096
+MAX_TICKET = 256
 
 Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9._-]*\Z")]
 Byte = Annotated[int, Meta(ge=0, le=255)]
 CardData = Annotated[bytes, Meta(min_length=1, max_length=10)]
 Seconds = Annotated[int, Meta(ge=0, lt=2**40)]
 Text = Annotated[str, Meta(max_length=LONGEST_TEXT)]
+Ticket = Annotated[bytes, Meta(min_length=1, max_length=MAX_TICKET)]
 
 A = TypeVar("A", bound="Answer")
 
@@ -28,6 +30,14 @@ class Answer(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     LARGEST: ClassVar[int] = MAX_FRAME
+
+
+class NamedCard(Struct, frozen=True, forbid_unknown_fields=True):
+    """The card that a genuine session or ticket is of, for the record."""
+
+    key_set: Name
+    key_version: Byte
+    diversification_data: CardData
 
 
 class Lane(StrEnum):

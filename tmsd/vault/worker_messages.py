@@ -5,18 +5,10 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from tmsd.errors import Code
-from tmsd.vault.message import Answer, Byte, CardData, Name, Text
+from tmsd.vault.message import Answer, Name, NamedCard, Text
 
 WorkerId = Annotated[bytes, Meta(min_length=8, max_length=8)]
 Generation = Annotated[int, Meta(ge=1, lt=2**53)]
-
-
-class RefusedCard(Struct, frozen=True, forbid_unknown_fields=True):
-    """Whose genuine session it was that a request was refused in."""
-
-    key_set: Name
-    key_version: Byte
-    diversification_data: CardData
 
 
 class Refused(Answer, frozen=True, tag="refused"):
@@ -25,7 +17,7 @@ class Refused(Answer, frozen=True, tag="refused"):
     code: Code
     detail: Text
     pointer: Text | None = None
-    card: RefusedCard | None = None
+    card: NamedCard | None = None
 
 
 class Capabilities(Struct, frozen=True, forbid_unknown_fields=True):

@@ -7,9 +7,17 @@ from collections.abc import Callable
 from typing import Any
 
 from tmsd.vault import card_messages, certificate_messages, messages
+from tmsd.vault.message import NamedCard
 from tmsd.vault.messages import Question, Reply
-from tmsd.vault.worker_messages import RefusedCard
-from tmsd.worker import certifying, describing, key_changeover, messaging, opening, publishing
+from tmsd.worker import (
+    certifying,
+    describing,
+    key_changeover,
+    messaging,
+    opening,
+    possession,
+    publishing,
+)
 from tmsd.worker.context import Context
 from tmsd.worker.receipts import Receipts
 from tmsd.worker.service import Service
@@ -43,7 +51,9 @@ def service(receipts: Receipts) -> Service[Context]:
     return Service(Question, Reply, ANSWERS, receipts.make, _card)
 
 
-def _card(context: Context, request: messages.AnyRequest) -> RefusedCard | None:
-    """Return whose session a request named; of a card without one the front knows by itself."""
+def _card(context: Context, request: messages.AnyRequest) -> NamedCard | None:
+    """Return whose session or ticket a request named; without one the front knows by itself."""
+    if isinstance(request, certificate_messages.PrepareCertificate):
+        return possession.card_of(context, request)
     sealed = getattr(request, "session", None)
     return None if sealed is None else messaging.card_of(context, sealed, request.caller)

@@ -48,7 +48,8 @@ def prepare_certificate(
     )
     version = prepared.key_version(context)
     with _refusals():
-        asked, left_out = possession.proven(profile, request)
+        proven = possession.proven(context, profile, request)
+        asked = proven.asked
         not_before, not_after = _validity(asked, authority.issuer, request.days)
         serial_number = context.token.random(SERIAL_NUMBER_LENGTH)
         partition = partition_of(serial_number, authority.table.crl_partitions)
@@ -78,7 +79,8 @@ def prepare_certificate(
         partition=partition,
         # A cross-certificate is for a key that has a certificate already.
         unique_key=profile.unique_key and not isinstance(asked, Crossing),
-        left_out=left_out,
+        left_out=list(proven.left_out),
+        card=proven.card,
     )
 
 

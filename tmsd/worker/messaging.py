@@ -18,8 +18,10 @@ from tmsd.globalplatform.channel import Response, require_open
 from tmsd.globalplatform.keys import Key, Use
 from tmsd.globalplatform.protocols import PROTOCOLS, SecureChannelProtocol
 from tmsd.globalplatform.put_key import PUT_KEY
-from tmsd.vault import card_messages, worker_messages
-from tmsd.worker import admission, card_keys, sealed_session
+from tmsd.vault import card_messages
+from tmsd.vault.message import NamedCard
+from tmsd.worker import admission, card_challenges, card_keys, sealed_session
+from tmsd.worker.card_challenges import CardChallenge
 from tmsd.worker.card_keys import CardIdentity
 from tmsd.worker.context import Context
 from tmsd.worker.hsm_key import HsmKey
@@ -32,6 +34,7 @@ _ENCRYPTED = 0x60
 _STRUCTURE = 0x18
 _DGI = 0x08
 PROOF_LENGTH = 16
+_PROOFS = frozenset({"proof-of-presence", "proof-of-possession"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +99,7 @@ def resume(context: Context, sealed: bytes, caller_name: str) -> ResumedChannel:
     )
 
 
-def card_of(
-    context: Context, sealed: bytes, caller_name: str
-) -> worker_messages.RefusedCard | None:
+def card_of(context: Context, sealed: bytes, caller_name: str) -> NamedCard | None:
     """Say for the record whose session it is; None unless it is genuine and can be used."""
     try:
         session = sealed_session.unseal(context.keyring, sealed, caller_name, now_ms())
@@ -106,7 +107,7 @@ def card_of(
         return None
     key_set = context.policy.key_sets.get(session.key_set)
     by_cuid = key_set and key_set.diversification_data is DiversificationData.CUID
-    return worker_messages.RefusedCard(
+    return NamedCard(
         key_set=session.key_set,
         key_version=session.key_version,
         diversification_data=session.cuid if by_cuid and session.cuid else session.kdd,
@@ -183,7 +184,7 @@ def encrypt_data(
             pointer="/purpose",
         )
     _require_bound_commands(channel)
-    proves = request.purpose == "proof-of-presence"
+    proves = request.purpose in _PROOFS
     if channel.protocol.DEK_IS_STATIC and channel.key_set.undiversified and not proves:
         raise ServiceError(
             Code.PURPOSE_NOT_ALLOWED,
@@ -194,18 +195,48 @@ def encrypt_data(
     if proves == (request.data is not None):
         raise ServiceError(
             Code.REQUEST_INVALID,
-            "a proof of presence encrypts bytes made here, every other purpose encrypts data",
+            "a proof encrypts bytes made here, every other purpose encrypts data",
             pointer="/data",
         )
-    data = request.data if request.data is not None else context.token.random(PROOF_LENGTH)
+    ticket = None
+    if request.purpose == "proof-of-possession":
+        data, ticket = _secret_challenge(context, channel)
+    else:
+        data = request.data if request.data is not None else context.token.random(PROOF_LENGTH)
     with context.token.operation() as operation:
         dek = channel.data_encryption_key(context, operation)
         encrypted = _under_dek(dek, data)
     return card_messages.DataEncrypted(
         channel=channel.sealed(context, channel.session),
         encrypted=encrypted,
-        challenge=data if proves else None,
+        challenge=data if request.purpose == "proof-of-presence" else None,
+        ticket=ticket,
     )
+
+
+def _secret_challenge(context: Context, channel: ResumedChannel) -> tuple[bytes, bytes]:
+    """Return 16 bytes that the card alone shall learn, and the ticket that tells them again.
+
+    Raises:
+        ServiceError: `purpose-not-allowed`, where others than the card have its keys.
+    """
+    session, key_set = channel.session, channel.key_set
+    if key_set.undiversified or key_set.factory:
+        raise ServiceError(
+            Code.PURPOSE_NOT_ALLOWED,
+            f"the keys of {key_set.name} are not one card's alone: change it over to others first",
+            pointer="/purpose",
+        )
+    challenge = CardChallenge(
+        caller=session.caller,
+        key_set=session.key_set,
+        key_version=session.key_version,
+        diversification_data=channel.identity.diversification_data,
+        nonce=context.token.random(card_challenges.NONCE_LENGTH),
+        issued=now_ms(),
+        expires=session.expires,
+    )
+    return card_challenges.make(context.keyring, context.challenge_key_version, challenge)
 
 
 def _require_bound_commands(channel: ResumedChannel) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol
 
-from tmsd.vault.message import Answer, Framed, Request
-from tmsd.vault.worker_messages import Receipt, RefusedCard
+from tmsd.vault.message import Answer, Framed, NamedCard, Request
+from tmsd.vault.worker_messages import Receipt
 from tmsd.worker.generations import C
 
 
@@ -45,4 +45,4 @@ class Service(Generic[C]):
     reply: Callable[..., Framed]
     answers: Mapping[type[Any], Callable[[C, Any], Answer]]
     receipt: Callable[[C, int, Any, Any], Receipt] | None = None
-    card: Callable[[C, Any], RefusedCard | None] = no_card
+    card: Callable[[C, Any], NamedCard | None] = no_card

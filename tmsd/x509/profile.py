@@ -83,6 +83,13 @@ _PURPOSES = {
 }
 
 
+class Proof(StrEnum):
+    """What shows that who asks holds the private key, as profiles name it."""
+
+    CSR = "csr"
+    CARD = "card"
+
+
 class Holder(StrEnum):
     """What holds the key: it says which certificates an API may never get."""
 
@@ -107,6 +114,7 @@ class Profile:
         issue_by: roles of callers that may have it; empty: nobody over the API.
         days: the longest validity; the issuer's own end bounds it as well.
         keys: the kinds of key, at least one.
+        proofs: of possession that are taken, at least one.
         unique_key: a key that a valid certificate has already is refused.
         subject: attributes in their order, from the root of the name.
         alternative_names: as the profile lists them.
@@ -121,6 +129,7 @@ class Profile:
     issue_by: tuple[str, ...]
     days: int
     keys: tuple[KeyKind, ...]
+    proofs: tuple[Proof, ...]
     unique_key: bool
     subject: tuple[tuple[AttributeType, Template], ...]
     alternative_names: tuple[tuple[AlternativeName, Template], ...]

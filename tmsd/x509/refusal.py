@@ -12,6 +12,9 @@ class Rule(StrEnum):
     CSR_SIGNATURE_WRONG = "csr-signature-wrong"
     CSR_SIGNATURE_WEAK = "csr-signature-weak"
     CSR_ASKS_FOR_CA = "csr-asks-for-ca"
+    PROOF_NOT_ALLOWED = "proof-not-allowed"
+    CARD_KEY_MALFORMED = "card-key-malformed"
+    CARD_PROOF_WRONG = "card-proof-wrong"
     CROSSED_MALFORMED = "crossed-malformed"
     CROSSED_NOT_PROVEN = "crossed-not-proven"
 

@@ -4,7 +4,7 @@ from cryptography import x509
 
 from tmsd.x509.building import Issuer, Terms, key_usage
 from tmsd.x509.linting import lint
-from tmsd.x509.profile import Holder, KeyUsage, Profile
+from tmsd.x509.profile import Holder, KeyUsage, Profile, Proof
 from tmsd.x509.public_keys import KeyKind, PublicKey, accepted
 
 _USAGES = (KeyUsage.KEY_CERT_SIGN, KeyUsage.CRL_SIGN)
@@ -55,6 +55,7 @@ def lint_root(certificate: x509.Certificate, path_length: int | None) -> None:
         issue_by=(),
         days=_LONGEST,
         keys=_KINDS,
+        proofs=(Proof.CSR,),
         unique_key=True,
         subject=(),
         alternative_names=(),
