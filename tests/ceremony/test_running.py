@@ -1,6 +1,5 @@
 """A ceremony: the quorum is asked before each step, and what is interrupted goes on."""
 
-import secrets
 from pathlib import Path
 
 import pytest
@@ -8,39 +7,17 @@ import pytest
 from hsm.errors import KeyExists
 from hsm.keys import KeyReference
 from hsm.module import TokenAddress
+from tests.ceremony.conducting import begin, minutes_of, resume
 from tests.ceremony.rooms import ENROL, GENERATE, Present, room, script
-from tmsd.audit.chain_file import ChainFile
 from tmsd.audit.record import Record
 from tmsd.audit.verification import verify
 from tmsd.ceremony.minutes import Event, Minutes, events
 from tmsd.ceremony.people import Ended
-from tmsd.ceremony.progress import Progress, progress
+from tmsd.ceremony.progress import progress
 from tmsd.ceremony.refusal import Refused
-from tmsd.ceremony.room import Room
-from tmsd.ceremony.running import conduct, open_ceremony
 from tmsd.ceremony.script import Script, load_script
 from tmsd.ceremony.steps.enrol_quorum import pinned_quorum
 from tmsd.quorum.refusal import ApprovalRefused, Rule
-
-
-def begin(planned: Script, where: Room) -> None:
-    """Open a ceremony and conduct it."""
-    with ChainFile.open(minutes_of(where)) as chain:
-        minutes = Minutes(chain, secrets.token_hex(16), "olaf")
-        open_ceremony(planned, where, minutes)
-        conduct(planned, where, minutes, Progress(minutes.ceremony, planned.sha256))
-
-
-def resume(planned: Script, where: Room) -> None:
-    """Go on with it."""
-    before = progress(events(minutes_of(where)))
-    with ChainFile.open(minutes_of(where)) as chain:
-        conduct(planned, where, Minutes(chain, before.ceremony, "olaf"), before)
-
-
-def minutes_of(where: Room) -> Path:
-    """Return where the minutes of a ceremony are."""
-    return where.folder / "minutes.jsonl"
 
 
 def names(records: list[Record]) -> list[str]:

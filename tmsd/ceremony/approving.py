@@ -67,6 +67,7 @@ def request_for_step(
         "step": number,
         "of": len(script.steps),
         "does": said[:LONGEST_VALUE],
+        "everybody": step.needs_everybody,
     }
     return request(STEP, parameters, quorum, operator)
 

@@ -45,6 +45,16 @@ def open_ceremony(script: Script, room: Room, minutes: Minutes) -> None:
     _note_quorum(quorum, minutes)
 
 
+def resume_ceremony(script: Script, room: Room, minutes: Minutes, before: Progress) -> None:
+    """Put on record that a ceremony goes on, and conduct the rest of it.
+
+    Raises:
+        Ended, Refused, ApprovalRefused, HsmError, AuditFileError, OSError: as conduct does.
+    """
+    minutes.note(Event.RESUMED, {"done": before.done, "begun": before.begun})
+    conduct(script, room, minutes, before)
+
+
 def conduct(script: Script, room: Room, minutes: Minutes, before: Progress) -> None:
     """Go on from where the minutes end, to the close.
 

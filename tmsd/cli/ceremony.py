@@ -15,7 +15,7 @@ from tmsd.ceremony.progress import Progress, progress
 from tmsd.ceremony.refusal import Refused
 from tmsd.ceremony.rehearsing import rehearsal
 from tmsd.ceremony.room import Room
-from tmsd.ceremony.running import conduct, open_ceremony
+from tmsd.ceremony.running import conduct, open_ceremony, resume_ceremony
 from tmsd.ceremony.script import Script, load_script
 from tmsd.cli.ceremony_desk import Desk
 from tmsd.quickstart.softhsm import softhsm_module
@@ -97,7 +97,7 @@ def resume(script_file: Path, binding_file: Path, minutes_file: Path) -> None:
     before = progress(events(minutes_file))
     with _ending(minutes_file), ChainFile.open(minutes_file) as chain:
         minutes = Minutes(chain, before.ceremony, binding.operator)
-        conduct(script, _room(script, binding, minutes_file), minutes, before)
+        resume_ceremony(script, _room(script, binding, minutes_file), minutes, before)
 
 
 def _open_and_conduct(script: Script, room: Room, minutes_file: Path) -> None:

@@ -1,0 +1,203 @@
+"""Minutes can be checked by anybody, and whatever is changed in them shows."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hsm.module import TokenAddress
+from tests.ceremony.conducting import begin, minutes_of, resume
+from tests.ceremony.rooms import ENROL, GENERATE, Present, room, script
+from tests.quorum.officers import officer
+from tests.softhsm.tokens import SoftHsm
+from tmsd.audit.record import Record
+from tmsd.ceremony.minutes import Event
+from tmsd.ceremony.people import Ended
+from tmsd.ceremony.reviewing import Rule, review
+from tmsd.ceremony.script import load_script
+from tmsd.quorum.quorum import Quorum
+
+OFFICERS = tuple(officer(name) for name in ("anna", "berta", "carl"))
+PINNED = Quorum(deployment="pilot", number=1, approvals=2, officers=OFFICERS)
+
+
+@pytest.fixture(scope="module")
+def lines(softhsm: SoftHsm, tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    """The minutes of a ceremony that was interrupted once and went on to its end."""
+    folder = tmp_path_factory.mktemp("ceremony")
+    planned = load_script(script(folder, ENROL, GENERATE.format(label="one")))
+    people = Present(leave_after=1)
+    where = room(folder, softhsm.make_token(), people)
+    with pytest.raises(Ended):
+        begin(planned, where)
+    people.leave_after, people.officers = 1000, ("anna", "carl")
+    resume(planned, where)
+    return minutes_of(where).read_bytes().splitlines(keepends=True)
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[[list[bytes]], Path]:
+    """Write minutes."""
+
+    def written(lines: list[bytes]) -> Path:
+        file = tmp_path / "altered.jsonl"
+        file.write_bytes(b"".join(lines))
+        return file
+
+    return written
+
+
+Written = Callable[[list[bytes]], Path]
+
+
+def chained_anew(lines: list[bytes], change: Callable[[Record], Iterator[Record]]) -> list[bytes]:
+    """Change records, and bind them together again, as one who can write the file could."""
+    chained: list[bytes] = []
+    last: Record | None = None
+    for line in lines:
+        before = Record.parse(line)
+        for record in change(before):
+            last = Record.following(last, record.time, record.decision)
+            chained.append(last.encode())
+    return chained
+
+
+def rules(path: Path, pinned: Quorum | None = None) -> list[str]:
+    """Return the rules that minutes break."""
+    return [fault.rule for fault in review(path, pinned).faults]
+
+
+def test_what_happened_is_whole_and_signed(lines: list[bytes], written: Written) -> None:
+    found = review(written(lines), PINNED)
+
+    assert found.faults == ()
+    assert found.steps == 2
+    assert found.signed_by == ("anna", "carl")
+
+
+def test_minutes_of_other_officers_are_not_those_of_the_pinned(
+    lines: list[bytes], written: Written
+) -> None:
+    others = replace_officer(PINNED)
+
+    assert Rule.QUORUM_NOT_THE_PINNED in rules(written(lines), others)
+
+
+def replace_officer(quorum: Quorum) -> Quorum:
+    """Return a quorum with dora in the place of carl."""
+    return Quorum(
+        deployment=quorum.deployment,
+        number=1,
+        approvals=2,
+        officers=(*quorum.officers[:2], officer("dora")),
+    )
+
+
+@settings(max_examples=60)
+@given(data=st.data())
+def test_a_flipped_byte_is_told_with_its_line(
+    lines: list[bytes], tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    content = bytearray(b"".join(lines))
+    at = data.draw(st.integers(0, len(content) - 1))
+    content[at] ^= data.draw(st.integers(1, 255))
+    file = tmp_path_factory.getbasetemp() / "flipped.jsonl"
+    file.write_bytes(content)
+
+    found = review(file).faults
+
+    line = bytes(content[:at]).count(b"\n") + 1
+    assert found
+    assert found[0].line <= line + 1
+
+
+def test_a_dropped_line_is_told(lines: list[bytes], written: Written) -> None:
+    for at in range(len(lines)):
+        found = review(written(lines[:at] + lines[at + 1 :])).faults
+        assert found, f"line {at + 1} is not missed"
+        if at < len(lines) - 1:
+            assert found[0].line == at + 1
+
+
+def test_swapped_lines_are_told(lines: list[bytes], written: Written) -> None:
+    for at in range(len(lines) - 1):
+        swapped = [*lines[:at], lines[at + 1], lines[at], *lines[at + 2 :]]
+
+        assert review(written(swapped)).faults[0].line == at + 1
+
+
+def test_a_cut_end_is_told(lines: list[bytes], written: Written) -> None:
+    for length in range(1, len(lines)):
+        found = review(written(lines[:length]))
+        assert found.faults, f"nothing is missed after line {length}"
+        assert found.signed_by == ()
+
+
+def test_a_fact_that_was_changed_shows_though_the_chain_is_whole(
+    lines: list[bytes], written: Written
+) -> None:
+    def other_key(record: Record) -> Iterator[Record]:
+        if record.decision.operation == Event.DONE and "kcv" in record.decision.details:
+            details = {**record.decision.details, "kcv": "000000"}
+            record = replace(record, decision=replace(record.decision, details=details))
+        yield record
+
+    assert rules(written(chained_anew(lines, other_key))) == [Rule.NOT_SIGNED, Rule.NOT_SIGNED]
+
+
+def test_a_step_without_its_approvals_shows_though_the_chain_is_whole(
+    lines: list[bytes], written: Written
+) -> None:
+    def without_carl(record: Record) -> Iterator[Record]:
+        is_his = record.decision.details.get("officer") == "carl"
+        if not (record.decision.operation == Event.APPROVED and is_his):
+            yield record
+
+    assert Rule.STEP_NOT_APPROVED in rules(written(chained_anew(lines, without_carl)))
+
+
+def test_a_step_that_was_left_out_shows_though_the_chain_is_whole(
+    lines: list[bytes], written: Written
+) -> None:
+    def without_second(record: Record) -> Iterator[Record]:
+        if record.decision.details.get("step") != 2:
+            yield record
+
+    assert Rule.CLOSED_EARLY in rules(written(chained_anew(lines, without_second)))
+
+
+def test_an_officer_who_was_exchanged_shows_though_the_chain_is_whole(
+    lines: list[bytes], written: Written
+) -> None:
+    def exchanged(record: Record) -> Iterator[Record]:
+        details = dict(record.decision.details)
+        if record.decision.operation == Event.OFFICER and details["officer"] == "anna":
+            details["public_key"] = officer("dora").public_key_base64
+            record = replace(record, decision=replace(record.decision, details=details))
+        yield record
+
+    assert rules(written(chained_anew(lines, exchanged)))[0] == Rule.QUORUM_UNSOUND
+
+
+def test_an_unfinished_ceremony_is_told_as_that(fresh_token: TokenAddress, tmp_path: Path) -> None:
+    planned = load_script(script(tmp_path, ENROL, GENERATE.format(label="one")))
+    where = room(tmp_path, fresh_token, Present(leave_after=1))
+    with pytest.raises(Ended):
+        begin(planned, where)
+
+    found = review(minutes_of(where), PINNED)
+
+    assert [fault.rule for fault in found.faults] == [Rule.NOT_CLOSED]
+    assert found.steps == 1
+
+
+def test_two_ceremonies_are_not_one(lines: list[bytes], written: Written) -> None:
+    def passed(record: Record) -> Iterator[Record]:
+        yield record
+
+    assert Rule.OPENED_TWICE in rules(written(chained_anew(lines * 2, passed))) or (
+        Rule.AFTER_THE_CLOSE in rules(written(chained_anew(lines * 2, passed)))
+    )
