@@ -71,6 +71,12 @@ class Review:
     signed_by: tuple[str, ...]
 
 
+# How the close is signed, and how it comes to that after an interruption.
+_AFTER_THE_CLOSE = frozenset(
+    {Event.RESUMED, Event.QUORUM, Event.OFFICER, Event.ASKED, Event.APPROVED, Event.SIGNED}
+)
+
+
 class _Wrong(Exception):
     """A line that breaks a rule."""
 
@@ -133,6 +139,7 @@ class _Reading:
     announced: dict[str, str | int | bool] = field(default_factory=dict)
     officers: list[Officer] = field(default_factory=list)
     quorum: Quorum | None = None
+    known: str | None = None
     changed_to: object = None
     asked: Request | None = None
     approvals: list[Approval] = field(default_factory=list)
@@ -150,7 +157,7 @@ class _Reading:
             raise _Wrong(Rule.NOT_OPENED, "a ceremony is opened before anything else happens")
         if self.ceremony is not None and record.decision.request_id != self.ceremony:
             raise _Wrong(Rule.OTHER_CEREMONY, "it is of another ceremony")
-        if self.closed and event not in (Event.ASKED, Event.APPROVED, Event.SIGNED, Event.RESUMED):
+        if self.closed and event not in _AFTER_THE_CLOSE:
             raise _Wrong(Rule.AFTER_THE_CLOSE, "nothing is done after the close")
         _TAKES[Event(event)](self, record)
 
@@ -166,7 +173,7 @@ class _Reading:
     def quorum_told(self, record: Record) -> None:
         """Take which quorum it is; its officers follow."""
         told = record.decision.details.get("quorum_sha256")
-        if self.quorum is not None and told != self.changed_to:
+        if self.known is not None and told not in (self.known, self.changed_to):
             raise _Wrong(Rule.QUORUM_UNSOUND, "no step has changed the quorum to this one")
         self.announced = dict(record.decision.details)
         self.officers, self.quorum = [], None
@@ -284,6 +291,7 @@ class _Reading:
         if pinned is not None and pinned != quorum:
             words = "these are not the officers of the quorum that is known"
             raise _Wrong(Rule.QUORUM_NOT_THE_PINNED, words)
+        self.known = quorum.digest
         return quorum
 
     def _quorum(self) -> Quorum:

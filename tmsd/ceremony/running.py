@@ -52,6 +52,7 @@ def resume_ceremony(script: Script, room: Room, minutes: Minutes, before: Progre
         Ended, Refused, ApprovalRefused, HsmError, AuditFileError, OSError: as conduct does.
     """
     minutes.note(Event.RESUMED, {"done": before.done, "begun": before.begun})
+    _note_quorum(quorum_of(script, room), minutes)  # it may have been cut off while it was told
     conduct(script, room, minutes, before)
 
 

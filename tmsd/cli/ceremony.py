@@ -10,15 +10,20 @@ import click
 from tmsd.audit.chain_file import ChainFile
 from tmsd.ceremony.binding import Binding, load_binding
 from tmsd.ceremony.minutes import Minutes, events
+from tmsd.ceremony.page import rendered
 from tmsd.ceremony.people import Ended
 from tmsd.ceremony.progress import Progress, progress
 from tmsd.ceremony.refusal import Refused
 from tmsd.ceremony.rehearsing import rehearsal
+from tmsd.ceremony.reviewing import review
 from tmsd.ceremony.room import Room
 from tmsd.ceremony.running import conduct, open_ceremony, resume_ceremony
 from tmsd.ceremony.script import Script, load_script
 from tmsd.cli.ceremony_desk import Desk
+from tmsd.cli.output_file import out_option, require_place, write_public
 from tmsd.quickstart.softhsm import softhsm_module
+from tmsd.quorum import quorum as quorums
+from tmsd.quorum.quorum import Quorum
 
 _script = click.argument(
     "script_file", metavar="SCRIPT", type=click.Path(path_type=Path, dir_okay=False)
@@ -98,6 +103,51 @@ def resume(script_file: Path, binding_file: Path, minutes_file: Path) -> None:
     with _ending(minutes_file), ChainFile.open(minutes_file) as chain:
         minutes = Minutes(chain, before.ceremony, binding.operator)
         resume_ceremony(script, _room(script, binding, minutes_file), minutes, before)
+
+
+_file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+_quorum = click.option(
+    "--quorum",
+    "quorum_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="quorum.json: the officers as they are known; without it, as the minutes name them.",
+)
+
+
+@ceremony.command()
+@_file
+@_quorum
+def verify(file: Path, quorum_file: Path | None) -> None:
+    """Check the minutes in FILE, offline: the chain, the order, the approvals and the end.
+
+    Exit code: 0 where all is right, 1 where something is not.
+    """
+    found = review(file, _pinned(quorum_file))
+    for fault in found.faults:
+        click.echo(str(fault))
+    click.echo(f"{file}: records {len(found.records)}, steps done {found.steps}")
+    if found.faults:
+        raise click.ClickException(f"not in order; the first bad line is {found.faults[0].line}")
+    click.echo(f"signed by {', '.join(found.signed_by)}")
+    if quorum_file is None:
+        click.echo("The officers are those whom the minutes name: --quorum FILE compares them.")
+
+
+@ceremony.command("minutes")
+@_file
+@_quorum
+@out_option
+def minutes_page(file: Path, quorum_file: Path | None, out: Path) -> None:
+    """Write the minutes in FILE as a page in HTML, to be read, printed and signed by hand."""
+    require_place(out)
+    page = rendered(review(file, _pinned(quorum_file)), file)
+    write_public(out, page.encode())
+    click.echo(f"written to {out}")
+
+
+def _pinned(quorum_file: Path | None) -> Quorum | None:
+    return None if quorum_file is None else quorums.decode(quorum_file.read_bytes())
 
 
 def _open_and_conduct(script: Script, room: Room, minutes_file: Path) -> None:

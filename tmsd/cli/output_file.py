@@ -18,7 +18,7 @@ out_option = click.option(
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
     required=True,
-    help="PEM goes here; a file that is there is replaced.",
+    help="What is written; a file that is there is replaced.",
 )
 
 
