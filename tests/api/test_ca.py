@@ -240,41 +240,6 @@ def test_the_most_that_a_body_can_ask_for_is_a_refusal_and_no_end_of_the_worker(
 
 
 @pytest.mark.parametrize(
-    ("fields", "profile", "rule"),
-    [
-        ({"common_name": "Alice\u0007"}, "token-authentication", "field-not-plain-text"),
-        ({"common_name": "Alice\u202e"}, "token-authentication", "field-not-plain-text"),
-        ({"dns": "*.pki.example"}, "tls-server", "dns-name-is-wildcard"),
-        ({"dns": "b\u00fccher.example"}, "tls-server", "dns-name-"),
-        ({"dns": "pki..example"}, "tls-server", "dns-name-malformed"),
-        ({"shoe_size": "44"}, "token-authentication", "field-unknown"),
-    ],
-)
-def test_a_name_that_no_certificate_may_have_is_refused_by_a_rule_with_a_name(
-    site: RunningSite, ra: Caller, fields: dict[str, str], profile: str, rule: str
-) -> None:
-    refused = issue(ra, wanted(profile) | {"fields": fields})
-
-    assert (refused.status, refused.code) == (422, "issuance-refused")
-    assert refused.detail.startswith(rule)
-    assert refused.pointer == f"/fields/{next(iter(fields))}"
-    decision = site.trail.of_request(refused.request_id)[-1].decision
-    assert (decision.code, decision.details["profile"]) == ("issuance-refused", profile)
-    assert len(decision.receipts) == 1
-
-
-@pytest.mark.parametrize(
-    "request_",
-    ["no PEM at all", csr()[:-80] + "\n", csr().replace("M", "N")],
-    ids=["text", "cut", "changed"],
-)
-def test_what_is_no_request_for_signing_is_refused(tps: Caller, request_: str) -> None:
-    refused = issue(tps, wanted(request=request_))
-    assert refused.code == "issuance-refused"
-    assert refused.detail.startswith("csr-")
-
-
-@pytest.mark.parametrize(
     "since", ["2999-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "1999-12-31T23:59:59Z"]
 )
 def test_an_invalidity_date_that_no_crl_could_have_is_refused(tps: Caller, since: str) -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -18,10 +19,16 @@ from hsm.token import Token
 from tests.site.identities import RA, TPS
 from tmsd.ceremony.steps.make_root import RootWanted, make_root
 from tmsd.clock import now
+from tmsd.x509.public_keys import spki_sha256
 
 CA = "demo"
 RESPONDER = "demo-ocsp"
 PROFILES = Path(__file__).parents[2] / "config" / "profiles"
+
+BLOCKED_KEY = ec.derive_private_key(7, ec.SECP256R1())
+"""A key that everybody knows, and that the policy blocks."""
+BLOCKED = 'blocked_keys = "blocked-keys.txt"\n'
+"""The line of policy.toml that names the file with it, before any table."""
 
 TABLE = f"""
 [cas.{CA}]
@@ -50,6 +57,12 @@ def have_crls(policy: Path, lines: str) -> None:
 def copy_profiles(directory: Path) -> None:
     """Put the shipped profiles where the policy finds them."""
     shutil.copytree(PROFILES, directory / "profiles")
+
+
+def block_keys(directory: Path) -> None:
+    """Write the file of blocked keys."""
+    key = spki_sha256(BLOCKED_KEY.public_key())
+    (directory / "blocked-keys.txt").write_text(f"# of a test\n{key}\n")
 
 
 def make_authority(directory: Path, token: Token) -> None:

@@ -137,9 +137,11 @@ class Site:
         key_sets = "\n".join(batch.table for batch in batches)
         self._shared_keys = SHARED_KEYS if batches else ()
         transport_keys = "\n".join(shared.table for shared in self._shared_keys)
-        self.policy.write_text(f"{callers}{key_sets}\n{transport_keys}")
+        blocked = authority.BLOCKED if has_ca else ""
+        self.policy.write_text(f"{blocked}{callers}{key_sets}\n{transport_keys}")
         if has_ca:
             authority.copy_profiles(directory)
+            authority.block_keys(directory)
             with self._opened_token() as token:
                 authority.make_authority(directory, token)
             with self.policy.open("a") as policy:

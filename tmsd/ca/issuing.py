@@ -88,11 +88,24 @@ async def issue(
         "profile": wanted.profile,
         "proof": str(wanted.proof.__struct_config__.tag),
     }
-    record = await _on_record(ca, asker, wanted, trail)
-    trail.details["serial_number"] = record.serial.hex()
-    trail.details["public_key_sha256"] = record.public_key_sha256.hex()
-    certificate = record.certificate or await _signed(ca, asker, record, trail)
+    with _rule_on_record(trail):
+        record = await _on_record(ca, asker, wanted, trail)
+        trail.details["serial_number"] = record.serial.hex()
+        trail.details["public_key_sha256"] = record.public_key_sha256.hex()
+        certificate = record.certificate or await _signed(ca, asker, record, trail)
     return x509.load_der_x509_certificate(certificate)
+
+
+@contextmanager
+def _rule_on_record(trail: Trail) -> Iterator[None]:
+    """Put the rule of a refusal on record, as its code is the same for all of them."""
+    try:
+        yield
+    except ServiceError as refusal:
+        rule, _, _ = refusal.detail.partition(": ")
+        if refusal.code is Code.ISSUANCE_REFUSED and rule in list(Rule):
+            trail.details["rule"] = rule
+        raise
 
 
 async def _on_record(
