@@ -65,13 +65,18 @@ def test_every_contract_holds() -> None:
         ),
         (
             "tmsd/responder/main.py",
-            "import tmsd.vault.messages",
-            "The responder asks no worker and writes no record",
+            "import tmsd.vault.nonce_messages",
+            "The responder writes no record, and asks a worker for nonces alone",
         ),
         (
             "tmsd/ocsp/answering.py",
             "import tmsd.store.store",
-            "The responder asks no worker and writes no record",
+            "The responder writes no record, and asks a worker for nonces alone",
+        ),
+        (
+            "tmsd/responder/nonces.py",
+            "import tmsd.vault.certificate_messages",
+            "The responder knows no message to workers but that for nonces",
         ),
     ],
 )

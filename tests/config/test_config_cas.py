@@ -11,7 +11,12 @@ from tests.x509.issuing import issuing, root, root_of
 from tests.x509.test_constraints import constrained, named
 from tmsd.config.policy import load_policy
 from tmsd.config.toml import ConfigError
-from tmsd.quickstart.certificates import Identity, certificate_authority, client_identity
+from tmsd.quickstart.certificates import (
+    Identity,
+    certificate_authority,
+    client_identity,
+    responder_identity,
+)
 
 PROFILES = Path(__file__).parents[2] / "config" / "profiles"
 CA = """\
@@ -217,6 +222,33 @@ def test_a_chain_that_nobody_would_accept_is_refused(
     pem = b"".join(each.public_bytes(Encoding.PEM) for each in chain)
     (directory.path / "demo.pem").write_bytes(pem)
     assert directory.faults(CA) == [f"demo.pem: {fault}"]
+
+
+def test_the_key_for_nonces_is_a_responder_of_the_ca_too_and_no_other_key(
+    directory: Directory,
+) -> None:
+    responder = '[cas.demo.ocsp]\ncertificate = "ocsp.pem"\nlabel = "demo-ocsp"\n'
+    nonces = '[cas.demo.ocsp.nonces]\ncertificate = "nonces.pem"\nlabel = "demo-nonces"\n'
+    identity = responder_identity(directory.authority, "responder")
+    directory.write("ocsp.pem", identity)
+    directory.write("nonces.pem", client_identity(certificate_authority("another"), "somebody"))
+    assert directory.faults(CA + responder + nonces) == [
+        "demo.pem: the nonce responder's certificate must be issued by the CA itself",
+        "demo.pem: the nonce responder's certificate must be by the profile ocsp-signing",
+    ]
+    directory.write("nonces.pem", identity)
+    assert directory.faults(CA + responder + nonces) == [
+        "demo.pem: the nonce responder must have a key of its own"
+    ]
+    (same,) = directory.faults(CA + responder + nonces.replace("demo-nonces", "demo-ocsp"))
+    assert "cas.demo.ocsp.nonces.label: 'demo-ocsp' version 1 is the key of cas.demo.ocsp" in same
+
+    directory.write("nonces.pem", responder_identity(directory.authority, "nonces"))
+    (directory.path / "policy.toml").write_text(CA + responder + nonces)
+    before = load_policy(directory.path / "policy.toml")
+    assert before.authorities.by_name["demo"].nonce_responder is not None
+    directory.write("nonces.pem", responder_identity(directory.authority, "nonces"))
+    assert load_policy(directory.path / "policy.toml").digest != before.digest
 
 
 def test_a_responder_is_of_the_ca_and_has_its_purpose(directory: Directory) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tmsd.config.callers import Caller, Delivery, EncryptPurpose, Role
-from tmsd.config.cas import Ca, Responder
+from tmsd.config.cas import Ca, NonceResponder, Responder
 from tmsd.config.daemon import DaemonConfig, load_daemon_config
 from tmsd.config.key_sets import (
     ALL_SCHEMES,
@@ -18,6 +18,7 @@ from tmsd.config.key_sets import (
     MasterKeys,
     Scp,
 )
+from tmsd.config.ocsp import NonceHsmConfig, NoncesConfig
 from tmsd.config.policy import Policy, load_policy
 from tmsd.config.table import BY_LOADER, Table
 from tmsd.config.transport_keys import TransportKey
@@ -26,7 +27,7 @@ from tmsd.quickstart.certificates import certificate_authority, responder_identi
 
 MANUALS = Path(__file__).parents[2] / "config"
 WITHOUT_DEFAULT = frozenset(
-    {"token_serial", "pin_file", "socket", "url", "password_file", "password_credential"}
+    {"token_serial", "pin_file", "socket", "url", "password_file", "password_credential", "nonces"}
 )
 
 
@@ -44,9 +45,10 @@ def write_authority(directory: Path) -> None:
     """Make the certificates that the examples name."""
     directory.mkdir()
     authority = certificate_authority("demo")
-    responder = responder_identity(authority, "responder of demo")
     (directory / "demo.pem").write_bytes(authority.certificate_pem)
-    (directory / "demo-ocsp.pem").write_bytes(responder.certificate_pem)
+    for name in ("demo-ocsp", "demo-nonces"):
+        responder = responder_identity(authority, name)
+        (directory / f"{name}.pem").write_bytes(responder.certificate_pem)
 
 
 def keys_of(table: type[Table]) -> set[str]:
@@ -117,10 +119,24 @@ def test_the_examples_show_every_key_that_the_defaults_do_not(directory: Path) -
     assert policy.keys() == keys_of(Policy)
     assert policy["cas"]["demo"].keys() == keys_of(Ca)
     assert policy["cas"]["demo"]["ocsp"].keys() == keys_of(Responder)
+    assert policy["cas"]["demo"]["ocsp"]["nonces"].keys() == keys_of(NonceResponder)
     assert policy["transport_keys"]["tps-two"].keys() == keys_of(TransportKey)
     assert "transport_key" in policy["callers"]["tps-two"]
     assert "card_key_algorithm" in policy["key_sets"]["smartcafe-6"]
     assert policy["key_sets"]["three-masters"]["master_keys"].keys() == keys_of(MasterKeys)
+
+
+def test_the_example_of_nonces_shows_every_key_with_its_default(directory: Path) -> None:
+    file = directory / "tmsd.toml"
+    with_examples(file)
+    table = tomllib.loads(file.read_text())["ocsp"]["nonces"]
+    assert table.keys() == keys_of(NoncesConfig)
+    assert keys_of(NonceHsmConfig) - table["hsm"].keys() == {"token_serial", "pin_file"}
+
+    nonces = load_daemon_config(file).ocsp.nonces
+    assert nonces is not None
+    assert NoncesConfig(socket=nonces.socket, hsm=nonces.hsm) == nonces
+    assert nonces.hsm.latch_file == directory / NonceHsmConfig.model_fields["latch_file"].default
 
 
 def test_the_manuals_mention_the_keys_that_have_no_default(directory: Path) -> None:

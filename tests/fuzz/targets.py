@@ -3,7 +3,15 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tests.fuzz import certificates, channels, frames, relying_parties, sealed, specifications
+from tests.fuzz import (
+    answers,
+    certificates,
+    channels,
+    frames,
+    relying_parties,
+    sealed,
+    specifications,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,4 +36,5 @@ TARGETS = {
     "fields": Target(certificates.fields, certificates.field_values),
     "ocsp-request": Target(relying_parties.ocsp_request, relying_parties.ocsp_requests),
     "ocsp-path": Target(relying_parties.ocsp_path, relying_parties.ocsp_paths),
+    "ocsp-answer": Target(answers.ocsp_answer, answers.ocsp_answers),
 }

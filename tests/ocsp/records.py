@@ -33,7 +33,8 @@ from tmsd.x509.public_keys import KeyKind
 DEMO = "demo"
 DATABASE = "tmsd.db"
 HOUR = timedelta(hours=1)
-_KEY = key_of(KeyKind.P_256, "responder")
+KEY = key_of(KeyKind.P_256, "responder")
+"""The responder's, which signs answers before anybody asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,11 @@ class Records:
             partial(revocation.revoke, ca=DEMO, serial=_serial(certificate), revocation=revoked)
         )
 
+    async def hold(self, certificate: x509.Certificate) -> None:
+        """Put a certificate on hold; no new answer about it is signed yet."""
+        serial, since_ms = _serial(certificate), _ms(self.ca.now)
+        await self.store.run(partial(revocation.hold, ca=DEMO, serial=serial, since_ms=since_ms))
+
     async def answer(
         self,
         certificate: x509.Certificate,
@@ -103,11 +109,11 @@ class Records:
         record = await self.store.run(partial(certificates.find, ca=DEMO, serial=serial))
         assert record is not None
         begin = since or self.ca.now
-        responder = self.ca.issue("ocsp-signing", _KEY.public_key())
+        responder = self.ca.issue("ocsp-signing", KEY.public_key())
         by_digest = {
             digest: sign_answer(
                 delegated(responder, self.ca.certificate),
-                _KEY,
+                KEY,
                 CertId(issuer_id(self.ca.certificate, digest), certificate.serial_number),
                 _told(record.revocation, self.ca.now),
                 Period(begin, begin + lasting),

@@ -105,24 +105,33 @@ class Process:
         return self._process.wait(STOP_SECONDS)
 
 
-def over(
+def configured(
     ca: Authority,
     directory: Path,
+    port: int,
     *,
     policy: str = POLICY,
     store: str = f'file = "{DATABASE}"',
-) -> Process:
-    """Start a responder.
+    more: str = "",
+) -> Path:
+    """Write the files of a responder, and return its tmsd.toml.
 
     Args:
         ca: whose certificate it has.
         directory: for its files.
+        port: where it shall listen.
         policy: the text of policy.toml, which names the CA unless told.
         store: its table `[store]`; the database is in the directory unless told.
+        more: tables of tmsd.toml after all others.
     """
-    port = free_port()
     pem(ca.certificate, directory / "demo.pem")
     (directory / "policy.toml").write_text(policy)
     file = directory / "tmsd.toml"
-    file.write_text(_CONFIGURATION.format(store=store, host=HOST, port=port))
-    return Process(file, port)
+    file.write_text(_CONFIGURATION.format(store=store, host=HOST, port=port) + more)
+    return file
+
+
+def over(ca: Authority, directory: Path, **settings: str) -> Process:
+    """Start a responder; settings are those of `configured`."""
+    port = free_port()
+    return Process(configured(ca, directory, port, **settings), port)

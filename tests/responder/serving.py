@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPMessage
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -14,9 +15,9 @@ from cryptography.x509 import ocsp
 
 from tests.ocsp.records import DEMO, Records
 from tests.site.daemon import PATIENCE
-from tests.x509.authority import Authority
+from tests.x509.authority import Authority, pem
 from tmsd.config.ocsp import OcspConfig
-from tmsd.ocsp.answering import Answering
+from tmsd.ocsp.answering import Answering, NonceSigner
 from tmsd.ocsp.published import Published
 from tmsd.responder.listening import listening
 from tmsd.responder.server import Edge, application
@@ -43,10 +44,15 @@ class Got:
 
 
 def request_about(
-    ca: Authority, certificate: x509.Certificate, digest: CertIdDigest = CertIdDigest.SHA_256
+    ca: Authority,
+    certificate: x509.Certificate,
+    digest: CertIdDigest = CertIdDigest.SHA_256,
+    nonce: bytes | None = None,
 ) -> bytes:
     """Return an OCSP request (DER)."""
     asked = ocsp.OCSPRequestBuilder().add_certificate(certificate, ca.certificate, digest.algorithm)
+    if nonce is not None:
+        asked = asked.add_extension(x509.OCSPNonce(nonce), critical=False)
     return asked.build().public_bytes(Encoding.DER)
 
 
@@ -91,6 +97,22 @@ class Served:
             connection.close()
 
 
+async def openssl_ocsp(
+    served: Served, certificate: x509.Certificate, directory: Path, *options: str
+) -> str:
+    """Return what `openssl ocsp` says of a certificate; it sends a nonce unless told otherwise."""
+    ca = pem(served.records.ca.certificate, directory / "ca.pem")
+    file = pem(certificate, directory / "certificate.pem")
+    process = await asyncio.create_subprocess_exec(
+        *("openssl", "ocsp", *options),
+        *("-issuer", str(ca), "-CAfile", str(ca), "-cert", str(file)),
+        *("-url", f"http://{HOST}:{served.port}/ocsp"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    return (await process.communicate())[0].decode()
+
+
 @asynccontextmanager
 async def serving(
     records: Records,
@@ -98,6 +120,7 @@ async def serving(
     max_age_seconds: int = 300,
     connections: int = 1000,
     request_seconds: float = PATIENCE,
+    nonces: NonceSigner | None = None,
 ) -> AsyncIterator[Served]:
     """Serve what is on record until left."""
     config = OcspConfig(
@@ -107,7 +130,8 @@ async def serving(
     )
     cas = {DEMO: records.ca.certificate}
     async with Reader.open(records.place) as reader:
-        edge = Edge(Answering(cas, Published(reader)), cas, max_age_seconds, request_seconds)
+        answering = Answering(cas, Published(reader), nonces)
+        edge = Edge(answering, cas, max_age_seconds, request_seconds)
         with socket.create_server((HOST, 0)) as listener:
             port = listener.getsockname()[1]
             async with listening(application(edge), config, [listener]):

@@ -1,6 +1,5 @@
 """OCSP over HTTP: RFC 6960, appendix A, and RFC 5019."""
 
-import asyncio
 import base64
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -13,8 +12,8 @@ from cryptography import x509
 from cryptography.x509.ocsp import OCSPCertStatus, OCSPResponseStatus
 
 from tests.ocsp.records import HOUR, Records
-from tests.responder.serving import HOST, Served, in_path, request_about, serving
-from tests.x509.authority import Authority, pem
+from tests.responder.serving import Served, in_path, openssl_ocsp, request_about, serving
+from tests.x509.authority import Authority
 from tmsd.store.certificates import Reason
 from tmsd.store.sqlite import SqliteFile
 from tmsd.x509.ocsp import MAX_REQUEST, CertIdDigest
@@ -24,21 +23,6 @@ from tmsd.x509.ocsp import MAX_REQUEST, CertIdDigest
 async def certificate(records: Records) -> x509.Certificate:
     """A certificate that is good."""
     return await records.issue_and_answer()
-
-
-async def openssl_ocsp(
-    served: Served, certificate: x509.Certificate, directory: Path, *options: str
-) -> str:
-    ca = pem(served.records.ca.certificate, directory / "ca.pem")
-    file = pem(certificate, directory / "certificate.pem")
-    process = await asyncio.create_subprocess_exec(
-        *("openssl", "ocsp", *options),
-        *("-issuer", str(ca), "-CAfile", str(ca), "-cert", str(file)),
-        *("-url", f"http://{HOST}:{served.port}/ocsp"),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    return (await process.communicate())[0].decode()
 
 
 @pytest.mark.parametrize("options", [(), ("-sha256",)], ids=["SHA-1", "SHA-256"])

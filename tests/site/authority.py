@@ -19,15 +19,17 @@ from hsm.token import Token
 from tests.site.identities import RA, TPS
 from tmsd.ceremony.steps.make_root import RootWanted, make_root
 from tmsd.clock import now
-from tmsd.x509.public_keys import spki_sha256
+from tmsd.x509.public_keys import PublicKey, spki_sha256
 
 CA = "demo"
 RESPONDER = "demo-ocsp"
+NONCES = "demo-nonces"
 PROFILES = Path(__file__).parents[2] / "config" / "profiles"
 
 BLOCKED_KEY = ec.derive_private_key(7, ec.SECP256R1())
 """A key that everybody knows, and that the policy blocks."""
-BLOCKED = 'blocked_keys = "blocked-keys.txt"\n'
+BLOCKED_KEYS = "blocked-keys.txt"
+BLOCKED = f'blocked_keys = "{BLOCKED_KEYS}"\n'
 """The line of policy.toml that names the file with it, before any table."""
 
 TABLE = f"""
@@ -41,6 +43,12 @@ certificate = "{RESPONDER}.pem"
 label = "{RESPONDER}"
 url = "http://pki.example/ocsp"
 """
+WITH_NONCES = f"""
+[cas.{CA}.ocsp.nonces]
+certificate = "{NONCES}.pem"
+label = "{NONCES}"
+"""
+"""What makes the responder one with nonces, at the end of `TABLE`."""
 MAY_HAVE = {
     TPS: f'certificates = ["{CA}:token-authentication", "{CA}:token-encryption"]',
     RA: f'certificates = ["{CA}:token-authentication", "{CA}:tls-server"]',
@@ -62,7 +70,7 @@ def copy_profiles(directory: Path) -> None:
 def block_keys(directory: Path) -> None:
     """Write the file of blocked keys."""
     key = spki_sha256(BLOCKED_KEY.public_key())
-    (directory / "blocked-keys.txt").write_text(f"# of a test\n{key}\n")
+    (directory / BLOCKED_KEYS).write_text(f"# of a test\n{key}\n")
 
 
 def make_authority(directory: Path, token: Token) -> None:
@@ -72,15 +80,27 @@ def make_authority(directory: Path, token: Token) -> None:
     root = make_root(token, reference, RootWanted(_named("CA of a test site"), days=3652), now())
     (directory / f"{CA}.pem").write_bytes(root.public_bytes(Encoding.PEM))
     pair = generate_key_pair(token, KeyReference(RESPONDER, 1), KeyPairAlgorithm.P256)
-    responder = _responder(root, find_key_pair(token, reference), pair)
-    (directory / f"{RESPONDER}.pem").write_bytes(responder.public_bytes(Encoding.PEM))
+    _write_responder(directory / f"{RESPONDER}.pem", root, token, pair.public_key)
 
 
-def _responder(root: x509.Certificate, issuer: KeyPair, pair: KeyPair) -> x509.Certificate:
+def make_nonce_responder(directory: Path, token: Token, public_key: PublicKey) -> None:
+    """Have the CA, whose key is in the token, certify a key for nonces that is in another."""
+    root = x509.load_pem_x509_certificate((directory / f"{CA}.pem").read_bytes())
+    _write_responder(directory / f"{NONCES}.pem", root, token, public_key)
+
+
+def _write_responder(
+    file: Path, root: x509.Certificate, token: Token, public_key: PublicKey
+) -> None:
+    issuer = find_key_pair(token, KeyReference(CA, 1))
+    file.write_bytes(_responder(root, issuer, public_key).public_bytes(Encoding.PEM))
+
+
+def _responder(root: x509.Certificate, issuer: KeyPair, public_key: PublicKey) -> x509.Certificate:
     begin = now().replace(microsecond=0)
     purpose = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.OCSP_SIGNING])
     builder = x509.CertificateBuilder(
-        root.subject, _named("responder"), pair.public_key, x509.random_serial_number()
+        root.subject, _named("responder"), public_key, x509.random_serial_number()
     )
     dated = builder.not_valid_before(begin).not_valid_after(begin + timedelta(days=90))
     return dated.add_extension(purpose, critical=False).sign(signing_key(issuer), SHA256())

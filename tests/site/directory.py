@@ -21,7 +21,7 @@ from tests.site.batches import BATCHES, Batch
 from tests.site.changeovers import CHANGING
 from tests.site.identities import SERVER, Credentials, credentials, write_identities
 from tests.site.transport_keys import SHARED_KEYS
-from tests.softhsm.tokens import SO_PIN, USER_PIN, SoftHsm
+from tests.softhsm.tokens import SO_PIN, USER_PIN, SoftHsm, folder_of
 from tmsd.ceremony.master_key import master_key
 from tmsd.ceremony.transport_key import transport_key
 from tmsd.ceremony.wanted_key import Purpose, WantedKey
@@ -161,10 +161,8 @@ class Site:
 
     @property
     def token_folder(self) -> Path:
-        """Where SoftHSM keeps the token; the folder's name ends with its serial number."""
-        serial = (self.token.serial or "")[-12:]
-        (folder,) = self.token_directory.glob(f"*{serial}")
-        return folder
+        """Where SoftHSM keeps the token."""
+        return folder_of(self.token, self.token_directory)
 
     @contextmanager
     def token_taken_away(self) -> Iterator[Path]:

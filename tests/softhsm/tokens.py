@@ -47,6 +47,12 @@ class SoftHsm:
         return TokenAddress(self.module, label, serial, self.environment)
 
 
+def folder_of(token: TokenAddress, directory: Path) -> Path:
+    """Return where SoftHSM keeps a token; the folder's name ends with its serial number."""
+    (folder,) = directory.glob(f"*{(token.serial or '')[-12:]}")
+    return folder
+
+
 def _module() -> Path:
     for path in _MODULES:
         if path.exists():

@@ -6,11 +6,16 @@ from http.client import HTTPSConnection
 
 import pytest
 
+from hsm.module import TokenAddress
+from hsm.secret import Secret
+from hsm.token import open_token
+from tests.responder.nonces import make_nonce_token
+from tests.site.authority import WITH_NONCES, make_nonce_responder
 from tests.site.batches import AES128
 from tests.site.caller import ANSWER_SECONDS, Caller, tls_settings
 from tests.site.directory import HOST, Site
 from tests.site.identities import TPS
-from tests.softhsm.tokens import SoftHsm
+from tests.softhsm.tokens import USER_PIN, SoftHsm
 from tests.systemd.container import Container, booted, obstacle
 from tests.systemd.installation import PORT, install
 
@@ -60,17 +65,25 @@ class Installed:
         return self.container.run("systemctl", "show", "--value", "-p", name, unit).strip()
 
 
+def with_nonces(site: Site, softhsm: SoftHsm) -> TokenAddress:
+    """Give the site's CA a key for nonces; return the token that it is in."""
+    nonces = make_nonce_token(softhsm)
+    with open_token(site.token, Secret(USER_PIN)) as token:
+        make_nonce_responder(site.directory, token, nonces.public_key)
+    with site.policy.open("a") as policy:
+        policy.write(WITH_NONCES)
+    return nonces.address
+
+
 @pytest.fixture(scope="session")
 def system(softhsm: SoftHsm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     """Boot once, install, start tmsd; power off in the end."""
     if reason := obstacle():
         pytest.skip(reason)
-    others = set(softhsm.token_directory.iterdir())
     site = Site(tmp_path_factory.mktemp("site"), softhsm, batches=(AES128,), ca=True)
-    (token,) = set(softhsm.token_directory.iterdir()) - others
     try:
         with booted(tmp_path_factory.mktemp("system")) as container:
-            install(container, site, token, tmp_path_factory.mktemp("staging"))
+            install(container, site, with_nonces(site, softhsm), tmp_path_factory.mktemp("staging"))
             yield Installed(container, site)
     finally:
         site.close()

@@ -6,15 +6,29 @@ As root alone; elsewhere these tests are skipped and say so.
 from http.client import HTTPConnection, HTTPResponse
 
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509 import load_der_x509_certificate, load_pem_x509_certificate, ocsp
+from cryptography.x509 import (
+    OCSPNonce,
+    load_der_x509_certificate,
+    load_pem_x509_certificate,
+    ocsp,
+)
 from cryptography.x509.ocsp import OCSPRequestBuilder, OCSPResponseStatus
 
 from tests.site.caller import ANSWER_SECONDS
+from tests.site.certificates import issue, wanted
 from tests.site.daemon import wait_until
 from tests.site.directory import HOST
+from tests.site.identities import RA
 from tests.systemd.conftest import Installed
-from tests.systemd.installation import RESPONDER, RESPONDER_PORT
+from tests.systemd.installation import (
+    NONCES_PIN_FILE,
+    NONCES_WORKER,
+    PIN_FILE,
+    RESPONDER,
+    RESPONDER_PORT,
+)
 from tmsd.x509.ocsp import CertIdDigest
 
 pytestmark = pytest.mark.xdist_group("boot")
@@ -25,7 +39,8 @@ STORE = "/var/lib/tmsd-store"
 @pytest.fixture
 def responding(running: Installed) -> Installed:
     """The system, with tmsd and the responder at work in it."""
-    running.container.run("systemctl", "enable", "--now", "tmsd-ocsp.socket", RESPONDER)
+    sockets = ("tmsd-ocsp.socket", "tmsd-ocsp-worker.socket")
+    running.container.run("systemctl", "enable", "--now", *sockets, RESPONDER)
     return running
 
 
@@ -82,6 +97,39 @@ def test_it_has_no_network_but_its_socket(responding: Installed) -> None:
     pid = responding.shown(RESPONDER, "MainPID")
     routes = responding.container.run("nsenter", "-t", pid, "--net", "cat", "/proc/net/route")
     assert len(routes.splitlines()) == 1
+
+
+def test_a_nonce_is_signed_by_a_worker_whose_pin_the_responder_cannot_read(
+    responding: Installed,
+) -> None:
+    with responding.caller(RA) as caller:
+        issued = issue(caller, wanted())
+    certificate = load_pem_x509_certificate(issued.document["certificate"].encode())
+    authority = load_pem_x509_certificate((responding.site.directory / "demo.pem").read_bytes())
+    about = OCSPRequestBuilder().add_certificate(certificate, authority, SHA256())
+    nonce = OCSPNonce(b"n" * 32)
+    der = about.add_extension(nonce, critical=False).build().public_bytes(Encoding.DER)
+
+    def is_echoed() -> bool:
+        told = ocsp.load_der_ocsp_response(asked(responding, "POST", "/ocsp", der)[1])
+        if told.response_status is not OCSPResponseStatus.SUCCESSFUL:
+            return False  # the answer is not signed yet
+        return [extension.value for extension in told.extensions] == [nonce]
+
+    wait_until(is_echoed)
+    worker = responding.shown(NONCES_WORKER, "MainPID")
+    credential = f"/run/credentials/{NONCES_WORKER}/ocsp-hsm-pin"
+    container = responding.container
+    assert container.run("cat", credential) == container.run("cat", NONCES_PIN_FILE) != ""
+    tokens = "/var/lib/tmsd-ocsp-worker/tokens"
+    for user, file in (
+        *(("tmsd-ocsp", each) for each in (credential, NONCES_PIN_FILE, tokens)),
+        ("tmsd-ocsp", f"/proc/{worker}/mem"),
+        ("tmsd-ocsp-worker", PIN_FILE),
+        ("tmsd-ocsp-worker", "/var/lib/tmsd-worker/tokens"),
+    ):
+        read = container.attempt("find", file, "-type", "f", "-exec", "cat", "{}", "+", user=user)
+        assert "Permission denied" in read.stderr, f"{user}: {file}"
 
 
 def test_one_that_is_killed_is_replaced_and_nobody_is_refused(responding: Installed) -> None:

@@ -7,8 +7,13 @@ from pathlib import Path
 import pytest
 
 UNITS = Path(__file__).parents[2] / "systemd"
-SERVICES = ("tmsd.service", "tmsd-worker@.service", "tmsd-ocsp.service")
-ALL = (*SERVICES, "tmsd.socket", "tmsd-worker@.socket", "tmsd-ocsp.socket")
+SERVICES = (
+    *("tmsd.service", "tmsd-worker@.service"),
+    *("tmsd-ocsp.service", "tmsd-ocsp-worker.service"),
+)
+ALL = (*SERVICES, *(service.replace(".service", ".socket") for service in SERVICES))
+
+USERS = ["tmsd", "tmsd-worker", "tmsd-ocsp", "tmsd-ocsp-worker"]
 
 # Out of 100, as its option has it: 4 is what `systemd-analyze security` shows as 0.4.
 HIGHEST_EXPOSURE = 4
@@ -65,24 +70,34 @@ def test_little_is_exposed_and_no_more_would_pass(unit: str, tmp_path: Path) -> 
     assert analyze(*security, str(with_network)).returncode != 0
 
 
-def test_only_the_worker_is_given_the_pin() -> None:
-    assert "LoadCredential" not in (UNITS / "tmsd.service").read_text()
-    worker = (UNITS / "tmsd-worker@.service").read_text()
-    assert "\nLoadCredential=hsm-pin:/etc/credstore/tmsd.hsm-pin\n" in worker
+def test_only_workers_are_given_a_pin_and_each_the_one_of_its_token() -> None:
+    given = {
+        unit: re.findall(r"(?m)^LoadCredential=(.*)$", (UNITS / unit).read_text())
+        for unit in SERVICES
+    }
+    assert given == {
+        "tmsd.service": [],
+        "tmsd-worker@.service": ["hsm-pin:/etc/credstore/tmsd.hsm-pin"],
+        "tmsd-ocsp.service": [],
+        "tmsd-ocsp-worker.service": ["ocsp-hsm-pin:/etc/credstore/tmsd.ocsp-hsm-pin"],
+    }
 
 
-def test_front_worker_and_responder_are_different_users_and_in_no_group_of_another() -> None:
+def test_each_service_has_a_user_of_its_own_who_is_in_no_group_of_another() -> None:
     for key in ("User", "Group"):
         names = [re.findall(rf"(?m)^{key}=(.*)$", (UNITS / unit).read_text()) for unit in SERVICES]
-        assert names == [["tmsd"], ["tmsd-worker"], ["tmsd-ocsp"]]
+        assert names == [[user] for user in USERS]
     assert "SupplementaryGroups" not in "".join((UNITS / unit).read_text() for unit in SERVICES)
     made = re.findall(r"(?m)^u (\S+) ", (UNITS / "tmsd.sysusers.conf").read_text())
-    assert made == ["tmsd", "tmsd-worker", "tmsd-ocsp"]
+    assert made == USERS
 
 
 def test_the_responder_writes_nowhere_and_sees_nothing_of_front_and_workers() -> None:
     unit = (UNITS / "tmsd-ocsp.service").read_text()
     assert not re.search(r"(?m)^(State|Runtime|Cache|Logs)Directory=|^ReadWritePaths=", unit)
     hidden = " ".join(re.findall(r"(?m)^InaccessiblePaths=(.*)$", unit)).split()
-    for place in ("/var/lib/tmsd", "/run/tmsd", "/var/lib/tmsd-worker", "/run/tmsd-worker"):
-        assert f"-{place}" in hidden
+    of_others = ("/var/lib/tmsd", "/run/tmsd", "/var/lib/tmsd-worker", "/run/tmsd-worker")
+    assert {f"-{place}" for place in (*of_others, "/var/lib/tmsd-ocsp-worker")} <= set(hidden)
+    nonces = (UNITS / "tmsd-ocsp-worker.service").read_text()
+    hidden = " ".join(re.findall(r"(?m)^InaccessiblePaths=(.*)$", nonces)).split()
+    assert {f"-{place}" for place in (*of_others, "/var/lib/tmsd-store")} <= set(hidden)

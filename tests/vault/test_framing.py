@@ -12,6 +12,7 @@ from tmsd.errors import Code
 from tmsd.vault import card_messages, certificate_messages, message, messages, worker_messages
 from tmsd.vault.framing import LENGTH_BYTES, FrameError, FrameReader, encode
 from tmsd.vault.messages import Question, Reply
+from tmsd.x509.ocsp import MAX_ANSWER
 
 QUESTION = Question(
     number=1, deadline=1.5, request=card_messages.MakeRandom(caller="tps-demo", length=16)
@@ -183,7 +184,7 @@ def test_what_is_too_large_for_its_kind_is_refused_though_another_kind_may_be_la
 
 
 def test_answers_for_the_most_statuses_fit_a_frame() -> None:
-    answers = [bytes(certificate_messages.MAX_OCSP_ANSWER)] * certificate_messages.MAX_STATUSES
+    answers = [bytes(MAX_ANSWER)] * certificate_messages.MAX_STATUSES
     reply = Reply(1, certificate_messages.SignedStatuses(1, 2, answers, answers))
     assert FrameReader(Reply).feed(encode(reply)) == [reply]
 

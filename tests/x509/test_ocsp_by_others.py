@@ -80,7 +80,7 @@ def answered(
     key = key_of(responder_kind, "responder")
     responder = delegated(ca.issue("ocsp-signing", key.public_key()), ca.certificate)
     period = Period(ca.now, ca.now + timedelta(days=1))
-    return sign_answer(responder, key, parse_request(asked.request), revocation, period)
+    return sign_answer(responder, key, parse_request(asked.request).certificate, revocation, period)
 
 
 @pytest.mark.parametrize("digest", CertIdDigest)
@@ -90,7 +90,7 @@ def test_openssl_asks_about_a_certificate_by_either_hash(
     certificate = authority().issue()
     asked = Asked(tmp_path, digest, certificate)
     issuer = issuer_id(authority().certificate, digest)
-    assert parse_request(asked.request) == CertId(issuer, certificate.serial_number)
+    assert parse_request(asked.request).certificate == CertId(issuer, certificate.serial_number)
 
 
 def test_a_signed_request_is_read_like_another(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_signed_request_is_read_like_another(tmp_path: Path) -> None:
     signing = ("-signer", str(tmp_path / "signer.pem"), "-signkey", str(key))
     asked = Asked(tmp_path, CertIdDigest.SHA_1, certificate, more=signing)
     assert len(asked.request) > 1000
-    assert parse_request(asked.request).serial_number == certificate.serial_number
+    assert parse_request(asked.request).certificate.serial_number == certificate.serial_number
 
 
 def test_nobody_is_answered_about_two_certificates_at_once(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Which key pairs of the token sign for a CA, or for its OCSP responder."""
+"""Which key pairs of a token sign for a CA, or for its OCSP responder."""
 
 from dataclasses import dataclass
 
@@ -18,10 +18,12 @@ class WantedKeyPair:
     Attributes:
         reference: the label and the version (1 to 255) that it has in the token.
         signs: what, as `certificates and CRLs of CA demo`.
+        is_for_nonces: whether it is in the token for nonces, and not in that of all others.
     """
 
     reference: KeyReference
     signs: str
+    is_for_nonces: bool = False
 
 
 def ca_key_pair(ca: str, version: int, label: str | None = None) -> WantedKeyPair:
@@ -46,6 +48,16 @@ def responder_key_pair(ca: str, version: int, label: str | None = None) -> Wante
     """
     reference = _reference(label or f"{ca}-ocsp", version)
     return WantedKeyPair(reference, f"OCSP responses of CA {ca}")
+
+
+def nonce_key_pair(ca: str, version: int, label: str | None = None) -> WantedKeyPair:
+    """Return the key pair that signs nonces for a CA; by default its label is NAME-nonces.
+
+    Raises:
+        Refused: as ca_key_pair does.
+    """
+    reference = _reference(label or f"{ca}-nonces", version)
+    return WantedKeyPair(reference, f"OCSP responses with nonces of CA {ca}", is_for_nonces=True)
 
 
 def _reference(label: str, version: int) -> KeyReference:

@@ -21,7 +21,7 @@ from tmsd.ceremony.configured_token import configured_token
 from tmsd.ceremony.steps.make_root import RootWanted, make_root
 from tmsd.ceremony.steps.request_certificate import request_certificate
 from tmsd.cli.appliance import on_record
-from tmsd.cli.configuration import configuration
+from tmsd.cli.configuration import configuration, in_token_for_nonces, token_table
 from tmsd.cli.output_file import out_option, require_place, write_public
 from tmsd.clock import now
 from tmsd.config.daemon import load_daemon_config
@@ -122,11 +122,12 @@ def make_root_certificate(
 
 @click.command("request")
 @configuration
+@in_token_for_nonces
 @_names_a_key_pair
 @_subject
 @out_option
 def request_for_signing(
-    config_file: Path, reference: KeyReference, subject: x509.Name, out: Path
+    config_file: Path, reference: KeyReference, subject: x509.Name, out: Path, *, nonces: bool
 ) -> None:
     """Make a request for signing (PKCS #10), as another CA takes it.
 
@@ -134,7 +135,7 @@ def request_for_signing(
     """
     config = load_daemon_config(config_file)
     require_place(out)
-    with configured_token(config.hsm) as token:
+    with configured_token(token_table(config, nonces=nonces)) as token:
         request = request_on_record(token, reference, subject, config.audit.file)
     write_public(out, request.public_bytes(Encoding.PEM))
     click.echo(f"a request of {request.subject.rfc4514_string()} is in {out}")

@@ -71,6 +71,8 @@ def _daemon_lines(config: DaemonConfig) -> Iterator[str]:
     yield f"  listens on {config.api.listen}"
     yield f"  token {hsm.token_label!r}{serial}, through {hsm.module}, PIN from {pin}"
     yield f"  audit log {config.audit.file}"
+    if (nonces := config.ocsp.nonces) is not None:
+        yield f"  token {nonces.hsm.token_label!r} for nonces, by a worker at {nonces.socket}"
 
 
 def _policy_lines(policy: Policy) -> Iterator[str]:
@@ -171,6 +173,8 @@ def _described_ca(authority: Authority) -> str:
         _described_crls(table),
         f"OCSP answers for {table.ocsp.hours} hours" if table.ocsp else "no OCSP responder",
     ]
+    if table.ocsp is not None and (nonces := table.ocsp.nonces) is not None:
+        parts.append(f"nonces by key {nonces.label!r} version {nonces.version}")
     return f"{table.name}: {'; '.join(parts)}"
 
 

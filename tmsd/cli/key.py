@@ -23,7 +23,7 @@ from tmsd.ceremony.steps.generate_service_keys import generate_service_key
 from tmsd.ceremony.steps.list_key_pairs import list_key_pairs
 from tmsd.ceremony.steps.list_keys import ListedKey, list_keys
 from tmsd.ceremony.wanted_key import WantedKey, require_algorithm
-from tmsd.cli.configuration import configuration
+from tmsd.cli.configuration import configuration, in_token_for_nonces, token_table
 from tmsd.cli.confirmation import confirm
 from tmsd.cli.key_pair import PAIR_HEADINGS, destroy_pair, generate_pair, pair_row
 from tmsd.cli.named_key import (
@@ -106,7 +106,8 @@ def generate(
     """Generate a key in the HSM, which never leaves it.
 
     Either a master key (--key-set and --version), or a transport key (--transport-key), or the
-    key pair of a CA (--ca) or its responder (--ocsp), or a key of the daemon's own (--service).
+    key pair of a CA (--ca) or its responder (--ocsp, --nonces), or a key of the daemon's own
+    (--service).
     """
     if not pair.is_empty and service is None:
         generate_pair(config_file, pair.wanted(named), _pair_algorithm(algorithm))
@@ -115,21 +116,27 @@ def generate(
     elif service is None and named.is_whole:
         _generate_named_key(config_file, named, _cipher(algorithm))
     else:
-        raise click.UsageError(f"{NAMES}, or --ca or --ocsp, or --service alone")
+        raise click.UsageError(f"{NAMES}, or --ca, --ocsp or --nonces, or --service alone")
 
 
 @key.command("list")
 @configuration
-def list_(config_file: Path) -> None:
-    """List the keys in the HSM, and those that policy.toml names and it lacks."""
+@in_token_for_nonces
+def list_(config_file: Path, *, nonces: bool) -> None:
+    """List the keys in the HSM, and those that policy.toml names and it lacks.
+
+    In the token for nonces there are key pairs alone.
+    """
     config, policy = _loaded(config_file)
-    with configured_token(config.hsm) as token:
-        rows = [_row(listed) for listed in list_keys(token, policy)]
+    with configured_token(token_table(config, nonces=nonces)) as token:
+        rows = [] if nonces else [_row(listed) for listed in list_keys(token, policy)]
         pairs = [pair_row(pair) for pair in list_key_pairs(token)]
-    print_table(_HEADINGS, rows)
-    if pairs:
+    if not nonces:
+        print_table(_HEADINGS, rows)
+        if not pairs:
+            return
         click.echo()
-        print_table(PAIR_HEADINGS, pairs)
+    print_table(PAIR_HEADINGS, pairs)
 
 
 @key.command()
@@ -140,7 +147,7 @@ def list_(config_file: Path) -> None:
 def destroy(config_file: Path, named: NamedKey, pair: NamedKeyPair, yes: bool) -> None:
     """Destroy a key for good, after asking for its name, or its KCV or public key's hash.
 
-    Of a key pair (--ca, --ocsp) both halves are destroyed.
+    Of a key pair (--ca, --ocsp, --nonces) both halves are destroyed.
     """
     if not pair.is_empty:
         destroy_pair(config_file, pair.wanted(named), ask=not yes)

@@ -10,6 +10,7 @@ from tmsd.ceremony.described_key_pair import DescribedKeyPair, describe_key_pair
 from tmsd.ceremony.signing_key import WantedKeyPair
 from tmsd.ceremony.steps import destroy_key_pair as destruction
 from tmsd.ceremony.steps import generate_key_pair as generation
+from tmsd.cli.configuration import token_table
 from tmsd.cli.confirmation import confirm
 from tmsd.config.daemon import load_daemon_config
 
@@ -22,8 +23,8 @@ def generate_pair(config_file: Path, wanted: WantedKeyPair, algorithm: KeyPairAl
     Raises:
         HsmError, ConfigError: as they say.
     """
-    config = load_daemon_config(config_file)
-    with configured_token(config.hsm, writable=True) as token:
+    hsm = token_table(load_daemon_config(config_file), nonces=wanted.is_for_nonces)
+    with configured_token(hsm, writable=True) as token:
         made = generation.generate_key_pair(token, wanted, algorithm)
     _print_pair("Generated", made)
     click.echo(f"It signs {wanted.signs}.")
@@ -36,8 +37,8 @@ def destroy_pair(config_file: Path, wanted: WantedKeyPair, *, ask: bool) -> None
         Refused: something else was typed.
         HsmError, ConfigError: as they say.
     """
-    config = load_daemon_config(config_file)
-    with configured_token(config.hsm, writable=True) as token:
+    hsm = token_table(load_daemon_config(config_file), nonces=wanted.is_for_nonces)
+    with configured_token(hsm, writable=True) as token:
         if ask:
             found = describe_key_pair(token, wanted.reference)
             _print_pair("About to destroy", found)

@@ -7,14 +7,19 @@ from functools import wraps
 import click
 
 from tmsd.ceremony.master_key import master_key
-from tmsd.ceremony.signing_key import WantedKeyPair, ca_key_pair, responder_key_pair
+from tmsd.ceremony.signing_key import (
+    WantedKeyPair,
+    ca_key_pair,
+    nonce_key_pair,
+    responder_key_pair,
+)
 from tmsd.ceremony.transport_key import transport_key
 from tmsd.ceremony.wanted_key import WantedKey
 from tmsd.config.policy import Policy
 from tmsd.globalplatform.diversification import Role
 
 NAMES = "give either --key-set and --version, or --transport-key"
-PAIR_NAMES = "give either --ca or --ocsp"
+PAIR_NAMES = "give either --ca, --ocsp or --nonces"
 
 _ROLES = click.Choice([role.name.lower() for role in Role])
 
@@ -69,12 +74,13 @@ class NamedKeyPair:
 
     ca: str | None
     ocsp: str | None
+    nonces: str | None
     label: str | None
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing was said."""
-        return self == NamedKeyPair(None, None, None)
+        return self == NamedKeyPair(None, None, None, None)
 
     def wanted(self, named: NamedKey) -> WantedKeyPair:
         """Return the key pair in the version that was named, by default the first.
@@ -82,12 +88,16 @@ class NamedKeyPair:
         Raises:
             Refused: its label is none.
         """
-        if not named.is_at_most_a_version or (self.ca is None) is (self.ocsp is None):
+        made = {
+            ca_key_pair: self.ca,
+            responder_key_pair: self.ocsp,
+            nonce_key_pair: self.nonces,
+        }
+        said = [(make, name) for make, name in made.items() if name is not None]
+        if not named.is_at_most_a_version or len(said) != 1:
             raise click.UsageError(PAIR_NAMES)
-        version = named.version or 1
-        if self.ca is not None:
-            return ca_key_pair(self.ca, version, self.label)
-        return responder_key_pair(self.ocsp or "", version, self.label)
+        ((make, name),) = said
+        return make(name, named.version or 1, self.label)
 
 
 def names_a_key(command: Callable[..., None]) -> Callable[..., None]:
@@ -125,12 +135,22 @@ def names_a_key_pair(command: Callable[..., None]) -> Callable[..., None]:
     @click.option("--ca", metavar="NAME", help="The key pair of this CA; by default version 1.")
     @click.option("--ocsp", metavar="NAME", help="The key pair of this CA's OCSP responder.")
     @click.option(
+        "--nonces", metavar="NAME", help="This CA's for nonces, in the token of [ocsp.nonces.hsm]."
+    )
+    @click.option(
         "--label",
         metavar="TEXT",
-        help="Its label in the HSM; by default NAME, and NAME-ocsp for a responder.",
+        help="Its label in the HSM; by default NAME, NAME-ocsp or NAME-nonces.",
     )
     @wraps(command)
-    def packed(*, ca: str | None, ocsp: str | None, label: str | None, **others: object) -> None:
-        command(pair=NamedKeyPair(ca, ocsp, label), **others)
+    def packed(
+        *,
+        ca: str | None,
+        ocsp: str | None,
+        nonces: str | None,
+        label: str | None,
+        **others: object,
+    ) -> None:
+        command(pair=NamedKeyPair(ca, ocsp, nonces, label), **others)
 
     return packed

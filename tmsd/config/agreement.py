@@ -156,6 +156,8 @@ def _of_signing_keys(tables: Tables) -> Iterator[Complaint]:
         keys: dict[KeyPath, tuple[str, int]] = {("cas", name, "label"): (ca.label, ca.version)}
         if ca.ocsp is not None:
             keys["cas", name, "ocsp", "label"] = (ca.ocsp.label, ca.ocsp.version)
+            if (nonces := ca.ocsp.nonces) is not None:
+                keys["cas", name, "ocsp", "nonces", "label"] = (nonces.label, nonces.version)
         for path, key in keys.items():
             owner = known.setdefault(key, dotted(path[:-1]))
             if owner != dotted(path[:-1]):

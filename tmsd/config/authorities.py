@@ -19,7 +19,7 @@ from cryptography.x509 import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from tmsd.config.cas import Ca
+from tmsd.config.cas import Ca, NonceResponder, Responder
 from tmsd.config.profiles import load_profile
 from tmsd.config.toml import ConfigError, Fault
 from tmsd.x509.building import Issuer
@@ -42,12 +42,14 @@ class Authority:
         chain: its certificate, then its issuers' up to the root.
         profiles: that it issues by, by name.
         responder: the certificate of its OCSP responder; None where it has none.
+        nonce_responder: that of the key that answers with nonces; None where there is none.
     """
 
     table: Ca
     chain: tuple[Certificate, ...]
     profiles: Mapping[str, Profile]
     responder: Certificate | None
+    nonce_responder: Certificate | None = None
 
     @property
     def certificate(self) -> Certificate:
@@ -108,14 +110,15 @@ class _Loading:
 
     def authority(self, ca: Ca) -> Authority | None:
         """Read a CA's files; None where something is wrong with them."""
+        known = len(self.faults)
         chain = self._certificates(ca.certificate)
         profiles = {name: self._profile(name) for name in ca.profiles}
-        responders = self._certificates(ca.ocsp.certificate) if ca.ocsp else ()
-        if not chain or None in profiles.values() or (ca.ocsp and not responders):
+        responder = self._certificate_of(ca.ocsp)
+        nonce_responder = self._certificate_of(ca.ocsp.nonces if ca.ocsp else None)
+        if len(self.faults) > known or None in profiles.values():
             return None
-        responder = responders[0] if responders else None
         sound = {name: profile for name, profile in profiles.items() if profile}
-        authority = Authority(ca, chain, sound, responder)
+        authority = Authority(ca, chain, sound, responder, nonce_responder)
         complaints = list(_complaints(authority))
         self.faults += [Fault(ca.certificate, None, "", words) for words in complaints]
         return None if complaints else authority
@@ -130,6 +133,10 @@ class _Loading:
                 self._profiles[name] = None
                 self.faults += error.faults
         return self._profiles[name]
+
+    def _certificate_of(self, responder: Responder | NonceResponder | None) -> Certificate | None:
+        found = self._certificates(responder.certificate) if responder else ()
+        return found[0] if found else None
 
     def _certificates(self, file: Path) -> tuple[Certificate, ...]:
         try:
@@ -164,7 +171,7 @@ def _complaints(authority: Authority) -> Iterator[str]:
         if not _is_issued_by(certificate, issuer):
             yield "each certificate must be followed by its issuer's"
     yield from _complaints_of_path(authority.chain)
-    yield from _complaints_of_responder(authority)
+    yield from _complaints_of_responders(authority)
 
 
 def _complaints_of_path(chain: tuple[Certificate, ...]) -> Iterator[str]:
@@ -179,16 +186,23 @@ def _complaints_of_path(chain: tuple[Certificate, ...]) -> Iterator[str]:
             yield f"a certificate has a name that those above do not allow: {refused.words}"
 
 
-def _complaints_of_responder(authority: Authority) -> Iterator[str]:
-    responder = authority.responder
-    if responder is None:
-        return
-    if not _is_issued_by(responder, authority.certificate):
-        yield "the responder's certificate must be issued by the CA itself"
-    if not _answers_for_others(responder):
-        yield "the responder's certificate must be by the profile ocsp-signing"
-    if spki_sha256(responder.public_key()) == spki_sha256(authority.certificate.public_key()):
-        yield "the responder must have a key of its own"
+def _complaints_of_responders(authority: Authority) -> Iterator[str]:
+    keys = {spki_sha256(authority.certificate.public_key())}
+    responders = {
+        "the responder": authority.responder,
+        "the nonce responder": authority.nonce_responder,
+    }
+    for who, certificate in responders.items():
+        if certificate is None:
+            continue
+        if not _is_issued_by(certificate, authority.certificate):
+            yield f"{who}'s certificate must be issued by the CA itself"
+        if not _answers_for_others(certificate):
+            yield f"{who}'s certificate must be by the profile ocsp-signing"
+        key = spki_sha256(certificate.public_key())
+        if key in keys:
+            yield f"{who} must have a key of its own"
+        keys.add(key)
 
 
 def _answers_for_others(certificate: Certificate) -> bool:

@@ -29,6 +29,22 @@ _NEEDS_URL = f"needs a crl_url that ends in {CRL_SUFFIX}, beside which the furth
 Url = Annotated[str, AfterValidator(_check_url)]
 
 
+class NonceResponder(Table):
+    """[cas.NAME.ocsp.nonces]: the key that repeats answers with the nonce of who asks (RFC 9654).
+
+    It is in a token of its own, which `[ocsp.nonces.hsm]` of tmsd.toml names.
+
+    Attributes:
+        certificate: of this key, issued by the CA as the responder's is; a PEM file.
+        label: of the key in that token.
+        version: the key's CKA_ID, 1 to 255.
+    """
+
+    certificate: Place = Field(description="the certificate of the key for nonces, a PEM file")
+    label: KeyLabel = Field(description="the label of the key for nonces in its token")
+    version: Annotated[int, Field(ge=1, le=255)] = 1
+
+
 class Responder(Table):
     """[cas.NAME.ocsp]: the key that answers for the CA (RFC 6960, 4.2.2.2).
 
@@ -38,6 +54,7 @@ class Responder(Table):
         version: the key's CKA_ID, 1 to 255.
         url: where it is asked; certificates say so.
         hours: how long an answer is good.
+        nonces: what answers those who insist on a nonce; None where nobody is answered so.
     """
 
     certificate: Place = Field(description="the responder's certificate, a PEM file")
@@ -45,6 +62,7 @@ class Responder(Table):
     version: Annotated[int, Field(ge=1, le=255)] = 1
     url: Url | None = None
     hours: Annotated[int, Field(ge=1, le=24 * 30)] = 24
+    nonces: NonceResponder | None = None
 
 
 class Ca(Table):

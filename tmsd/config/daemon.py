@@ -95,6 +95,28 @@ class DaemonConfig(Table):
     operations: OperationsConfig
     ocsp: OcspConfig
 
+    def complaints(self) -> Iterator[Complaint]:
+        """Yield what the two tokens share that each must have for itself."""
+        nonces = self.ocsp.nonces
+        if nonces is None:
+            return
+        path = ("ocsp", "nonces", "hsm")
+        if _may_be_one(nonces.hsm, self.hsm):
+            yield Complaint(
+                (*path, "token_label"),
+                "is that of [hsm], whose PIN opens all keys: it needs a token of its own",
+            )
+        if nonces.hsm.latch_file == self.hsm.latch_file:
+            yield Complaint((*path, "latch_file"), "is that of [hsm]: each token has its own")
+
+
+def _may_be_one(one: HsmConfig, other: HsmConfig) -> bool:
+    """Say whether two tables can name one token; of one label, serial numbers tell them apart."""
+    if (one.module, one.environment) != (other.module, other.environment):
+        return False
+    serials = {one.token_serial, other.token_serial}
+    return one.token_label == other.token_label and (len(serials) == 1 or None in serials)
+
 
 def load_daemon_config(path: Path) -> DaemonConfig:
     """Read tmsd.toml. Relative paths in it start at its own directory.

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 from tmsd.config.api import ApiConfig
 from tmsd.config.caller_trust import UnfitTrust, load_caller_trust
 from tmsd.config.daemon import DaemonConfig
+from tmsd.config.hsm import HsmConfig
 from tmsd.config.pem import UnfitFile, certificates, content, mode
 from tmsd.config.toml import Complaint, KeyPath
 
@@ -36,9 +37,9 @@ def check_files(config: DaemonConfig) -> Iterator[Complaint]:
         load_caller_trust(config.api)
     except UnfitTrust as unfit:
         yield from unfit.complaints
-    checks: list[_Check] = [(("hsm", "module"), config.hsm.module, _require_file)]
-    if config.hsm.pin_file is not None:
-        checks.append((("hsm", "pin_file"), config.hsm.pin_file, _require_pin_mode))
+    checks = _of_token(("hsm",), config.hsm)
+    if config.ocsp.nonces is not None:
+        checks += _of_token(("ocsp", "nonces", "hsm"), config.ocsp.nonces.hsm)
     if config.store.password_file is not None:
         checks.append((("store", "password_file"), config.store.password_file, _require_private))
     yield from _found(checks, {})
@@ -57,6 +58,13 @@ def check_identity(api: ApiConfig) -> Iterator[Complaint]:
             _PRIVATE_KEY,
             f"{api.private_key}: is not the key of the first certificate in {api.certificate}",
         )
+
+
+def _of_token(path: KeyPath, hsm: HsmConfig) -> list[_Check]:
+    checks: list[_Check] = [((*path, "module"), hsm.module, _require_file)]
+    if hsm.pin_file is not None:
+        checks.append(((*path, "pin_file"), hsm.pin_file, _require_pin_mode))
+    return checks
 
 
 def _found(checks: Sequence[_Check], passed: dict[KeyPath, bytes | None]) -> Iterator[Complaint]:

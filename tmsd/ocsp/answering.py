@@ -1,7 +1,8 @@
 """Which answer a request gets: the one that was signed last, if it still holds (RFC 6960, 2.2).
 
 A certificate that was never issued, and a CA that is not ours, are `unauthorized` (RFC 5019,
-2.2.3), never `good`. An answer that has run out is not repeated.
+2.2.3), never `good`. An answer that has run out is not repeated. A nonce is passed over, unless
+there is somebody who signs it.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from cryptography import x509
 
@@ -23,16 +25,30 @@ from tmsd.x509.ocsp import (
     parse_request,
     period_of,
 )
+from tmsd.x509.ocsp_nonces import MAX_NONCE
 
 LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An answer (DER), and when it holds: at no time where it is a refusal."""
+    """An answer (DER), and when others may repeat it.
+
+    At no time where it is a refusal, or one for somebody who sent a nonce.
+    """
 
     der: bytes
     period: Period | None = None
+
+
+class NonceSigner(Protocol):
+    """Who signs answers with nonces."""
+
+    async def sign(self, ca: str, nonce: bytes, answer: bytes) -> bytes | None:
+        """Return an answer (DER) of a CA with a nonce of 1 to `MAX_NONCE` bytes.
+
+        None where it cannot be had now.
+        """
 
 
 class Answering:
@@ -41,10 +57,17 @@ class Answering:
     Args:
         cas: their certificates, by their names in the policy.
         published: what was signed for them.
+        nonces: signs nonces; None: they are passed over (RFC 5019, 4).
     """
 
-    def __init__(self, cas: Mapping[str, x509.Certificate], published: Published) -> None:
+    def __init__(
+        self,
+        cas: Mapping[str, x509.Certificate],
+        published: Published,
+        nonces: NonceSigner | None = None,
+    ) -> None:
         self._published = published
+        self._nonces = nonces
         self._names = {
             issuer_id(certificate, digest): name
             for name, certificate in cas.items()
@@ -68,16 +91,24 @@ class Answering:
 
     async def _answer(self, request: bytes) -> Told:
         asked = parse_request(request)
-        ca = self._names.get(asked.issuer)
+        nonce = asked.nonce if self._nonces else None
+        if nonce is not None and not 0 < len(nonce) <= MAX_NONCE:
+            raise OcspRefused(Refusal.MALFORMED_REQUEST, f"a nonce has 1 to {MAX_NONCE} bytes")
+        about = asked.certificate
+        ca = self._names.get(about.issuer)
         if ca is None:
             raise OcspRefused(Refusal.UNAUTHORIZED, "no CA of ours")
-        signed = await self._published.answer(ca, asked.serial_number, asked.issuer.digest)
+        signed = await self._published.answer(ca, about.serial_number, about.issuer.digest)
         if signed is None:
             raise OcspRefused(Refusal.UNAUTHORIZED, "no certificate of ours")
         period = period_of(signed)
         if not _holds(period):
             raise OcspRefused(Refusal.TRY_LATER, "the answer has run out")
-        return Told(signed, period)
+        if nonce is None or self._nonces is None:
+            return Told(signed, period)
+        # One who does not insist has an answer in any case (RFC 6960, 4.4.1); no cache keeps it,
+        # so that one who does can ask again.
+        return Told(await self._nonces.sign(ca, nonce, signed) or signed)
 
     async def crl(self, name: CrlName) -> Crl | None:
         """Return the newest CRL of a name; None where there is none.

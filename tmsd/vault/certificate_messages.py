@@ -23,6 +23,7 @@ from tmsd.vault.message import (
 from tmsd.x509.card_proofs import MAX_KEY_BLOB, MAX_SIGNATURE
 from tmsd.x509.distribution import MOST_PARTITIONS
 from tmsd.x509.linting import MAX_CERTIFICATE
+from tmsd.x509.ocsp import MAX_ANSWER
 from tmsd.x509.requests import MAX_CSR
 from tmsd.x509.templates import MAX_VALUE, MAX_VALUES
 
@@ -34,13 +35,12 @@ ENTRY_LENGTH = 16 + 8 + 1 + 8
 # An entry with a reason and an invalidity date has 77 bytes of DER.
 MAX_CRL = 80 * MAX_CRL_ENTRIES
 MAX_STATUSES = 32
-MAX_OCSP_ANSWER = 16 * 1024
 
 Prepared = Annotated[bytes, Meta(min_length=1, max_length=MAX_PREPARED)]
 CertificateRequest = Annotated[bytes, Meta(min_length=1, max_length=MAX_CSR)]
 Certificate = Annotated[bytes, Meta(min_length=1, max_length=MAX_CERTIFICATE)]
 CrossedCertificate = Annotated[bytes, Meta(min_length=1, max_length=MAX_CSR)]
-OcspAnswer = Annotated[bytes, Meta(min_length=1, max_length=MAX_OCSP_ANSWER)]
+OcspAnswer = Annotated[bytes, Meta(min_length=1, max_length=MAX_ANSWER)]
 SerialNumber = Annotated[bytes, Meta(min_length=16, max_length=16)]
 Partition = Annotated[int, Meta(ge=0, le=MOST_PARTITIONS)]
 Sha256Hex = Annotated[str, Meta(min_length=64, max_length=64)]
@@ -173,7 +173,7 @@ class Status(Struct, frozen=True, forbid_unknown_fields=True):
 class SignedStatuses(Answer, frozen=True, tag="signed-statuses"):
     """OCSP answers in DER, two for each certificate: with SHA-1 and with SHA-256."""
 
-    LARGEST = 2 * MAX_STATUSES * MAX_OCSP_ANSWER + HEADING
+    LARGEST = 2 * MAX_STATUSES * MAX_ANSWER + HEADING
     this_update: Seconds
     next_update: Seconds
     by_sha1: Annotated[list[OcspAnswer], Meta(max_length=MAX_STATUSES)]

@@ -18,7 +18,9 @@ from tmsd.systemd.activation import UnusableSocket, inherited_listeners
 from tmsd.systemd.journal import log_to_journal_or_stderr
 from tmsd.systemd.library import SystemdLibraryMissing
 from tmsd.vault.messages import Reply
+from tmsd.vault.nonce_messages import NonceReply
 from tmsd.worker.for_callers import begin_for_callers
+from tmsd.worker.for_nonces import begin_for_nonces
 from tmsd.worker.fronts import NoListener, accept_front, the_one
 from tmsd.worker.start import run
 
@@ -30,7 +32,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tmsd.worker", description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="tmsd.toml")
     parser.add_argument("--descriptor", type=int, help="the socket to the front")
-    parser.add_argument("--for-appliance", action="store_true", help="serve tmsctl, and no callers")
+    whom = parser.add_mutually_exclusive_group()
+    whom.add_argument("--for-appliance", action="store_true", help="serve tmsctl, and no callers")
+    whom.add_argument("--for-nonces", action="store_true", help="serve tmsd ocsp, and nobody else")
     arguments = parser.parse_args()
     log_to_journal_or_stderr("tmsd-worker")
     if arguments.for_appliance:
@@ -51,6 +55,8 @@ def main() -> int:
         LOG.error("somebody else than the front connected, and was sent away")
         return 0
     with connection:
+        if arguments.for_nonces:
+            return run(partial(begin_for_nonces, arguments.config), NonceReply, connection)
         begin = partial(begin_for_callers, arguments.config, for_appliance=arguments.for_appliance)
         return run(begin, Reply, connection)
 

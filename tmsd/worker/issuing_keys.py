@@ -5,9 +5,10 @@ from cryptography import x509
 from hsm.keys import KeyReference
 from hsm.signing import SigningKey, signing_key
 from tmsd.config.authorities import Authority
-from tmsd.config.cas import Responder
+from tmsd.config.cas import NonceResponder, Responder
 from tmsd.errors import Code, ServiceError
 from tmsd.worker.context import Context
+from tmsd.worker.keyring import Keyring
 from tmsd.x509.public_keys import PublicKey, spki_sha256
 from tmsd.x509.signature import SignatureScheme, scheme_for
 
@@ -32,22 +33,22 @@ def ca_key(context: Context, authority: Authority) -> SigningKey:
         ServiceError: `key-missing`.
     """
     reference = KeyReference(authority.table.label, authority.table.version)
-    return _key(context, reference, authority.certificate)
+    return _key(context.keyring, reference, authority.certificate)
 
 
 def responder_key(
-    context: Context, responder: Responder, certificate: x509.Certificate
+    keyring: Keyring, responder: Responder | NonceResponder, certificate: x509.Certificate
 ) -> SigningKey:
     """Return the private key of a responder.
 
     Raises:
         ServiceError: `key-missing`.
     """
-    return _key(context, KeyReference(responder.label, responder.version), certificate)
+    return _key(keyring, KeyReference(responder.label, responder.version), certificate)
 
 
-def _key(context: Context, reference: KeyReference, certificate: x509.Certificate) -> SigningKey:
-    pair = context.keyring.key_pair(reference)
+def _key(keyring: Keyring, reference: KeyReference, certificate: x509.Certificate) -> SigningKey:
+    pair = keyring.key_pair(reference)
     if spki_sha256(pair.public_key) != spki_sha256(certificate.public_key()):
         subject = certificate.subject.rfc4514_string()
         raise ServiceError(

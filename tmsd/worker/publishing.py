@@ -73,7 +73,7 @@ def sign_statuses(
     present = now().replace(microsecond=0)
     good_until = present + timedelta(hours=authority.table.ocsp.hours)
     period = Period(present, min(good_until, authority.responder.not_valid_after_utc))
-    key = issuing_keys.responder_key(context, authority.table.ocsp, authority.responder)
+    key = issuing_keys.responder_key(context.keyring, authority.table.ocsp, authority.responder)
     try:
         responder = ocsp.delegated(authority.responder, authority.certificate)
         answers = {

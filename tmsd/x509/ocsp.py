@@ -1,6 +1,7 @@
 """OCSP: certIDs, requests, and the answers that a delegated responder signs (RFC 6960, RFC 5019).
 
-An answer tells of one certificate and is signed before anybody asks, so it holds no nonce.
+An answer tells of one certificate and is signed before anybody asks, so it holds no nonce; how it
+is repeated with one is in ocsp_nonces.py.
 """
 
 import hashlib
@@ -11,16 +12,19 @@ from enum import Enum
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
-from cryptography.hazmat.primitives.hashes import SHA1, SHA256, SHA384, SHA512
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
-from cryptography.x509.oid import ExtendedKeyUsageOID, OCSPExtensionOID
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from tmsd.x509.public_keys import PublicKey
 from tmsd.x509.signature import scheme_for
 
 MAX_REQUEST = 4 * 1024
 """The longest request, in bytes of DER: room for a signed one with a certificate."""
+
+MAX_ANSWER = 16 * 1024
+"""The longest answer, in bytes of DER: room for the responder's certificate."""
 
 # RFC 5280, 4.1.2.2: 20 octets, of which the first bit is zero.
 _SERIAL_BITS = 159
@@ -83,6 +87,14 @@ class CertId:
     serial_number: int
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request asks; the nonce is any number of bytes, None where it has none."""
+
+    certificate: CertId
+    nonce: bytes | None = None
+
+
 def issuer_id(ca: x509.Certificate, digest: CertIdDigest) -> IssuerId:
     """Return how certIDs name a CA."""
     name = hashlib.new(digest.value, ca.subject.public_bytes(), usedforsecurity=False).digest()
@@ -91,8 +103,8 @@ def issuer_id(ca: x509.Certificate, digest: CertIdDigest) -> IssuerId:
     return IssuerId(digest, name, asked.issuer_key_hash)
 
 
-def parse_request(der: bytes) -> CertId:
-    """Return which certificate a request asks about; a nonce or a signature is passed over.
+def parse_request(der: bytes) -> Asked:
+    """Return which certificate a request asks about, and its nonce; a signature is passed over.
 
     Raises:
         OcspRefused: `malformedRequest`; `unauthorized` where it asks for what no answer is made
@@ -101,7 +113,7 @@ def parse_request(der: bytes) -> CertId:
     if len(der) > MAX_REQUEST:
         raise OcspRefused(Refusal.MALFORMED_REQUEST, f"a request has at most {MAX_REQUEST} bytes")
     try:
-        return _cert_id(ocsp.load_der_ocsp_request(der))
+        return _asked(ocsp.load_der_ocsp_request(der))
     except NotImplementedError:
         raise OcspRefused(Refusal.UNAUTHORIZED, "ask about one certificate at a time") from None
     except UnsupportedAlgorithm:
@@ -110,19 +122,31 @@ def parse_request(der: bytes) -> CertId:
         raise OcspRefused(Refusal.MALFORMED_REQUEST, str(error)) from None
 
 
-def _cert_id(request: ocsp.OCSPRequest) -> CertId:
-    if any(
-        extension.critical and extension.oid != OCSPExtensionOID.NONCE
-        for extension in request.extensions
-    ):
-        raise OcspRefused(Refusal.MALFORMED_REQUEST, "it has a critical extension")
-    name, serial = request.hash_algorithm.name, request.serial_number
+def _asked(request: ocsp.OCSPRequest) -> Asked:
+    nonce = None
+    for extension in request.extensions:
+        if isinstance(extension.value, x509.OCSPNonce):
+            nonce = extension.value.nonce
+        elif extension.critical:
+            raise OcspRefused(Refusal.MALFORMED_REQUEST, "it has a critical extension")
+    return Asked(cert_id_of(request), nonce)
+
+
+def cert_id_of(message: ocsp.OCSPRequest | ocsp.OCSPResponse) -> CertId:
+    """Return which certificate a request or an answer is about.
+
+    Raises:
+        OcspRefused: `unauthorized`: by another hash, or there can be no such certificate.
+        UnsupportedAlgorithm: by a hash that is none.
+        ValueError: it is about none, or several.
+    """
+    name, serial = message.hash_algorithm.name, message.serial_number
     if name not in {digest.value for digest in CertIdDigest}:
         raise _unknown_digest()
     if not 0 < serial < 1 << _SERIAL_BITS:
         raise OcspRefused(Refusal.UNAUTHORIZED, "no certificate has this serial number")
     digest = CertIdDigest(name)
-    return CertId(IssuerId(digest, request.issuer_name_hash, request.issuer_key_hash), serial)
+    return CertId(IssuerId(digest, message.issuer_name_hash, message.issuer_key_hash), serial)
 
 
 def _unknown_digest() -> OcspRefused:
@@ -175,6 +199,15 @@ def delegated(certificate: x509.Certificate, ca: x509.Certificate) -> Responder:
     return Responder(certificate)
 
 
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What an answer says: of which certificate, how it is (None: good), and when that holds."""
+
+    certificate: CertId
+    revocation: Revocation | None
+    period: Period
+
+
 def sign_answer(
     responder: Responder,
     key: CertificateIssuerPrivateKeyTypes,
@@ -195,7 +228,13 @@ def sign_answer(
         AnswerRefused: a date or the reason is not one that an answer can have.
     """
     _require_sound(responder, revocation, period)
-    certificate = responder.certificate
+    unsigned = answer_builder(responder, Statement(asked, revocation, period))
+    return signed(unsigned, responder, key)
+
+
+def answer_builder(responder: Responder, statement: Statement) -> ocsp.OCSPResponseBuilder:
+    """Return an answer that is not signed yet; it has the responder's certificate."""
+    asked, revocation, period = statement.certificate, statement.revocation, statement.period
     unsigned = ocsp.OCSPResponseBuilder().add_response_by_hash(
         asked.issuer.name_hash,
         asked.issuer.key_hash,
@@ -207,9 +246,17 @@ def sign_answer(
         revocation.at if revocation else None,
         _said(revocation.reason) if revocation else None,
     )
+    certificate = responder.certificate
     named = unsigned.responder_id(ocsp.OCSPResponderEncoding.HASH, certificate)
-    signed = named.certificates([certificate]).sign(key, _digest_of(certificate))
-    return signed.public_bytes(Encoding.DER)
+    return named.certificates([certificate])
+
+
+def signed(
+    unsigned: ocsp.OCSPResponseBuilder, responder: Responder, key: CertificateIssuerPrivateKeyTypes
+) -> bytes:
+    """Return a signed answer (DER)."""
+    digest = scheme_for(public_key_of(responder)).digest
+    return unsigned.sign(key, digest).public_bytes(Encoding.DER)
 
 
 def period_of(answer: bytes) -> Period:
@@ -246,8 +293,13 @@ def _said(reason: x509.ReasonFlags) -> x509.ReasonFlags | None:
     return None if reason is x509.ReasonFlags.unspecified else reason
 
 
-def _digest_of(certificate: x509.Certificate) -> SHA256 | SHA384 | SHA512 | None:
-    key = certificate.public_key()
+def public_key_of(responder: Responder) -> PublicKey:
+    """Return the public key of a responder.
+
+    Raises:
+        AnswerRefused: it is of no kind that responders have.
+    """
+    key = responder.certificate.public_key()
     if not isinstance(key, PublicKey):
         raise AnswerRefused("responders have keys of RSA, of a NIST curve, or Ed25519")
-    return scheme_for(key).digest
+    return key

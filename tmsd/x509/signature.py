@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
@@ -30,6 +31,23 @@ class SignatureScheme:
     ) -> x509.CertificateRevocationList:
         """Sign a CRL."""
         return builder.sign(key, self.digest, rsa_padding=self.rsa_padding)
+
+    def verify(self, key: PublicKey, signature: bytes, data: bytes) -> None:
+        """Verify a signature of a key that signs by this scheme, and by no other.
+
+        Raises:
+            InvalidSignature: it is none.
+        """
+        if isinstance(key, ed25519.Ed25519PublicKey):
+            key.verify(signature, data)
+        elif self.digest is None:
+            raise InvalidSignature
+        elif isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(signature, data, ec.ECDSA(self.digest))
+        elif self.rsa_padding is not None:
+            key.verify(signature, data, self.rsa_padding, self.digest)
+        else:
+            raise InvalidSignature
 
 
 def scheme_for(key: PublicKey, *, pss: bool = False) -> SignatureScheme:
