@@ -70,6 +70,10 @@ CALLS: list[tuple[Call, dict[str, Any]]] = [
         lambda tks: tks.challenge_presence(SESSION),
         {"session": "token", "challenge": "00", "encrypted": "00"},
     ),
+    (
+        lambda tks: tks.challenge_possession(SESSION),
+        {"session": "token", "encrypted": "00", "ticket": "token"},
+    ),
     (lambda tks: tks.encrypt(SESSION, "pin", b""), {"session": "token", "encrypted": "00"}),
     (lambda tks: tks.verify_cryptogram(CARD), {"valid": True}),
     (lambda tks: tks.random(1), {"random": "00"}),
@@ -103,7 +107,7 @@ async def test_an_answer_with_a_field_that_is_missing_or_of_another_type_is_none
     for field in answer:
         if field == "session" and "keys" in answer:
             continue  # a delivery has no session
-        if isinstance(wrong, str) and field in ("session", "challenge", "key_set"):
+        if isinstance(wrong, str) and field in ("session", "challenge", "ticket", "key_set"):
             continue  # which is text
         spoilt = {name: value for name, value in answer.items() if name != field}
         if wrong is not ...:
@@ -124,8 +128,8 @@ async def test_an_answer_with_a_field_that_is_missing_or_of_another_type_is_none
         (4, "responses", [{"response": "9000", "protected": "yes"}]),
         (5, "key_check_values", ["000000"] * 2),
         (5, "key_check_values", ["000000", "000000", "zz"]),
-        (9, "valid", "true"),
-        (11, "key_sets", [{"name": "pilot"}]),
+        (10, "valid", "true"),
+        (12, "key_sets", [{"name": "pilot"}]),
     ],
 )
 async def test_what_is_no_value_of_the_field_is_none(

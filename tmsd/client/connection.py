@@ -11,7 +11,8 @@ import aiohttp
 
 from tmsd.client.problem import Problem, ProtocolError, ServiceUnreachable
 
-_LARGEST_ANSWER = 256 * 1024
+LARGEST_ANSWER = 256 * 1024
+"""The most bytes that an answer has; a CRL may have more."""
 
 
 def tls_context(trust: Path, certificate: Path, private_key: Path) -> ssl.SSLContext:
@@ -52,30 +53,40 @@ class Connection:
             await self._session.close()
             self._session = None
 
-    async def get(self, path: str) -> dict[str, Any]:
-        """Ask for a document; raises as `post` does."""
-        return await self._request("GET", path, None)
+    async def get(self, path: str, *, largest: int = LARGEST_ANSWER) -> dict[str, Any]:
+        """Ask for a document of so many bytes at most; raises as `post` does."""
+        return await self._request("GET", path, None, {}, largest)
 
-    async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Send a body and return the answer's.
+    async def post(
+        self,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """Send a body, if there is one, and return the answer's.
 
         Raises:
             Problem: the service refused.
             ServiceUnreachable: no answer came.
             ProtocolError: what came is no answer of this API.
         """
-        return await self._request("POST", path, body)
+        return await self._request("POST", path, body, headers or {}, LARGEST_ANSWER)
 
     async def _request(
-        self, method: str, path: str, body: Mapping[str, Any] | None
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        headers: Mapping[str, str],
+        largest: int,
     ) -> dict[str, Any]:
         if self._session is None:
             raise RuntimeError("use the connection in `async with`")
         try:
             async with self._session.request(
-                method, self._url + path, json=body, allow_redirects=False
+                method, self._url + path, json=body, headers=headers, allow_redirects=False
             ) as response:
-                return await _answer(response)
+                return await _answer(response, largest)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise ServiceUnreachable(f"{self._url}: {_reason(error)}") from error
 
@@ -90,8 +101,8 @@ def _reason(error: aiohttp.ClientError | TimeoutError) -> str:
     return f"{reason}. Does the service trust this client's certificate?" if is_closed else reason
 
 
-async def _answer(response: aiohttp.ClientResponse) -> dict[str, Any]:
-    content = await _content(response)
+async def _answer(response: aiohttp.ClientResponse, largest: int) -> dict[str, Any]:
+    content = await _content(response, largest)
     try:
         document = json.loads(content)
     except (ValueError, RecursionError) as error:
@@ -103,10 +114,10 @@ async def _answer(response: aiohttp.ClientResponse) -> dict[str, Any]:
     return document
 
 
-async def _content(response: aiohttp.ClientResponse) -> bytes:
+async def _content(response: aiohttp.ClientResponse, largest: int) -> bytes:
     content = bytearray()
     async for piece in response.content.iter_any():
         content += piece
-        if len(content) > _LARGEST_ANSWER:
-            raise ProtocolError(f"an answer of more than {_LARGEST_ANSWER} bytes")
+        if len(content) > largest:
+            raise ProtocolError(f"an answer of more than {largest} bytes")
     return bytes(content)

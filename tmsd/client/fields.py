@@ -1,10 +1,13 @@
 """Fields of answers: what they should be, or `ProtocolError`."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from tmsd.client.problem import ProtocolError
 
 Answer = dict[str, Any]
+
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def text(answer: Answer, field: str) -> str:
@@ -13,6 +16,32 @@ def text(answer: Answer, field: str) -> str:
     if not isinstance(value, str):
         raise ProtocolError(f"the answer has no text {field}")
     return value
+
+
+def optional_text(answer: Answer, field: str) -> str | None:
+    """Return a text, or None for null."""
+    return None if answer.get(field) is None else text(answer, field)
+
+
+def texts(answer: Answer, field: str) -> list[str]:
+    """Return several."""
+    values = answer.get(field)
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ProtocolError(f"the answer has no list of texts {field}")
+    return values
+
+
+def time(answer: Answer, field: str) -> datetime:
+    """Return a time of UTC, to the second."""
+    try:
+        return datetime.strptime(text(answer, field), _TIME).replace(tzinfo=UTC)
+    except ValueError as error:
+        raise ProtocolError(f"the answer's {field} is no time") from error
+
+
+def optional_time(answer: Answer, field: str) -> datetime | None:
+    """Return a time, or None for null."""
+    return None if answer.get(field) is None else time(answer, field)
 
 
 def number(answer: Answer, field: str) -> int:

@@ -14,6 +14,7 @@ from tmsd.client.values import (
     KeyChange,
     KeySet,
     KeyVersion,
+    PossessionChallenge,
     PresenceChallenge,
     PresentedCard,
     Session,
@@ -149,6 +150,16 @@ class TokenKeyService:
             session=_after(session, answer),
             challenge=fields.octets(answer, "challenge"),
             encrypted=fields.octets(answer, "encrypted"),
+        )
+
+    async def challenge_possession(self, session: Session) -> PossessionChallenge:
+        """Have 16 bytes encrypted that the card alone learns, for it to make a key pair with."""
+        body = {"session": session.state, "purpose": "proof-of-possession"}
+        answer = await self._connection.post(f"{_SESSIONS}/encrypt", body)
+        return PossessionChallenge(
+            session=_after(session, answer),
+            encrypted=fields.octets(answer, "encrypted"),
+            ticket=fields.text(answer, "ticket"),
         )
 
     async def encrypt(

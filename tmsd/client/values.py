@@ -161,6 +161,21 @@ class PresenceChallenge:
 
 
 @dataclass(frozen=True, slots=True)
+class PossessionChallenge:
+    """What proves that a card holds a key that it makes: it signs what it alone can decrypt.
+
+    Attributes:
+        session: for the next call.
+        encrypted: 16 bytes under the card's DEK, for the card to make the key with.
+        ticket: goes with the request for a certificate.
+    """
+
+    session: Session
+    encrypted: bytes
+    ticket: str
+
+
+@dataclass(frozen=True, slots=True)
 class KeyVersion:
     """A version of a master key; the check value is None while the HSM lacks the key."""
 
