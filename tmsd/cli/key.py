@@ -16,6 +16,7 @@ from hsm.secret import Secret
 from hsm.token import Token
 from tmsd.ceremony.configured_token import configured_token
 from tmsd.ceremony.described_key import DescribedKey, algorithm_name
+from tmsd.ceremony.signing_key import WantedKeyPair
 from tmsd.ceremony.steps import destroy_key as destruction
 from tmsd.ceremony.steps import generate_key as generation
 from tmsd.ceremony.steps import import_key as importing
@@ -37,7 +38,7 @@ from tmsd.cli.named_key import (
 from tmsd.cli.table import print_table
 from tmsd.config.daemon import DaemonConfig, load_daemon_config
 from tmsd.config.key_sets import KeyAlgorithm, VersionState
-from tmsd.config.policy import Policy, load_policy
+from tmsd.config.policy import Policy, declared_cas, load_policy
 from tmsd.config.reserved_keys import RESERVED_PREFIX, SERVICE_KEYS
 
 _HEADINGS = ("LABEL", "VERSION", "ALGORITHM", "KCV", "USED BY", "STATE")
@@ -51,6 +52,11 @@ def _require_whole(named: NamedKey) -> None:
     """Refuse a command line that does not name one key, before any file is read."""
     if not named.is_whole:
         raise click.UsageError(NAMES)
+
+
+def _wanted_pair(config_file: Path, pair: NamedKeyPair, named: NamedKey) -> WantedKeyPair:
+    config = load_daemon_config(config_file)
+    return pair.wanted(named.version, declared_cas(config.policy.file))
 
 
 @click.group()
@@ -110,7 +116,9 @@ def generate(
     (--service).
     """
     if not pair.is_empty and service is None:
-        generate_pair(config_file, pair.wanted(named), _pair_algorithm(algorithm))
+        pair.require_one(named)
+        by = _pair_algorithm(algorithm)
+        generate_pair(config_file, _wanted_pair(config_file, pair, named), by)
     elif service is not None and named.is_empty and pair.is_empty and algorithm is None:
         _generate_service_key(config_file, RESERVED_PREFIX + service)
     elif service is None and named.is_whole:
@@ -150,7 +158,8 @@ def destroy(config_file: Path, named: NamedKey, pair: NamedKeyPair, yes: bool) -
     Of a key pair (--ca, --ocsp, --nonces) both halves are destroyed.
     """
     if not pair.is_empty:
-        destroy_pair(config_file, pair.wanted(named), ask=not yes)
+        pair.require_one(named)
+        destroy_pair(config_file, _wanted_pair(config_file, pair, named), ask=not yes)
         return
     _require_whole(named)
     config, policy = _loaded(config_file)

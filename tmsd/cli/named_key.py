@@ -1,6 +1,6 @@
 """Keys as the command line of `tmsctl key` names them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 
@@ -15,6 +15,7 @@ from tmsd.ceremony.signing_key import (
 )
 from tmsd.ceremony.transport_key import transport_key
 from tmsd.ceremony.wanted_key import WantedKey
+from tmsd.config.cas import Ca, NonceResponder, Responder
 from tmsd.config.policy import Policy
 from tmsd.globalplatform.diversification import Role
 
@@ -82,22 +83,39 @@ class NamedKeyPair:
         """Whether nothing was said."""
         return self == NamedKeyPair(None, None, None, None)
 
-    def wanted(self, named: NamedKey) -> WantedKeyPair:
-        """Return the key pair in the version that was named, by default the first.
+    def require_one(self, named: NamedKey) -> None:
+        """Refuse a command line that does not name one key pair, before any file is read."""
+        said = [name for name in (self.ca, self.ocsp, self.nonces) if name is not None]
+        if not named.is_at_most_a_version or len(said) != 1:
+            raise click.UsageError(PAIR_NAMES)
+
+    def wanted(self, version: int | None, cas: Mapping[str, Ca]) -> WantedKeyPair:
+        """Return the key pair.
+
+        Args:
+            version: that was named; None for that of the policy, or the first.
+            cas: of the policy; a CA that is not there yet has the labels that it is given.
 
         Raises:
             Refused: its label is none.
         """
-        made = {
-            ca_key_pair: self.ca,
-            responder_key_pair: self.ocsp,
-            nonce_key_pair: self.nonces,
-        }
-        said = [(make, name) for make, name in made.items() if name is not None]
-        if not named.is_at_most_a_version or len(said) != 1:
-            raise click.UsageError(PAIR_NAMES)
-        ((make, name),) = said
-        return make(name, named.version or 1, self.label)
+        name = self.ca or self.ocsp or self.nonces or ""
+        ca = cas.get(name)
+        responder = ca.ocsp if ca else None
+        if self.ca is not None:
+            return ca_key_pair(name, *self._reference(version, ca))
+        if self.ocsp is not None:
+            return responder_key_pair(name, *self._reference(version, responder))
+        nonces = responder.nonces if responder else None
+        return nonce_key_pair(name, *self._reference(version, nonces))
+
+    def _reference(
+        self, version: int | None, table: Ca | Responder | NonceResponder | None
+    ) -> tuple[int, str | None]:
+        """Return version and label: as they were said, or as a table of the policy has them."""
+        if table is None:
+            return version or 1, self.label
+        return version or table.version, self.label or table.label
 
 
 def names_a_key(command: Callable[..., None]) -> Callable[..., None]:
@@ -110,7 +128,7 @@ def names_a_key(command: Callable[..., None]) -> Callable[..., None]:
         "--version",
         metavar="N",
         type=click.IntRange(1, 255),
-        help="1 to 255; of a transport key by default that of the policy.",
+        help="1 to 255; by default that of the policy, but for master keys.",
     )
     @wraps(command)
     def packed(
@@ -132,7 +150,7 @@ def names_a_key_pair(command: Callable[..., None]) -> Callable[..., None]:
     The version is that of `names_a_key`.
     """
 
-    @click.option("--ca", metavar="NAME", help="The key pair of this CA; by default version 1.")
+    @click.option("--ca", metavar="NAME", help="The key pair of this CA.")
     @click.option("--ocsp", metavar="NAME", help="The key pair of this CA's OCSP responder.")
     @click.option(
         "--nonces", metavar="NAME", help="This CA's for nonces, in the token of [ocsp.nonces.hsm]."
@@ -140,7 +158,8 @@ def names_a_key_pair(command: Callable[..., None]) -> Callable[..., None]:
     @click.option(
         "--label",
         metavar="TEXT",
-        help="Its label in the HSM; by default NAME, NAME-ocsp or NAME-nonces.",
+        help="Its label in the HSM; by default that of the policy, as for the version, or NAME, "
+        "NAME-ocsp or NAME-nonces.",
     )
     @wraps(command)
     def packed(

@@ -1,6 +1,6 @@
 """policy.toml as a whole: who may ask for what. What it does not name is refused."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -115,6 +115,18 @@ def load_policy(path: Path) -> Policy:
     # The tables that are right are compared even so, and no fault is told twice.
     complaints += [found for found in disagreements(sound) if found not in complaints]
     raise ConfigError(document.faults(complaints))
+
+
+def declared_cas(path: Path) -> Mapping[str, Ca]:
+    """Return the CAs of a policy whose tables are right, whatever is wrong with all the rest.
+
+    The files that they name need not be there: keys are made before their certificates.
+
+    Raises:
+        ConfigError: the file cannot be read, or is not TOML.
+    """
+    tables = _with_names(read(path).tables.get("cas"))
+    return _sound(Ca, tables, Origin(path.absolute().parent))
 
 
 def _with_files(policy: Policy, document: Document) -> Policy:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.key.commands import key
-from tests.cli.sites import deny
+from tests.cli.sites import allow, deny
 
 MADE = r"Generated key '{}' version {}: {}, SPKI SHA-256 ([0-9a-f]{{64}})"
 
@@ -50,6 +50,30 @@ def test_key_pairs_are_generated_and_listed(site: Path) -> None:
         ["demo-ocsp", "1", "p256", hashes[2], "right"],
         ["the root", "7", "ed25519", hashes[3], "right"],
     ]
+
+
+TABLES = """
+[cas.new]
+certificate = "not-there-yet.pem"
+label = "the root"
+version = 3
+
+[cas.new.ocsp]
+certificate = "not-there-yet.pem"
+label = "answering"
+"""
+
+
+def test_label_and_version_are_those_of_the_policy_before_there_is_a_certificate(
+    site: Path,
+) -> None:
+    allow(site, TABLES)
+    generated(site, "the root", 3, "p256", "--ca", "new")
+    generated(site, "answering", 1, "p256", "--ocsp", "new")
+    generated(site, "the root", 4, "p256", "--ca", "new", "--version", "4")
+
+    done = key(site, "destroy", "--ca", "new", "--yes")
+    assert done.stdout.startswith("Destroyed key 'the root' version 3: ")
 
 
 @pytest.mark.parametrize(
