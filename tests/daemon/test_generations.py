@@ -5,14 +5,17 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from hsm.attributes import MASTER_KEY, SERVICE_MAC_KEY
+from hsm.check_values import key_check_value
 from hsm.importing import destroy_key, generate_key
 from hsm.keys import AES_128, AES_256, KeyReference
 from hsm.secret import Secret
 from hsm.token import Token, open_token
+from tests.ceremony.rooms import Present, room
 from tests.site.batches import AES128, AES256
 from tests.site.caller import Caller
 from tests.site.channels import (
@@ -27,6 +30,7 @@ from tests.site.channels import (
 from tests.site.daemon import Daemon, Watched, wait_until
 from tests.site.fixtures import MakeSite, Run, RunningSite
 from tests.softhsm.tokens import USER_PIN
+from tmsd.ceremony.steps.destroy_key import DestroyKey
 from tmsd.config.reserved_keys import SERVICE_KEYS
 
 MASTER = KeyReference(AES128.key_set, 1)
@@ -153,13 +157,21 @@ def test_a_key_that_a_ceremony_puts_back_while_the_daemon_runs_serves_again(run:
     assert "the token is lost" not in site.daemon.log
 
 
+def destroy_in_a_ceremony(site: RunningSite, folder: Path) -> None:
+    where = room(folder, site.site.token, Present())
+    with where.token() as token:
+        kcv = key_check_value(token.find_key(MASTER)).hex()
+    step = DestroyKey(do="destroy-key", label=MASTER.label, version=MASTER.version, kcv=kcv)
+    step.perform(where)
+
+
 def test_a_key_that_is_destroyed_or_replaced_while_the_daemon_runs_is_alone_refused(
-    run: Run,
+    run: Run, tmp_path: Path
 ) -> None:
     site = run(batches=[AES128, AES256])
     with site.caller() as caller:
         assert opens(caller) == ""
-        without_key(site)
+        destroy_in_a_ceremony(site, tmp_path)
         assert opens(caller) == "hsm-unavailable"
         wait_until(lambda: serves(caller))
         assert opens(caller) == "key-missing"

@@ -4,11 +4,23 @@ from collections.abc import Mapping
 from typing import get_args
 
 from tmsd.ceremony.step import Step
+from tmsd.ceremony.steps.destroy_key import DestroyKey
 from tmsd.ceremony.steps.enrol_quorum import EnrolQuorum
 from tmsd.ceremony.steps.generate_key import GenerateKey
+from tmsd.ceremony.steps.generate_key_pair import GenerateKeyPair
 from tmsd.ceremony.steps.initialise_token import InitialiseToken
+from tmsd.ceremony.steps.make_root import MakeRoot
+from tmsd.ceremony.steps.request_certificate import RequestCertificate
 
-_KINDS: tuple[type[Step], ...] = (InitialiseToken, EnrolQuorum, GenerateKey)
+_KINDS: tuple[type[Step], ...] = (
+    InitialiseToken,
+    EnrolQuorum,
+    GenerateKey,
+    GenerateKeyPair,
+    MakeRoot,
+    RequestCertificate,
+    DestroyKey,
+)
 
 STEPS: Mapping[str, type[Step]] = {
     get_args(kind.model_fields["do"].annotation)[0]: kind for kind in _KINDS

@@ -21,6 +21,7 @@ from hsm.secret import Secret
 from tmsd import clock
 from tmsd.ceremony.binding import Binding, OfficerOfBinding
 from tmsd.ceremony.people import Entry
+from tmsd.ceremony.rehearsed_keys import leave_keys
 from tmsd.ceremony.room import Room
 from tmsd.ceremony.script import Script
 from tmsd.ceremony.steps.enrol_quorum import EnrolQuorum, enrol
@@ -103,6 +104,7 @@ def rehearsal(script: Script, module: Path, tell: Callable[[str], None]) -> Iter
                 step = EnrolQuorum(do="enrol-quorum", approvals=2, officers=_OFFICERS)
                 with room.token() as token:
                     enrol(token, step.quorum(binding, script.deployment, rehearsal=True))
+            leave_keys(script, room)
         yield room
 
 

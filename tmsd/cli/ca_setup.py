@@ -18,7 +18,7 @@ from hsm.token import Token
 from tmsd.audit.trail import Trail
 from tmsd.ca.service import Details
 from tmsd.ceremony.configured_token import configured_token
-from tmsd.ceremony.steps.make_root import RootWanted, make_root
+from tmsd.ceremony.steps.make_root import LONGEST_DAYS, RootWanted, make_root
 from tmsd.ceremony.steps.request_certificate import request_certificate
 from tmsd.cli.appliance import on_record
 from tmsd.cli.configuration import configuration, in_token_for_nonces, token_table
@@ -26,8 +26,6 @@ from tmsd.cli.output_file import out_option, require_place, write_public
 from tmsd.clock import now
 from tmsd.config.daemon import load_daemon_config
 from tmsd.x509.public_keys import spki_sha256
-
-_LONGEST_DAYS = 9131  # 25 years
 
 
 class _Subject(click.ParamType[x509.Name]):
@@ -79,7 +77,7 @@ def _wants_a_root(command: Callable[..., None]) -> Callable[..., None]:
     @_subject
     @click.option(
         "--days",
-        type=click.IntRange(1, _LONGEST_DAYS),
+        type=click.IntRange(1, LONGEST_DAYS),
         default=3652,
         show_default=True,
         help="How long it is valid.",

@@ -76,7 +76,7 @@ def _looked_up(root: type[Table], path: KeyPath) -> tuple[type[Table], FieldInfo
     inside: object = root
     for part in path:
         if isinstance(inside, type) and issubclass(inside, Table):
-            table, field = inside, inside.model_fields.get(str(part))
+            table, field = inside, _fields(inside).get(str(part))
             inside = _required(field.annotation) if field else None
         else:  # into a table of tables: the type of its values
             field, inside = None, (get_args(inside) or (None,))[-1]
@@ -92,5 +92,10 @@ def _required(annotation: object) -> object:
 
 def _keys(table: type[Table]) -> str:
     return ", ".join(
-        name for name, field in table.model_fields.items() if BY_LOADER not in field.metadata
+        key for key, field in _fields(table).items() if BY_LOADER not in field.metadata
     )
+
+
+def _fields(table: type[Table]) -> dict[str, FieldInfo]:
+    """Return a table's fields by their keys in the file."""
+    return {field.alias or name: field for name, field in table.model_fields.items()}

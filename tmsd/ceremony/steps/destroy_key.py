@@ -1,9 +1,80 @@
 """Step: destroy a key for good, after saying which one it is."""
 
+import re
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
 from hsm import importing
+from hsm.keys import KeyReference
 from hsm.token import Token
 from tmsd.ceremony.described_key import DescribedKey, describe
+from tmsd.ceremony.refusal import Refused
+from tmsd.ceremony.room import Room
+from tmsd.ceremony.step import Facts, Step
 from tmsd.ceremony.wanted_key import WantedKey
+from tmsd.config.reserved_keys import KeyLabel
+
+_KCV = re.compile(r"[0-9a-f]{6}")
+
+
+def _kcv(value: str) -> str:
+    if not _KCV.fullmatch(value):
+        raise ValueError(f"must be 6 lower-case hex digits, not {value!r}")
+    return value
+
+
+class DestroyKey(Step):
+    """`destroy-key`.
+
+    Attributes:
+        label: of the key in the token.
+        version: 1 to 255.
+        kcv: its check value, 6 lower-case hex digits; None for a key that has none.
+    """
+
+    do: Literal["destroy-key"]
+    label: KeyLabel
+    version: Annotated[int, Field(ge=1, le=255)]
+    kcv: Annotated[str, AfterValidator(_kcv)] | None = None
+
+    @property
+    def reference(self) -> KeyReference:
+        """The name that the key has in the token."""
+        return KeyReference(self.label, self.version)
+
+    def said(self) -> Iterator[str]:
+        """Yield what is destroyed."""
+        known = f"KCV {self.kcv}" if self.kcv else "which has no KCV"
+        yield f"Destroy {self.reference}, {known}, for good."
+        yield "Nothing of it is left in the token, and nobody is served with it any more."
+
+    def perform(self, room: Room) -> Facts:
+        """Destroy it, once its check value is what the script expects."""
+        with room.token() as token:
+            there = describe(self.reference, token.find_key(self.reference))
+            kcv = there.check_value.hex() if there.check_value is not None else None
+            # The key of a rehearsal is made up, and so is its check value.
+            if kcv != self.kcv and not room.rehearsal:
+                raise Refused(
+                    f"{self.reference} has {_said(kcv)}, and the script expects {_said(self.kcv)}"
+                )
+            importing.destroy_key(token, self.reference)
+        return self._facts()
+
+    def found(self, room: Room) -> Facts | None:
+        """Return that it is gone."""
+        with room.token() as token:
+            return None if token.find_keys(self.reference) else self._facts()
+
+    def _facts(self) -> Facts:
+        facts = {"destroyed": f"{self.label}:{self.version}"}
+        return facts | {"kcv": self.kcv} if self.kcv else facts
+
+
+def _said(kcv: str | None) -> str:
+    return f"the KCV {kcv}" if kcv else "no KCV"
 
 
 def find_key(token: Token, key: WantedKey) -> DescribedKey:

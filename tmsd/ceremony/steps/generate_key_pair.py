@@ -1,12 +1,85 @@
 """Step: generate a key pair that signs; its private half never exists outside the token."""
 
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
 from hsm import key_pairs
 from hsm.errors import MechanismUnavailable
 from hsm.identity import key_pair_identity
 from hsm.public_keys import KeyPairAlgorithm
 from hsm.token import Token
-from tmsd.ceremony.described_key_pair import DescribedKeyPair
+from tmsd.ceremony.described_key_pair import DescribedKeyPair, describe_key_pair
+from tmsd.ceremony.key_pair_step import KeyPairStep
+from tmsd.ceremony.refusal import Refused
+from tmsd.ceremony.room import Room
 from tmsd.ceremony.signing_key import WantedKeyPair
+from tmsd.ceremony.step import Facts
+from tmsd.config.table import TOML
+
+
+class Signer(StrEnum):
+    """Whose key pair it is, as scripts say it."""
+
+    CA = "ca"
+    RESPONDER = "responder"
+
+
+_SIGNS: Mapping[Signer, str] = {
+    Signer.CA: "certificates and CRLs",
+    Signer.RESPONDER: "OCSP responses",
+}
+
+
+class GenerateKeyPair(KeyPairStep):
+    """`generate-key-pair`.
+
+    Attributes:
+        algorithm: what it is a key pair of.
+        signer: whose it is: a CA's or its responder's.
+    """
+
+    do: Literal["generate-key-pair"]
+    algorithm: Annotated[KeyPairAlgorithm, TOML]
+    signer: Annotated[Signer, TOML, Field(alias="for", description="ca or responder")]
+
+    def said(self) -> Iterator[str]:
+        """Yield what is generated."""
+        yield f"Generate {self.name}, {self.algorithm}, which signs {_SIGNS[self.signer]}."
+        yield "Its private half never leaves the token, and ends with it: there is no backup of it."
+
+    def perform(self, room: Room) -> Facts:
+        """Generate it."""
+        wanted = WantedKeyPair(self.reference, _SIGNS[self.signer])
+        with room.token() as token:
+            return self._facts(generate_key_pair(token, wanted, self.algorithm))
+
+    def found(self, room: Room) -> Facts | None:
+        """Return the key pair that is there."""
+        with room.token() as token:
+            if self.reference not in key_pairs.list_key_pairs(token):
+                return None
+            return self._facts(describe_key_pair(token, self.reference))
+
+    def _facts(self, described: DescribedKeyPair) -> Facts:
+        """Return what the minutes say of the key pair.
+
+        Raises:
+            Refused: it is not as the script has it.
+        """
+        identity = described.identity
+        if identity is None:
+            raise Refused(f"{self.name} is in the token, but {described.fault}")
+        if identity.algorithm is not self.algorithm:
+            raise Refused(f"{self.name} is in the token, and of {identity.algorithm}")
+        return {
+            "key_pair": self.key,
+            "algorithm": str(identity.algorithm),
+            "signs": _SIGNS[self.signer],
+            "public_key_sha256": identity.spki_sha256.hex(),
+        }
 
 
 def generate_key_pair(

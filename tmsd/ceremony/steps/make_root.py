@@ -1,22 +1,110 @@
 """Step: make the certificate of a root CA, signed by its own key in the token."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Annotated, Literal
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.serialization import Encoding
+from pydantic import Field
 
 from hsm.key_pairs import find_key_pair
 from hsm.keys import KeyReference
 from hsm.signing import signing_key
 from hsm.token import Token
+from tmsd import clock
+from tmsd.ceremony.key_pair_step import KeyPairStep, Subject
+from tmsd.ceremony.new_file import PemName, require_no_file, write_new
+from tmsd.ceremony.refusal import Refused
+from tmsd.ceremony.room import Room
+from tmsd.ceremony.step import Facts
 from tmsd.errors import Code, ServiceError
 from tmsd.x509.building import Terms
 from tmsd.x509.linting import require_same, signed_for_trial
+from tmsd.x509.public_keys import spki_sha256
 from tmsd.x509.refusal import CertificateRefused
 from tmsd.x509.roots import lint_root, root_builder
 from tmsd.x509.signature import scheme_for
 
 SERIAL_NUMBER_LENGTH = 16
+LONGEST_DAYS = 9131
+"""25 years."""
+
+
+class MakeRoot(KeyPairStep):
+    """`make-root`.
+
+    Attributes:
+        subject: of the CA.
+        days: how long the certificate is valid, from when it is made.
+        path_length: how many CAs may follow; None for any number.
+        pss: RSA signs with PSS.
+        file: the certificate's name, in the folder of the minutes.
+    """
+
+    do: Literal["make-root"]
+    subject: Subject
+    days: Annotated[int, Field(ge=1, le=LONGEST_DAYS)] = 3652
+    path_length: Annotated[int, Field(ge=0, le=8)] | None = None
+    pss: bool = False
+    file: PemName
+
+    def said(self) -> Iterator[str]:
+        """Yield what is certified."""
+        yield f"Make the certificate of a root CA, signed by its {self.name}, into {self.file}:"
+        yield f"{self.subject}, valid for {self.days} days,"
+        if self.path_length is None:
+            yield "with any number of CAs below each other."
+        else:
+            yield f"with at most {self.path_length} CAs below each other."
+        if self.pss:
+            yield "It is signed with RSA-PSS."
+
+    def perform(self, room: Room) -> Facts:
+        """Make it, and write it once it is signed."""
+        path = room.folder / self.file
+        require_no_file(path)
+        subject = x509.Name.from_rfc4514_string(self.subject)
+        wanted = RootWanted(subject, self.days, self.path_length, self.pss)
+        with room.token() as token:
+            self.public_key_sha256(token)
+            try:
+                root = make_root(token, self.reference, wanted, clock.now())
+            except ServiceError as refused:
+                raise Refused(str(refused)) from None
+        write_new(path, root.public_bytes(Encoding.PEM))
+        return self._facts(root)
+
+    def found(self, room: Room) -> Facts | None:
+        """Return the certificate that is there: this step alone writes it, and whole."""
+        path = room.folder / self.file
+        if not path.exists():
+            return None
+        with room.token() as token:
+            expected = self.public_key_sha256(token)
+        try:
+            root = x509.load_pem_x509_certificate(path.read_bytes())
+            root.verify_directly_issued_by(root)
+        except (ValueError, InvalidSignature):
+            raise Refused(f"{path} is no certificate of a root") from None
+        if spki_sha256(root.public_key()) != expected:
+            raise Refused(f"{path} is the certificate of another key than {self.name}")
+        return self._facts(root)
+
+    def _facts(self, root: x509.Certificate) -> Facts:
+        return {
+            "key_pair": self.key,
+            "subject": root.subject.rfc4514_string(),
+            "serial_number": f"{root.serial_number:032x}",
+            "not_before": f"{root.not_valid_before_utc:%Y-%m-%d %H:%M:%S} UTC",
+            "not_after": f"{root.not_valid_after_utc:%Y-%m-%d %H:%M:%S} UTC",
+            "public_key_sha256": spki_sha256(root.public_key()),
+            "certificate_sha256": sha256(root.public_bytes(Encoding.DER)).hexdigest(),
+            "file": self.file,
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,56 @@
+"""Files that come of steps: written whole, and never in the place of another."""
+
+import os
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from tmsd.ceremony.refusal import Refused
+from tmsd.config.values import Name
+
+_PUBLIC = 0o644
+
+
+def _pem(name: str) -> str:
+    if not name.endswith(".pem"):
+        raise ValueError(f"must end with .pem, not as {name!r} does")
+    return name
+
+
+PemName = Annotated[Name, AfterValidator(_pem)]
+"""The name of a file in PEM, in the folder of the minutes."""
+
+
+def require_no_file(path: Path) -> None:
+    """Make sure that a file can be written, before anything is made for it.
+
+    Raises:
+        Refused: it is there already.
+    """
+    if path.exists():
+        raise Refused(f"{path} is there already, and is not replaced")
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file that everybody may read; it is on the disk afterwards, whole.
+
+    Raises:
+        Refused: it is there already.
+        OSError: it cannot be written.
+    """
+    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.") as made:
+        made.write(content)
+        made.flush()
+        os.fchmod(made.fileno(), _PUBLIC)
+        os.fsync(made.fileno())
+        try:
+            path.hardlink_to(made.name)
+        except FileExistsError:
+            require_no_file(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
