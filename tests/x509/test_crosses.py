@@ -200,7 +200,9 @@ def test_a_root_that_signed_itself_with_sha_1_takes_a_request(tmp_path: Path) ->
     assert rule_against(der(certificate)) is Rule.CROSSED_NOT_PROVEN
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", der(root().certificate)[:-1]])
+@pytest.mark.parametrize(
+    "content", [b"", b"hello", der(root().certificate)[:-1]], ids=["nothing", "text", "cut"]
+)
 def test_what_is_no_certificate_is_not_crossed(content: bytes) -> None:
     assert rule_against(content) is Rule.CROSSED_MALFORMED
 

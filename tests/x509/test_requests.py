@@ -147,6 +147,7 @@ def test_a_request_that_is_too_long_is_not_read() -> None:
         der(csr())[:-1],
         der(csr()) + b"\x00",
     ],
+    ids=["nothing", "text", "a line of PEM", "PEM of nothing", "cut", "more behind it"],
 )
 def test_what_is_no_request_is_refused(content: bytes) -> None:
     assert rule_against(content) is Rule.CSR_MALFORMED
