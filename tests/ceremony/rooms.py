@@ -64,11 +64,15 @@ class Present:
         self.told += lines
 
     def approvals(self, request: Request, quorum: Quorum) -> Sequence[Approval]:
-        """Approve, or leave."""
+        """Approve, by those who are officers of this quorum, or leave."""
         if len(self.asked) >= self.leave_after:
             raise Ended("they leave")
         self.asked.append(request)
-        return [approve(request, quorum, signer(name), clock.now()) for name in self.officers]
+        return [
+            approve(request, quorum, signer(name), clock.now())
+            for name in self.officers
+            if quorum.officer(name) is not None
+        ]
 
     def entered(self, entry: Entry) -> Secret:
         """Type what is known, or what would be right."""

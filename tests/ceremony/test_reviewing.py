@@ -15,8 +15,9 @@ from tests.quorum.officers import officer
 from tests.softhsm.tokens import SoftHsm
 from tmsd.audit.record import Record
 from tmsd.ceremony.minutes import Event
+from tmsd.ceremony.minutes_rule import Rule
 from tmsd.ceremony.people import Ended
-from tmsd.ceremony.reviewing import Rule, review
+from tmsd.ceremony.reviewing import review
 from tmsd.ceremony.script import load_script
 from tmsd.quorum.quorum import Quorum
 

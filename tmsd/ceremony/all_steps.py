@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import get_args
 
 from tmsd.ceremony.step import Step
+from tmsd.ceremony.steps.change_quorum import ChangeQuorum
 from tmsd.ceremony.steps.destroy_key import DestroyKey
 from tmsd.ceremony.steps.enrol_quorum import EnrolQuorum
 from tmsd.ceremony.steps.generate_key import GenerateKey
@@ -15,6 +16,7 @@ from tmsd.ceremony.steps.request_certificate import RequestCertificate
 _KINDS: tuple[type[Step], ...] = (
     InitialiseToken,
     EnrolQuorum,
+    ChangeQuorum,
     GenerateKey,
     GenerateKeyPair,
     MakeRoot,

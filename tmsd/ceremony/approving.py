@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from hsm.errors import TokenNotFound
 from tmsd import clock
@@ -9,13 +10,15 @@ from tmsd.ceremony.minutes import Event, Minutes
 from tmsd.ceremony.refusal import Refused
 from tmsd.ceremony.room import Room
 from tmsd.ceremony.script import Script
-from tmsd.ceremony.steps.enrol_quorum import EnrolQuorum, pinned_quorum
+from tmsd.ceremony.step import Step
+from tmsd.ceremony.steps.enrol_quorum import FIRST, EnrolQuorum, pinned_quorum
 from tmsd.quorum.approval import require_approved
 from tmsd.quorum.quorum import Quorum
 from tmsd.quorum.refusal import ApprovalRefused, Rule
 from tmsd.quorum.request import LONGEST_VALUE, Request
 
 STEP = "ceremony.step"
+JOIN = "ceremony.join-quorum"
 CLOSE = "ceremony.close"
 
 _SECONDS_TO_APPROVE = 12 * 3600
@@ -43,33 +46,65 @@ def quorum_of(script: Script, room: Room) -> Quorum:
         return pinned
     for step in script.steps:
         if isinstance(step, EnrolQuorum):
-            return step.quorum(room.binding, script.deployment, rehearsal=room.rehearsal)
+            return step.quorum(room, FIRST)
     raise Refused("the token knows no quorum, and the script enrols none: nobody could approve")
 
 
-def request_for_step(
-    script: Script, ceremony: str, number: int, quorum: Quorum, operator: str
-) -> Request:
-    """Return what officers are asked before a step: all that it says of itself.
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """A step of a script that is about to be done.
 
-    Args:
+    Attributes:
         script: of the ceremony.
         ceremony: its id.
         number: of the step, from 1.
-        quorum: who is asked.
         operator: who asks.
     """
-    step = script.steps[number - 1]
-    said = " ".join(step.said())
-    parameters: Parameters = {
-        "ceremony": ceremony,
-        "script_sha256": script.sha256,
-        "step": number,
-        "of": len(script.steps),
-        "does": said[:LONGEST_VALUE],
-        "everybody": step.needs_everybody,
-    }
-    return request(STEP, parameters, quorum, operator)
+
+    script: Script
+    ceremony: str
+    number: int
+    operator: str
+
+    @property
+    def step(self) -> Step:
+        """The step."""
+        return self.script.steps[self.number - 1]
+
+    def request(self, quorum: Quorum, after: Quorum) -> Request:
+        """Return what officers are asked before it: all that it says of itself.
+
+        Args:
+            quorum: who is asked.
+            after: the quorum once it is done.
+        """
+        everybody = self.step.needs_everybody
+        return request(
+            STEP, self._parameters(quorum, after, everybody=everybody), quorum, self.operator
+        )
+
+    def request_to_join(self, quorum: Quorum, after: Quorum) -> Request:
+        """Return what the officers of a new quorum are asked, so that each shows to have the key.
+
+        Args:
+            quorum: in whose place they would be.
+            after: of whom they are.
+        """
+        return request(JOIN, self._parameters(quorum, after, everybody=True), after, self.operator)
+
+    def _parameters(self, quorum: Quorum, after: Quorum, *, everybody: bool) -> Parameters:
+        said = " ".join(self.step.said())
+        parameters: Parameters = {
+            "ceremony": self.ceremony,
+            "script_sha256": self.script.sha256,
+            "step": self.number,
+            "of": len(self.script.steps),
+            "does": said[:LONGEST_VALUE],
+            "everybody": everybody,
+        }
+        if after == quorum:
+            return parameters
+        return {**parameters, "new_quorum": after.number, "new_quorum_sha256": after.digest}
 
 
 def request(action: str, parameters: Parameters, quorum: Quorum, operator: str) -> Request:

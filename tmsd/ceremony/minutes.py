@@ -20,6 +20,7 @@ class Event(StrEnum):
     OPENED = "ceremony.opened"
     RESUMED = "ceremony.resumed"
     QUORUM = "ceremony.quorum"
+    PROPOSED = "ceremony.quorum-proposed"
     OFFICER = "ceremony.officer"
     ASKED = "ceremony.asked"
     APPROVED = "ceremony.approved"

@@ -14,6 +14,7 @@ _TITLES: Mapping[str, str] = {
     Event.OPENED: "The ceremony is opened",
     Event.RESUMED: "The ceremony goes on after an interruption",
     Event.QUORUM: "The quorum",
+    Event.PROPOSED: "A quorum to come, whose officers show their keys",
     Event.OFFICER: "A security officer",
     Event.ASKED: "The officers are asked",
     Event.APPROVED: "Approved",

@@ -21,10 +21,11 @@ from hsm.secret import Secret
 from tmsd import clock
 from tmsd.ceremony.binding import Binding, OfficerOfBinding
 from tmsd.ceremony.people import Entry
+from tmsd.ceremony.quorum_step import QuorumStep
 from tmsd.ceremony.rehearsed_keys import leave_keys
 from tmsd.ceremony.room import Room
 from tmsd.ceremony.script import Script
-from tmsd.ceremony.steps.enrol_quorum import EnrolQuorum, enrol
+from tmsd.ceremony.steps.enrol_quorum import FIRST, EnrolQuorum, enrol
 from tmsd.ceremony.steps.initialise_token import InitialiseToken
 from tmsd.config.hsm import HsmConfig
 from tmsd.quorum.approval import Approval, approve
@@ -103,15 +104,17 @@ def rehearsal(script: Script, module: Path, tell: Callable[[str], None]) -> Iter
             if not any(isinstance(step, EnrolQuorum) for step in script.steps):
                 step = EnrolQuorum(do="enrol-quorum", approvals=2, officers=_OFFICERS)
                 with room.token() as token:
-                    enrol(token, step.quorum(binding, script.deployment, rehearsal=True))
+                    enrol(token, step.quorum(room, FIRST))
             leave_keys(script, room)
         yield room
 
 
 def _binding(script: Script, module: Path, folder: Path) -> Binding:
-    names = [
-        name for step in script.steps if isinstance(step, EnrolQuorum) for name in step.officers
-    ]
+    names = {
+        name for step in script.steps if isinstance(step, QuorumStep) for name in step.officers
+    }
+    if not any(isinstance(step, EnrolQuorum) for step in script.steps):
+        names.update(_OFFICERS)
     tokens = folder / "tokens"
     tokens.mkdir()
     configuration = folder / "softhsm2.conf"
@@ -126,7 +129,7 @@ def _binding(script: Script, module: Path, folder: Path) -> Binding:
             environment={"SOFTHSM2_CONF": str(configuration)},
         ),
         so_pin_file=folder / "so-pin",
-        officers={name: _made_up_officer(name, folder) for name in names or _OFFICERS},
+        officers={name: _made_up_officer(name, folder) for name in sorted(names)},
     )
 
 

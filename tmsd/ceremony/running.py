@@ -7,7 +7,7 @@ token when it is resumed.
 from importlib.metadata import version
 
 from hsm.errors import HsmError
-from tmsd.ceremony.approving import CLOSE, quorum_of, request, request_for_step, require_approval
+from tmsd.ceremony.approving import CLOSE, PlannedStep, quorum_of, request, require_approval
 from tmsd.ceremony.minutes import Event, Minutes
 from tmsd.ceremony.progress import Progress
 from tmsd.ceremony.refusal import Refused
@@ -83,7 +83,11 @@ def _conduct_step(
         _note_done(number, step, facts, room, minutes)
         return
     quorum = quorum_of(script, room)
-    asked = request_for_step(script, minutes.ceremony, number, quorum, minutes.operator)
+    planned = PlannedStep(script, minutes.ceremony, number, minutes.operator)
+    after = step.quorum_after(room, quorum)
+    if after != quorum:
+        _have_joined(planned, quorum, after, room, minutes)
+    asked = planned.request(quorum, after)
     require_approval(asked, quorum, room, minutes, everybody=step.needs_everybody)
     minutes.note(Event.BEGUN, {"step": number, "do": step.do, "request": asked.request_id})
     try:
@@ -101,9 +105,18 @@ def _note_done(number: int, step: Step, facts: Facts, room: Room, minutes: Minut
     room.people.tell(*(f"    {name.replace('_', ' ')}: {value}" for name, value in facts.items()))
 
 
-def _note_quorum(quorum: Quorum, minutes: Minutes) -> None:
+def _have_joined(
+    planned: PlannedStep, quorum: Quorum, after: Quorum, room: Room, minutes: Minutes
+) -> None:
+    """Have each officer of a quorum to come show that they have their key."""
+    _note_quorum(after, minutes, Event.PROPOSED)
+    asked = planned.request_to_join(quorum, after)
+    require_approval(asked, after, room, minutes, everybody=True)
+
+
+def _note_quorum(quorum: Quorum, minutes: Minutes, event: Event = Event.QUORUM) -> None:
     minutes.note(
-        Event.QUORUM,
+        event,
         {
             "quorum": quorum.number,
             "quorum_sha256": quorum.digest,

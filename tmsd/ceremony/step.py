@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from tmsd.config.table import Table
+from tmsd.quorum.quorum import Quorum
 
 if TYPE_CHECKING:
     from tmsd.ceremony.room import Room
@@ -30,6 +31,14 @@ class Step(Table):
     def needs_everybody(self) -> bool:
         """Whether every officer of the quorum has to approve, and not as many as it takes."""
         return False
+
+    def quorum_after(self, room: "Room", quorum: Quorum) -> Quorum:  # noqa: ARG002  for those that change it
+        """Return which quorum the token knows once the step is done, where it knows `quorum`.
+
+        Raises:
+            Refused, ApprovalRefused: it could not take its place.
+        """
+        return quorum
 
     @abstractmethod
     def said(self) -> Iterator[str]:

@@ -1,34 +1,26 @@
 """Step: enrol the security officers, whom the token knows from then on."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
-
-from pydantic import Field
+from typing import Literal
 
 from hsm.data_objects import read_documents, replace_documents
 from hsm.token import Token
-from tmsd.ceremony.binding import Binding
+from tmsd.ceremony.quorum_step import QuorumStep, quorum_facts
 from tmsd.ceremony.refusal import Refused
 from tmsd.ceremony.room import Room
-from tmsd.ceremony.step import Facts, Step
+from tmsd.ceremony.step import Facts
 from tmsd.config.reserved_keys import QUORUM_DOCUMENT
-from tmsd.config.table import TOML
-from tmsd.config.values import DISTINCT, Name
 from tmsd.quorum import canonical
-from tmsd.quorum.quorum import MOST_OFFICERS, Quorum, newest, require_sound
+from tmsd.quorum.quorum import Quorum, newest
+
+FIRST = 1
+"""The number of the quorum that is enrolled."""
 
 
-class EnrolQuorum(Step):
-    """`enrol-quorum`: all who are enrolled have to approve, each with the key that is pinned.
-
-    Attributes:
-        approvals: how many persons have to approve from then on.
-        officers: their names; the binding has their public keys.
-    """
+class EnrolQuorum(QuorumStep):
+    """`enrol-quorum`: all who are enrolled have to approve, each with the key that is pinned."""
 
     do: Literal["enrol-quorum"]
-    approvals: Annotated[int, Field(ge=1, le=MOST_OFFICERS)]
-    officers: Annotated[tuple[Name, ...], TOML, DISTINCT, Field(min_length=1)]
 
     @property
     def needs_everybody(self) -> bool:
@@ -38,33 +30,14 @@ class EnrolQuorum(Step):
     def said(self) -> Iterator[str]:
         """Yield who is enrolled."""
         yield f"Enrol {', '.join(self.officers)} as security officers, by their public keys."
-        yield f"From then on {self.approvals} of these {len(self.officers)} have to approve."
-
-    def quorum(self, binding: Binding, deployment: str, *, rehearsal: bool) -> Quorum:
-        """Return the quorum that is enrolled.
-
-        Raises:
-            Refused: the binding has not all of them.
-            ApprovalRefused: it would be no quorum.
-        """
-        if missing := [name for name in self.officers if name not in binding.officers]:
-            raise Refused(f"the binding has no officers {', '.join(missing)}")
-        quorum = Quorum(
-            deployment=deployment,
-            number=1,
-            approvals=self.approvals,
-            officers=tuple(binding.officers[name].officer() for name in self.officers),
-            rehearsal=rehearsal,
-        )
-        require_sound(quorum)
-        return quorum
+        yield self.rule
 
     def perform(self, room: Room) -> Facts:
         """Pin them in the token."""
-        quorum = self._quorum(room)
+        quorum = self.quorum(room, FIRST)
         with room.token() as token:
             enrol(token, quorum)
-        return _facts(quorum)
+        return quorum_facts(quorum)
 
     def found(self, room: Room) -> Facts | None:
         """Return the quorum that is pinned, if it is this one."""
@@ -72,12 +45,9 @@ class EnrolQuorum(Step):
             pinned = pinned_quorum(token)
         if pinned is None:
             return None
-        if pinned != self._quorum(room):
+        if pinned != self.quorum(room, FIRST):
             raise Refused("the token has another quorum than the script enrols")
-        return _facts(pinned)
-
-    def _quorum(self, room: Room) -> Quorum:
-        return self.quorum(room.binding, room.deployment, rehearsal=room.rehearsal)
+        return quorum_facts(pinned)
 
 
 def enrol(token: Token, quorum: Quorum) -> None:
@@ -104,12 +74,3 @@ def pinned_quorum(token: Token) -> Quorum | None:
         HsmError: the token refuses.
     """
     return newest(read_documents(token, QUORUM_DOCUMENT))
-
-
-def _facts(quorum: Quorum) -> Facts:
-    return {
-        "quorum": quorum.number,
-        "quorum_sha256": quorum.digest,
-        "approvals": quorum.approvals,
-        "officers": ", ".join(officer.name for officer in quorum.officers),
-    }
