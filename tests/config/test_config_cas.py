@@ -88,6 +88,31 @@ def test_the_digest_covers_every_file_that_the_policy_stands_on(
     assert load_policy(policy).digest != before
 
 
+def test_the_digest_is_the_same_wherever_the_policy_lies(directory: Directory) -> None:
+    (directory.path / "policy.toml").write_text(CA)
+    copy = shutil.copytree(directory.path, directory.path / "copy")
+
+    here, there = (load_policy(each / "policy.toml") for each in (directory.path, copy))
+
+    assert here.digest == there.digest
+    assert list(here.files) == [
+        "demo.pem",
+        "profiles/token-authentication.toml",
+        "profiles/tls-server.toml",
+    ]
+
+
+def test_a_link_leads_to_a_policy_with_the_files_that_lie_beside_it(directory: Directory) -> None:
+    (directory.path / "policy.toml").write_text(CA)
+    elsewhere = directory.path / "elsewhere"
+    elsewhere.mkdir()
+    link = elsewhere / "policy.toml"
+    link.symlink_to(directory.path / "policy.toml")
+
+    assert load_policy(link).source == directory.path / "policy.toml"
+    assert load_policy(link).authorities.by_name["demo"].certificate
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [

@@ -75,7 +75,10 @@ class Authority:
 
 @dataclass(frozen=True, slots=True)
 class Authorities:
-    """All authorities of a policy, and a digest of each file that they were read from."""
+    """All authorities of a policy, and a digest of each file that they were read from.
+
+    Files are named from the policy's directory on, where they are in it.
+    """
 
     by_name: Mapping[str, Authority] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
@@ -105,6 +108,7 @@ class _Loading:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._profiles: dict[str, Profile | None] = {}
+        self._chains: dict[Path, tuple[Certificate, ...]] = {}
         self.faults: list[Fault] = []
         self.digests: dict[str, str] = {}
 
@@ -139,6 +143,11 @@ class _Loading:
         return found[0] if found else None
 
     def _certificates(self, file: Path) -> tuple[Certificate, ...]:
+        if file not in self._chains:
+            self._chains[file] = self._read(file)
+        return self._chains[file]
+
+    def _read(self, file: Path) -> tuple[Certificate, ...]:
         try:
             with file.open("rb") as opened:
                 content = opened.read(_LARGEST_FILE)
@@ -152,8 +161,13 @@ class _Loading:
         if not all(map(_has_readable_extensions, certificates)):
             self.faults.append(Fault(file, None, "", "has extensions that cannot be read"))
             return ()
-        self.digests[str(file)] = sha256(content).hexdigest()
+        self.digests[named_from(self._directory, file)] = sha256(content).hexdigest()
         return certificates
+
+
+def named_from(directory: Path, file: Path) -> str:
+    """Return how a file of a policy is named: from the policy's directory on, if it is in it."""
+    return str(file.relative_to(directory) if file.is_relative_to(directory) else file)
 
 
 def _has_readable_extensions(certificate: Certificate) -> bool:

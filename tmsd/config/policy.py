@@ -1,5 +1,6 @@
 """policy.toml as a whole: who may ask for what. What it does not name is refused."""
 
+import os
 from collections.abc import Collection, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -13,7 +14,7 @@ from tmsd.config.agreement import (
     certificate_disagreements,
     disagreements,
 )
-from tmsd.config.authorities import Authorities, load_authorities
+from tmsd.config.authorities import Authorities, load_authorities, named_from
 from tmsd.config.blocked_keys import BlockedKeys, load_blocked_keys
 from tmsd.config.callers import Caller
 from tmsd.config.cas import Ca
@@ -33,9 +34,11 @@ class Policy(Table):
     """policy.toml.
 
     Attributes:
-        source: the file itself, absolute.
+        source: the file itself, absolute; where the path was a link, what it leads to.
         digest: SHA-256 of the file's bytes and those of the files that it names, in
             lower-case hex.
+        files: the files that it names, as they are named from its directory, and the SHA-256 of
+            each.
         version: rises with every change of the policy.
         blocked_keys: a file of public keys that are refused; None where there is none.
         callers: by name, in the order of the file.
@@ -48,7 +51,8 @@ class Policy(Table):
 
     source: Annotated[Path, BY_LOADER]
     digest: Annotated[str, BY_LOADER]
-    version: Annotated[int, Field(ge=1)] = 1
+    files: Annotated[dict[str, str], BY_LOADER] = Field(default_factory=dict)
+    version: Annotated[int, Field(ge=1, lt=2**31)] = 1
     blocked_keys: Place | None = None
     callers: dict[str, Caller] = Field(default_factory=dict)
     key_sets: dict[str, KeySet] = Field(default_factory=dict)
@@ -84,18 +88,21 @@ class Policy(Table):
 
 
 def load_policy(path: Path) -> Policy:
-    """Read policy.toml.
+    """Read policy.toml. Relative paths in it start at its own directory.
+
+    Args:
+        path: of the file; a link is followed once, so that all that is read is of one version.
 
     Raises:
         ConfigError: with everything that is wrong in the file.
     """
-    document = read(path)
+    source = Path(os.path.realpath(path))
+    document = read(source)
     tables = document.tables | {
         name: _with_names(document.tables[name])
         for name in _NAMED_TABLES
         if name in document.tables
     }
-    source = path.absolute()
     given = {"source": Loaded(source), "digest": Loaded(sha256(document.content).hexdigest())}
     origin = Origin(source.parent)
     try:
@@ -140,13 +147,14 @@ def _with_files(policy: Policy, document: Document) -> Policy:
     if complaints:
         raise ConfigError(document.faults(complaints))
     files = dict(authorities.digests)
-    if blocked.digest is not None:
-        files["blocked_keys"] = blocked.digest
+    if policy.blocked_keys is not None and blocked.digest is not None:
+        files[named_from(policy.source.parent, policy.blocked_keys)] = blocked.digest
     lines = [policy.digest, *(f"{digest} {name}" for name, digest in files.items())]
     return policy.model_copy(
         update={
             "authorities": authorities,
             "blocked": blocked,
+            "files": files,
             "digest": sha256("\n".join(lines).encode()).hexdigest() if files else policy.digest,
         }
     )
