@@ -61,7 +61,10 @@ def test_the_state_says_what_is_served_and_which_way(told: Told) -> None:
         "version": 1,
         "digest": sha256(site.policy.read_bytes()).hexdigest(),
         "signed": False,
+        "approved_by": [],
+        "activated": None,
     }
+    assert state["reload"] == {"refused": None}
     (place,) = state["workers"].pop("places")
     assert state["workers"] == {
         "ready": True,

@@ -162,7 +162,7 @@ def test_the_state_tells_of_the_policy_that_is_gone_by(make_site: MakeSite) -> N
 
 def test_a_reload_that_is_wanted_during_the_start_is_taken_after_it(make_site: MakeSite) -> None:
     with Daemon(make_site()) as daemon:
-        daemon.wait_until_told("unsigned policy")
+        daemon.wait_until_told("SQLite")  # the first that it says, and of its database
         assert "ready: " not in daemon.log
         daemon.send(signal.SIGHUP)
         daemon.wait_until_ready()

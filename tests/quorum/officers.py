@@ -5,6 +5,7 @@ from functools import cache
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
     Encoding,
     NoEncryption,
     PrivateFormat,
@@ -34,9 +35,10 @@ def signer(name: str) -> KeyOfFile:
     return KeyOfFile(private_key(name))
 
 
-def pem(name: str) -> bytes:
-    """Return an officer's private key in PEM."""
-    return private_key(name).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+def pem(name: str, password: bytes | None = None) -> bytes:
+    """Return an officer's private key in PEM, encrypted if there is a password."""
+    encryption = BestAvailableEncryption(password) if password else NoEncryption()
+    return private_key(name).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
 
 
 def public_hex(name: str) -> str:

@@ -69,6 +69,11 @@ NAMED_CARDS = st.builds(
     key_version=BYTE,
     diversification_data=between(1, 10),
 )
+POLICY_APPROVALS = st.builds(
+    worker_messages.PolicyApproval,
+    approved_by=st.lists(NAMES, min_size=1, max_size=32),
+    activated=st.integers(0, 2**40 - 1),
+)
 KEY_VERSIONS = st.builds(
     card_messages.KeyVersion,
     version=BYTE,
@@ -262,6 +267,7 @@ ANSWERS = {
         token=TEXTS,
         policy_digest=st.from_regex(r"[0-9a-f]{64}", fullmatch=True),
         capabilities=CAPABILITIES,
+        policy_approval=st.none() | POLICY_APPROVALS,
     ),
     worker_messages.StartFailed: st.builds(worker_messages.StartFailed, reason=TEXTS),
     worker_messages.Condition: st.builds(

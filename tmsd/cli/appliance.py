@@ -6,7 +6,7 @@ one store. What no caller can have comes from here alone.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -122,13 +122,20 @@ def done_at_appliance(
     return asyncio.run(done())
 
 
-def on_record(audit_file: Path, operation: str, work: Callable[[Trail], T]) -> T:
+def on_record(
+    audit_file: Path,
+    operation: str,
+    work: Callable[[Trail], T],
+    *,
+    intent: Mapping[str, str | int | bool] | None = None,
+) -> T:
     """Do one thing that takes no worker and no store, and put it on record.
 
     Args:
         audit_file: the daemon's, beside which the record is.
         operation: as the record calls it.
         work: what is done; its outcome is worth nothing until it is on record.
+        intent: what is on record before it is tried, where it cannot be taken back.
 
     Raises:
         ServiceError, AuditFileError: it could not be put on record.
@@ -138,6 +145,8 @@ def on_record(audit_file: Path, operation: str, work: Callable[[Trail], T]) -> T
         async with AuditLog.open(record_of_appliance(audit_file)) as audit:
             trail = Trail(operation, request_id=uuid4().hex, caller=APPLIANCE)
             async with recorded(audit, trail):
+                if intent is not None:
+                    await audit.record(trail.intent(dict(intent)))
                 return work(trail)
 
     return asyncio.run(done())

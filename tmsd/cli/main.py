@@ -19,6 +19,7 @@ from tmsd.cli.check_hsm import check_hsm
 from tmsd.cli.hsm import hsm
 from tmsd.cli.key import key
 from tmsd.cli.officer import officer
+from tmsd.cli.policy import policy
 from tmsd.cli.quickstart import quickstart
 from tmsd.config.toml import ConfigError
 from tmsd.quorum.refusal import ApprovalRefused
@@ -61,6 +62,7 @@ tmsctl.add_command(check)
 tmsctl.add_command(hsm)
 tmsctl.add_command(key)
 tmsctl.add_command(officer)
+tmsctl.add_command(policy)
 tmsctl.add_command(quickstart)
 
 

@@ -18,12 +18,12 @@ from tmsd import clock
 from tmsd.ceremony.binding import CardOfOfficer
 from tmsd.ceremony.card_messages import SeenCard, SeenKey
 from tmsd.ceremony.officer_card import cards_in_readers
-from tmsd.ceremony.officer_signer import signer_of_card, signer_of_file
 from tmsd.ceremony.refusal import Refused
+from tmsd.cli.officer_consent import consent
 from tmsd.cli.officer_options import file_path, names_a_card, signs_by_card_or_key
 from tmsd.cli.output_file import out_option, require_place, write_public
 from tmsd.cli.typed_secret import typed_secret
-from tmsd.quorum import approval, canonical, quorum, request
+from tmsd.quorum import canonical, quorum, request
 from tmsd.quorum.officer_key import OfficerPrivateKey, OfficerPublicKey, accepted, spki
 from tmsd.quorum.words import words
 
@@ -103,15 +103,7 @@ def approve(asked: Path, officers: Path, by: CardOfOfficer | Path, out: Path) ->
     request.require_current(wanted, known, clock.now())
     for line in wanted.shown():
         click.echo(line)
-    names = ", ".join(f"{one.name} ({one.person})" for one in known.officers)
-    click.echo(f"{known.approvals} of these have to approve: {names}")
-    if not click.confirm("Do you approve?"):
-        raise Refused("not approved: nothing was signed")
-    if isinstance(by, Path):
-        signer = signer_of_file(by, typed_secret)
-    else:
-        signer = signer_of_card(by, known, typed_secret)
-    given = approval.approve(wanted, known, signer, clock.now())
+    given = consent(wanted, known, by)
     write_public(out, canonical.encode(given))
     click.echo(f"Approved by {given.officer}: {out}")
 

@@ -20,12 +20,15 @@ from tmsd.config.callers import Caller
 from tmsd.config.cas import Ca
 from tmsd.config.key_sets import KeySet
 from tmsd.config.table import BY_LOADER, Loaded, Origin, Table
-from tmsd.config.toml import Complaint, ConfigError, Document, read
+from tmsd.config.toml import Complaint, ConfigError, Document, Fault, read
 from tmsd.config.transport_keys import TransportKey
 from tmsd.config.values import Place
 from tmsd.config.wording import explain
 
 T = TypeVar("T", bound=Table)
+
+# What is longer is no file of approvals (tmsd/quorum/canonical.py), and refused as that.
+_LARGEST_APPROVALS = 64 * 1024
 
 _NAMED_TABLES = ("callers", "key_sets", "transport_keys", "cas")
 
@@ -39,6 +42,8 @@ class Policy(Table):
             lower-case hex.
         files: the files that it names, as they are named from its directory, and the SHA-256 of
             each.
+        approvals: what lies beside it as `policy.approvals.json`: the approvals of a quorum, if
+            there is one. The digest does not cover it.
         version: rises with every change of the policy.
         blocked_keys: a file of public keys that are refused; None where there is none.
         callers: by name, in the order of the file.
@@ -52,6 +57,7 @@ class Policy(Table):
     source: Annotated[Path, BY_LOADER]
     digest: Annotated[str, BY_LOADER]
     files: Annotated[dict[str, str], BY_LOADER] = Field(default_factory=dict)
+    approvals: Annotated[bytes | None, BY_LOADER] = None
     version: Annotated[int, Field(ge=1, lt=2**31)] = 1
     blocked_keys: Place | None = None
     callers: dict[str, Caller] = Field(default_factory=dict)
@@ -155,9 +161,26 @@ def _with_files(policy: Policy, document: Document) -> Policy:
             "authorities": authorities,
             "blocked": blocked,
             "files": files,
+            "approvals": _approvals_beside(policy.source),
             "digest": sha256("\n".join(lines).encode()).hexdigest() if files else policy.digest,
         }
     )
+
+
+def approvals_file(policy_file: Path) -> Path:
+    """Return where the approvals of a policy are."""
+    return policy_file.with_name(f"{policy_file.stem}.approvals.json")
+
+
+def _approvals_beside(policy_file: Path) -> bytes | None:
+    file = approvals_file(policy_file)
+    try:
+        with file.open("rb") as opened:
+            return opened.read(_LARGEST_APPROVALS + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigError([Fault(file, None, "", f"cannot be read: {error.strerror}")]) from None
 
 
 def _names(tables: object) -> Collection[str]:

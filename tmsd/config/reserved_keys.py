@@ -22,6 +22,7 @@ CERTIFICATE_KEY = "tmsd-certificate"
 
 # Documents of the token: the officers, and the policy in force (docs/ceremonies.md).
 QUORUM_DOCUMENT = "tmsd-quorum"
+POLICY_DOCUMENT = "tmsd-policy"
 
 SERVICE_KEYS = (CHANNEL_KEY, CHALLENGE_KEY, RECEIPT_KEY, CERTIFICATE_KEY)
 

@@ -60,7 +60,6 @@ async def _run(config_file: Path, manager: ServiceManager, inherited: list[socke
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, wanted.set)
     config = load_daemon_config(config_file)
     policy = load_policy(config.policy.file)
-    LOG.warning("unsigned policy %s, version %d", policy.source, policy.version)
     admission = load_admission(config)
     say_what_runs_out(admission.trust)
     async with (
@@ -123,6 +122,9 @@ async def _serve(listener: Listener, reloading: Reloading) -> None:
     keeping = asyncio.create_task(operations.workers.keep(ready))
     try:
         await _first_of(keeping, ready.wait())
+        if not operations.is_approved:
+            policy = operations.policy
+            LOG.warning("unsigned policy %s, version %d", policy.source, policy.version)
         async with listener.open() as listening:
             stopping = stop_signal()  # before anybody is told that it is ready
             serving = f"serving callers at {listening.addresses}"

@@ -7,9 +7,10 @@ nothing can be changed; even so, only the daemon's own user may connect.
 
 import os
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from tmsd.config.ways import KeySetWays, Way, Ways, capabilities_of, ways
 from tmsd.daemon.worker_process import Worker
 from tmsd.daemon.workers import Place, Workers
 from tmsd.store.store import Store
+from tmsd.vault.worker_messages import Started
 
 # The daemon spawns its workers itself, and they inherit its user.
 _EMBEDDED = "embedded: front and workers run as one user"
@@ -35,13 +37,25 @@ _OWNER_ALONE = 0o177
 
 @dataclass(slots=True)
 class Operations:
-    """What the socket tells about; a reload puts another policy in the place of `policy`."""
+    """What the socket tells about.
+
+    Attributes:
+        policy: is gone by; a reload puts another in its place.
+        reload_refused: why the last reload changed nothing; None where it did, or none was.
+    """
 
     policy: Policy
     workers: Workers
     audit: AuditLog
     store: Store
     is_embedded: bool
+    reload_refused: str | None = None
+
+    @property
+    def is_approved(self) -> bool:
+        """Whether a worker has told that a quorum approved the policy."""
+        told = self.workers.announced
+        return told is not None and told.policy_approval is not None
 
     def obstacles(self) -> list[str]:
         """Return why callers cannot be served now; empty where they can."""
@@ -63,8 +77,9 @@ class Operations:
                 "file": str(policy.source),
                 "version": policy.version,
                 "digest": policy.digest,
-                "signed": False,
+                **_approval(told),
             },
+            "reload": {"refused": self.reload_refused},
             "workers": {
                 "ready": self.workers.is_serving,
                 "separation": _EMBEDDED if self.is_embedded else _SEPARATE,
@@ -78,7 +93,7 @@ class Operations:
                 for name, key_set in policy.key_sets.items()
             },
             "transport_keys": _transport_keys(policy, found),
-            "warnings": ["unsigned policy: whoever writes its file decides", *warnings(policy)],
+            "warnings": [*_unsigned(told), *warnings(policy)],
         }
 
 
@@ -145,6 +160,22 @@ def _application(operations: Operations) -> web.Application:
     app.router.add_get("/ready", ready)
     app.router.add_get("/state", state)
     return app
+
+
+def _approval(told: Started | None) -> Mapping[str, object]:
+    """Say who approved the policy, as a worker tells; null before one has."""
+    approval = told.policy_approval if told else None
+    activated = datetime.fromtimestamp(approval.activated, UTC) if approval else None
+    return {
+        "signed": approval is not None if told else None,
+        "approved_by": approval.approved_by if approval else [],
+        "activated": f"{activated:%Y-%m-%dT%H:%M:%SZ}" if activated else None,
+    }
+
+
+def _unsigned(told: Started | None) -> Iterator[str]:
+    if told is not None and told.policy_approval is None:
+        yield "unsigned policy: whoever writes its file decides"
 
 
 def _without_worker(workers: Workers) -> str:

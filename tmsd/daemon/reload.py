@@ -13,12 +13,15 @@ from tmsd.api.server import Edge
 from tmsd.api.tls import load_admission
 from tmsd.audit.record import Decision, Outcome
 from tmsd.config.daemon import load_daemon_config
-from tmsd.config.policy import load_policy
+from tmsd.config.policy import Policy, load_policy
 from tmsd.config.toml import ConfigError
 from tmsd.daemon.expiry import say_what_runs_out
 from tmsd.daemon.listener import Listening
 from tmsd.daemon.operations import Operations
 from tmsd.errors import ServiceError
+from tmsd.quorum.policy_approval import PolicyIdentity
+from tmsd.quorum.policy_in_force import require_successor
+from tmsd.quorum.refusal import ApprovalRefused
 from tmsd.systemd.journal import Event, about
 from tmsd.systemd.notifying import ServiceManager
 from tmsd.vault.reaching import WorkerStartError
@@ -65,9 +68,11 @@ class Reloading:
             config = load_daemon_config(self.config_file)
             policy = load_policy(config.policy.file)
             admission = load_admission(config)
+            self._require_approvals(policy)
             await self.operations.workers.renew(policy.digest, config.worker.start_seconds)
-        except (ConfigError, OSError, WorkerStartError) as error:
+        except (ConfigError, OSError, WorkerStartError, ApprovalRefused) as error:
             refused = about(Event.RELOAD_REFUSED)
+            self.operations.reload_refused = str(error)
             LOG.error("the new configuration is not taken: %s", error, extra=refused)
             await self._record(Outcome.REFUSED, {"reason": _in_a_line(str(error))})
             return
@@ -75,12 +80,30 @@ class Reloading:
         self.edge.trust = admission.trust
         self.edge.services = self.edge.services.under(policy)
         self.operations.policy = policy
+        self.operations.reload_refused = None
         say_what_runs_out(admission.trust)
         taken = about(Event.RELOADED)
         LOG.info("policy version %d and certificates are taken", policy.version, extra=taken)
         await self._record(
             Outcome.ALLOWED, {"policy_version": policy.version, "policy_digest": policy.digest}
         )
+
+    def _require_approvals(self, policy: Policy) -> None:
+        """Look a policy over before a worker has to end for one that reads it.
+
+        The front judges nothing: workers do, by what the token remembers. But one at a socket of
+        its own has no room for a successor, and a mistake must empty no place.
+
+        Raises:
+            ApprovalRefused: workers would refuse it.
+        """
+        if self.operations.is_approved:
+            before = self.operations.policy
+            require_successor(
+                PolicyIdentity(policy.version, policy.digest),
+                policy.approvals,
+                PolicyIdentity(before.version, before.digest),
+            )
 
     async def _record(self, outcome: Outcome, details: dict[str, str | int | bool]) -> None:
         try:

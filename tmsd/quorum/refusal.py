@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Rule(StrEnum):
-    """What was broken; docs/ceremonies.md explains each."""
+    """What was broken; docs/ceremonies.md and docs/policy.md explain each."""
 
     # The quorum
     QUORUM_MALFORMED = "quorum-malformed"
@@ -27,6 +27,18 @@ class Rule(StrEnum):
     APPROVAL_BY_REQUESTER = "approval-by-requester"
     APPROVAL_SIGNATURE_WRONG = "approval-signature-wrong"
     APPROVALS_MISSING = "approvals-missing"
+
+    # Policies under a quorum
+    POLICY_MALFORMED = "policy-malformed"
+    POLICY_UNSIGNED = "policy-unsigned"
+    POLICY_OLDER = "policy-older"
+    POLICY_ALTERED = "policy-altered"
+    POLICY_NOT_ACTIVATED = "policy-not-activated"
+    POLICY_VERSION_NOT_NEXT = "policy-version-not-next"
+    REQUEST_OF_OTHER_POLICY = "request-of-other-policy"
+
+    # What a quorum alone may do
+    CEREMONY_REQUIRED = "ceremony-required"
 
 
 class ApprovalRefused(Exception):

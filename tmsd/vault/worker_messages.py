@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from tmsd.errors import Code
-from tmsd.vault.message import Answer, Name, NamedCard, Text
+from tmsd.vault.message import Answer, Name, NamedCard, Seconds, Text
 
 WorkerId = Annotated[bytes, Meta(min_length=8, max_length=8)]
 Generation = Annotated[int, Meta(ge=1, lt=2**53)]
@@ -33,10 +33,18 @@ class Capabilities(Struct, frozen=True, forbid_unknown_fields=True):
     wraps_aes_key_wrap: bool
 
 
+class PolicyApproval(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who of the quorum approved the worker's policy, by name, and when it was activated."""
+
+    approved_by: Annotated[list[Name], Meta(min_length=1, max_length=32)]
+    activated: Seconds
+
+
 class Started(Answer, frozen=True, tag="started"):
     """The first thing that a worker says, unasked: it is logged in and ready.
 
-    `worker` tells this process from every other that there was or will be.
+    `worker` tells this process from every other that there was or will be. `policy_approval` is
+    None where the token has no quorum, which would have to approve policies.
     """
 
     worker: WorkerId
@@ -44,6 +52,7 @@ class Started(Answer, frozen=True, tag="started"):
     token: Text
     policy_digest: Annotated[str, Meta(min_length=64, max_length=64)]
     capabilities: Capabilities
+    policy_approval: PolicyApproval | None = None
 
 
 class StartFailed(Answer, frozen=True, tag="start-failed"):

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from hsm.token import Token
 from tmsd.config.policy import Policy
+from tmsd.quorum.policy_in_force import PolicyInForce
 from tmsd.worker.keyring import Keyring
 
 
@@ -28,6 +29,7 @@ class Context:
         token: logged in.
         keyring: its keys.
         policy: what is allowed, as this process read it.
+        policy_in_force: what the token remembers of it; None where no quorum approves policies.
         channel_key_version: the version that seals sessions.
         challenge_key_version: the version that MACs tickets.
         receipt_key_version: the version that MACs receipts.
@@ -48,3 +50,4 @@ class Context:
     challenge_seconds: int
     certificate_key_version: int | None = None
     for_appliance: bool = False
+    policy_in_force: PolicyInForce | None = None

@@ -2,17 +2,21 @@
 
 import logging
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import structs
 
 from hsm.keys import KeyReference
 from hsm.token import Token
 from tmsd.config.daemon import DaemonConfig, load_daemon_config
 from tmsd.config.policy import Policy, load_policy
 from tmsd.config.reserved_keys import CERTIFICATE_KEY, CHALLENGE_KEY, CHANNEL_KEY, RECEIPT_KEY
+from tmsd.vault.worker_messages import PolicyApproval
 from tmsd.worker.answers import service
 from tmsd.worker.context import Context
 from tmsd.worker.keyring import Identities, KeyName, Keyring, PairName
+from tmsd.worker.policy_in_force import require_policy
 from tmsd.worker.receipts import Receipts
 from tmsd.worker.self_test import require_known_answers
 from tmsd.worker.start import Begun, Opening, begin
@@ -30,6 +34,7 @@ def begin_for_callers(config_file: Path, *, for_appliance: bool) -> Begun[Contex
     Raises:
         ConfigError: configuration or policy are not right.
         HsmError: the token is not there, or derives what is wrong.
+        ApprovalRefused: the policy is not in force.
     """
     config = load_daemon_config(config_file)
     policy = load_policy(config.policy.file)
@@ -37,16 +42,31 @@ def begin_for_callers(config_file: Path, *, for_appliance: bool) -> Begun[Contex
     tested = _Testing(config, policy, for_appliance).tested
     worker = config.worker
     opening = Opening(config.hsm, worker.start_seconds, worker.call_seconds, tested)
-    return begin(opening, policy, lambda name: service(Receipts(name)))
+    begun = begin(opening, policy, lambda name: service(Receipts(name)))
+    context = begun.generations.context
+    if context is None or (in_force := context.policy_in_force) is None:
+        return begun
+    approval = PolicyApproval(approved_by=list(in_force.approved_by), activated=in_force.activated)
+    return replace(
+        begun, announcement=structs.replace(begun.announcement, policy_approval=approval)
+    )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Testing:
-    """What a login has to show before anybody is served."""
+    """What a login has to show before anybody is served.
+
+    Attributes:
+        config: of the daemon.
+        policy: as it was read.
+        for_appliance: whether the appliance itself asks, and no callers.
+        had_quorum: whether the token had a quorum in an earlier login.
+    """
 
     config: DaemonConfig
     policy: Policy
     for_appliance: bool
+    had_quorum: bool = False
 
     def tested(self, token: Token, before: Identities, gone: Collection[KeyName]) -> Context:
         context = self._context(token)
@@ -61,11 +81,14 @@ class _Testing:
         channel_key_version = keyring.latest_version(CHANNEL_KEY)
         # From here on the keyring holds a key, which tells a lost token from a missing key.
         keyring.service_mac(CHANNEL_KEY, channel_key_version, b"")
+        in_force = require_policy(token, keyring, self.policy, had_quorum=self.had_quorum)
+        self.had_quorum = in_force is not None
         limits = self.config.limits
         return Context(
             token=token,
             keyring=keyring,
             policy=self.policy,
+            policy_in_force=in_force,
             channel_key_version=channel_key_version,
             challenge_key_version=keyring.latest_version(CHALLENGE_KEY),
             receipt_key_version=keyring.latest_version(RECEIPT_KEY),

@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 
 from hsm.errors import HsmError, ModuleStuck, PinLatched
 from tmsd.clock import monotonic
+from tmsd.quorum.refusal import ApprovalRefused
 from tmsd.worker.context import LoggedIn
 from tmsd.worker.keyring import Identities, KeyName
 
@@ -26,7 +27,7 @@ _LONGEST_PAUSE = 2.0
 C = TypeVar("C", bound=LoggedIn)
 
 # Restarts the module, logs in, finds these keys again and tests what the token does; HsmError if
-# it is not there, or not as it was.
+# it is not there, or not as it was, ApprovalRefused if another policy is in force by now.
 Reopen = Callable[[Identities, Collection[KeyName]], C]
 
 
@@ -119,7 +120,7 @@ class Generations(Generic[C]):
             context = self._reopen(self._before, self._gone)
         except ModuleStuck:
             raise
-        except HsmError as error:
+        except (HsmError, ApprovalRefused) as error:
             if self.reason != str(error):
                 LOG.error("the token is not back: %s", error)
             self.reason = str(error)

@@ -19,6 +19,7 @@ from hsm.token import Token, close
 from tmsd.config.hsm import HsmConfig
 from tmsd.config.policy import Policy
 from tmsd.config.toml import ConfigError
+from tmsd.quorum.refusal import ApprovalRefused
 from tmsd.vault.framing import encode
 from tmsd.vault.message import LONGEST_TEXT, Framed
 from tmsd.vault.worker_messages import Capabilities, Started, StartFailed
@@ -42,7 +43,8 @@ class Opening(Generic[C]):
         seconds: how long it may take; after that, this process ends.
         call_seconds: how long one call into the module may take from the first login on.
         tested: finds the keys, among them those of earlier generations that must be there again
-            but for those that need not, and makes sure of the token; HsmError otherwise.
+            but for those that need not, and makes sure of the token; HsmError or ApprovalRefused
+            otherwise.
     """
 
     hsm: HsmConfig
@@ -63,6 +65,7 @@ class Opening(Generic[C]):
 
         Raises:
             HsmError: the token is not there, or not as it was.
+            ApprovalRefused: it knows of another policy.
         """
         with process_ending_after(self.seconds):
             token = _login(self.hsm).log_in(restart=restart)
@@ -108,7 +111,7 @@ def begin(
         service_of: what it is there for, made of 8 random bytes that name this process.
 
     Raises:
-        HsmError: as the opening does.
+        HsmError, ApprovalRefused: as the opening does.
     """
     context = opening.log_in({}, (), restart=False)
     worker = context.token.random(_WORKER_ID_LENGTH)
@@ -139,7 +142,7 @@ def run(
     """
     try:
         begun = begin()
-    except (HsmError, ConfigError) as error:
+    except (HsmError, ConfigError, ApprovalRefused) as error:
         _send(connection, reply(0, StartFailed(reason=str(error)[:LONGEST_TEXT])))
         return 1
     with begun.ending():

@@ -1,0 +1,1 @@
+"""`tmsctl policy`: from the proposal of a policy to its activation."""
