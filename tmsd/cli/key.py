@@ -23,6 +23,7 @@ from tmsd.ceremony.steps import import_key as importing
 from tmsd.ceremony.steps.generate_service_keys import generate_service_key
 from tmsd.ceremony.steps.list_key_pairs import list_key_pairs
 from tmsd.ceremony.steps.list_keys import ListedKey, list_keys
+from tmsd.ceremony.ungoverned_token import ungoverned_token
 from tmsd.ceremony.wanted_key import WantedKey, require_algorithm
 from tmsd.cli.configuration import configuration, in_token_for_nonces, token_table
 from tmsd.cli.confirmation import confirm
@@ -80,7 +81,7 @@ def import_key(config_file: Path, named: NamedKey, algorithm: str) -> None:
     wanted = named.wanted(policy)
     require_algorithm(wanted, KeyAlgorithm(algorithm))
     components: list[Secret] = []
-    with configured_token(config.hsm, writable=True) as token:
+    with ungoverned_token(config.hsm) as token:
         require_absent(token, wanted.reference)  # before anybody types
         try:
             _take_components(token, wanted, components)
@@ -164,7 +165,7 @@ def destroy(config_file: Path, named: NamedKey, pair: NamedKeyPair, yes: bool) -
     _require_whole(named)
     config, policy = _loaded(config_file)
     wanted = named.wanted(policy)
-    with configured_token(config.hsm, writable=True) as token:
+    with ungoverned_token(config.hsm) as token:
         if not yes:
             _confirm(destruction.find_key(token, wanted), policy, named)
         destroyed = destruction.destroy_key(token, wanted)
@@ -191,7 +192,7 @@ def _cipher(algorithm: str | None) -> KeyAlgorithm | None:
 
 def _generate_service_key(config_file: Path, label: str) -> None:
     config = load_daemon_config(config_file)
-    with configured_token(config.hsm, writable=True) as token:
+    with ungoverned_token(config.hsm) as token:
         made = generate_service_key(token, label)
     _print_made("Generated", made)
     click.echo("The daemon takes it up when it is started anew.")
@@ -202,7 +203,7 @@ def _generate_named_key(config_file: Path, named: NamedKey, algorithm: KeyAlgori
     wanted = named.wanted(policy)
     if algorithm is not None:
         require_algorithm(wanted, algorithm)
-    with configured_token(config.hsm, writable=True) as token:
+    with ungoverned_token(config.hsm) as token:
         made = generation.generate_key(token, wanted)
     _print_made("Generated", made)
     if named.transport_key is not None:

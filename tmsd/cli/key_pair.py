@@ -5,11 +5,11 @@ from pathlib import Path
 import click
 
 from hsm.public_keys import KeyPairAlgorithm
-from tmsd.ceremony.configured_token import configured_token
 from tmsd.ceremony.described_key_pair import DescribedKeyPair, describe_key_pair
 from tmsd.ceremony.signing_key import WantedKeyPair
 from tmsd.ceremony.steps import destroy_key_pair as destruction
 from tmsd.ceremony.steps import generate_key_pair as generation
+from tmsd.ceremony.ungoverned_token import ungoverned_token
 from tmsd.cli.configuration import token_table
 from tmsd.cli.confirmation import confirm
 from tmsd.config.daemon import load_daemon_config
@@ -24,7 +24,7 @@ def generate_pair(config_file: Path, wanted: WantedKeyPair, algorithm: KeyPairAl
         HsmError, ConfigError: as they say.
     """
     hsm = token_table(load_daemon_config(config_file), nonces=wanted.is_for_nonces)
-    with configured_token(hsm, writable=True) as token:
+    with ungoverned_token(hsm) as token:
         made = generation.generate_key_pair(token, wanted, algorithm)
     _print_pair("Generated", made)
     click.echo(f"It signs {wanted.signs}.")
@@ -38,7 +38,7 @@ def destroy_pair(config_file: Path, wanted: WantedKeyPair, *, ask: bool) -> None
         HsmError, ConfigError: as they say.
     """
     hsm = token_table(load_daemon_config(config_file), nonces=wanted.is_for_nonces)
-    with configured_token(hsm, writable=True) as token:
+    with ungoverned_token(hsm) as token:
         if ask:
             found = describe_key_pair(token, wanted.reference)
             _print_pair("About to destroy", found)

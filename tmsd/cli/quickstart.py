@@ -7,12 +7,13 @@ from pathlib import Path
 
 import click
 
-from tmsd.ceremony.configured_token import configured_token, token_address
+from tmsd.ceremony.configured_token import token_address
 from tmsd.ceremony.described_key import DescribedKey
 from tmsd.ceremony.master_key import master_key
 from tmsd.ceremony.steps.generate_key import generate_key
 from tmsd.ceremony.steps.generate_service_keys import generate_service_keys
 from tmsd.ceremony.steps.initialise_token import initialise_token, random_pin
+from tmsd.ceremony.ungoverned_token import ungoverned_token
 from tmsd.cli.quickstart_ca import make_cas
 from tmsd.config.daemon import DaemonConfig, load_daemon_config
 from tmsd.config.files import check_files
@@ -121,7 +122,7 @@ def _make_token(site: NewDirectory, config: DaemonConfig) -> DescribedKey:
         initialise_token(token_address(config.hsm), so_pin, user_pin)
     key = master_key(load_policy(config.policy.file), KEY_SET, _FIRST_VERSION)
     site.expect(config.hsm.latch_file)
-    with configured_token(config.hsm, writable=True) as token:
+    with ungoverned_token(config.hsm) as token:
         generate_service_keys(token)
         return generate_key(token, key)
 

@@ -14,9 +14,9 @@ from hsm.public_keys import KeyPairAlgorithm
 from hsm.token import Token
 from tmsd.audit.trail import Trail, recorded
 from tmsd.ca.issuing import CertificateWanted, issue
-from tmsd.ceremony.configured_token import configured_token
 from tmsd.ceremony.steps.make_root import RootWanted
 from tmsd.ceremony.steps.request_certificate import request_certificate
+from tmsd.ceremony.ungoverned_token import ungoverned_token
 from tmsd.cli.appliance import certification, record_of_appliance
 from tmsd.cli.ca_setup import root_on_record
 from tmsd.config.authorities import PROFILES
@@ -43,7 +43,7 @@ def make_cas(site: NewDirectory, config: DaemonConfig, ocsp_port: int) -> None:
     for made in (config.store.file, record_of_appliance(config.audit.file)):
         site.expect(made)
     policy = config.policy.file
-    with configured_token(config.hsm, writable=True) as token:
+    with ungoverned_token(config.hsm) as token:
         for name in (ROOT_CA, CA, _RESPONDER):
             generate_key_pair(token, KeyReference(name, 1), KeyPairAlgorithm.P256)
         wanted = RootWanted(_named("tmsd development root CA"), _ROOT_DAYS, path_length=1)
