@@ -36,7 +36,7 @@ from tests.virtual_token.card import PROVE_PRESENCE, Card
 from tmsd.globalplatform.keys import Algorithm, key_check_value
 from tmsd.globalplatform.plain_key import PlainKey
 
-_PAUSE = 0.02
+_PAUSE = 0.05
 _TAG = 0xDF20
 # After 10 bytes of diversification data, 3 of key information and 8 of the card's challenge.
 _CRYPTOGRAM_AT = 21
