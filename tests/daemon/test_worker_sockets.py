@@ -137,7 +137,7 @@ def test_a_worker_that_ended_is_reached_again_once_it_is_back(
 def test_a_worker_that_hangs_ends_by_itself_as_the_front_cannot_end_it(
     make_site: MakeSite, faulty_module_file: Path, stack: ExitStack, function: str
 ) -> None:
-    site = make_site(worker_settings="start_seconds = 3.0")
+    site = make_site(worker_settings="call_seconds = 1.0")
     module = FaultyModule(faulty_module_file, site.token, site.directory / "orders")
     site.write_configuration(module.token)
     listener = stack.enter_context(listening(with_worker_socket(site)))
