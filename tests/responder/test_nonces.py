@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -175,10 +176,29 @@ async def test_while_the_worker_is_gone_answers_are_those_without_nonces(
             await until_echoed(served, certificate)
 
 
+async def test_who_would_be_one_more_than_may_wait_does_not(
+    records: Records, tmp_path: Path, token: NonceToken
+) -> None:
+    site = NonceSite(records, tmp_path, token, "waiting = 1\ndeadline_seconds = 60")
+    certificate = await records.issue_and_answer()
+    with site.worker() as worker:
+        async with site.nonces() as nonces, serving(records, nonces=nonces) as served:
+            await until_echoed(served, certificate)
+            worker.send_signal(signal.SIGSTOP)
+            first, second, last = asyncio.as_completed(
+                [echoes(served, certificate) for _ in range(3)]
+            )
+            assert not await first
+            assert not await second
+            worker.send_signal(signal.SIGCONT)
+            assert await last
+    site.close()
+
+
 async def test_no_more_are_signed_than_the_configuration_allows(
     records: Records, tmp_path: Path, token: NonceToken
 ) -> None:
-    site = NonceSite(records, tmp_path, token, "per_second = 5\nwaiting = 2")
+    site = NonceSite(records, tmp_path, token, "per_second = 5")
     certificate = await records.issue_and_answer()
     with site.worker():
         async with site.nonces() as nonces, serving(records, nonces=nonces) as served:

@@ -1,8 +1,11 @@
 """Repeating answers with nonces: what was signed before, of whom, and for how long."""
 
+import io
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -11,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ReasonFlags, ocsp
 from hypothesis import given
 from hypothesis import strategies as st
+from pkilint.bin import lint_ocsp_response
 
 from tests.x509.authority import Authority, authority
 from tests.x509.issuing import key_of
@@ -108,6 +112,14 @@ def test_the_nonce_is_that_of_who_asks_and_the_only_extension(nonce: bytes) -> N
     assert [extension.value for extension in told.extensions] == [x509.OCSPNonce(nonce)]
     assert not list(told.single_extensions)
     assert len(told.public_bytes(Encoding.DER)) <= MAX_ANSWER
+
+
+def test_pkilint_finds_nothing_in_an_answer_with_a_nonce(tmp_path: Path) -> None:
+    file = tmp_path / "answer.der"
+    file.write_bytes(repeated(signed()).public_bytes(Encoding.DER))
+    with redirect_stdout(io.StringIO()) as found:
+        assert lint_ocsp_response.main(["lint", "-s", "NOTICE", str(file)]) == 0
+    assert found.getvalue().strip() == ""
 
 
 @pytest.mark.parametrize("kind", [KeyKind.RSA_2048, KeyKind.P_256, KeyKind.P_384])
