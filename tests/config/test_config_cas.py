@@ -1,6 +1,7 @@
 """[cas.NAME] of policy.toml, and the files that it names: certificates and profiles."""
 
 import shutil
+from base64 import encodebytes
 from pathlib import Path
 
 import pytest
@@ -274,6 +275,26 @@ def test_the_key_for_nonces_is_a_responder_of_the_ca_too_and_no_other_key(
     assert before.authorities.by_name["demo"].nonce_responder is not None
     directory.write("nonces.pem", responder_identity(directory.authority, "nonces"))
     assert load_policy(directory.path / "policy.toml").digest != before.digest
+
+
+@pytest.mark.parametrize(
+    ("part", "spoilt", "fault"),
+    [
+        (b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x03", "must hold certificates in PEM"),
+        (b"\x55\x1d\x13\x01\x01\xff\x04", b"\x55\x1d\x0e\x01\x01\xff\x04", "has extensions that"),
+    ],
+    ids=["version 4", "an extension twice"],
+)
+def test_a_certificate_with_parts_that_nobody_reads_is_refused(
+    directory: Directory, part: bytes, spoilt: bytes, fault: str
+) -> None:
+    content = issuing().certificate.public_bytes(Encoding.DER)
+    assert part in content
+    body = encodebytes(content.replace(part, spoilt)).decode()
+    armoured = f"-----BEGIN CERTIFICATE-----\n{body}-----END CERTIFICATE-----\n"
+    (directory.path / "demo.pem").write_text(armoured)
+    (found,) = directory.faults(CA)
+    assert found.startswith(f"demo.pem: {fault}")
 
 
 def test_a_responder_is_of_the_ca_and_has_its_purpose(directory: Directory) -> None:

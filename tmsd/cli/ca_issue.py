@@ -18,7 +18,7 @@ from tmsd.cli.configuration import configuration
 from tmsd.cli.output_file import out_option, require_place, write_public
 from tmsd.config.callers import APPLIANCE
 from tmsd.vault.certificate_messages import CrossedCa, SignedRequest
-from tmsd.x509.requests import MAX_CSR
+from tmsd.x509.requests import MAX_CSR, UNREADABLE
 
 _profile_option = click.option("--profile", metavar="NAME", required=True, help="One of the CA's.")
 _days_option = click.option(
@@ -134,7 +134,7 @@ def _first_certificate(file: Path) -> bytes:
     """Return the first certificate of a file, in DER."""
     try:
         found = x509.load_pem_x509_certificate(_read(file))
-    except ValueError:
+    except UNREADABLE:
         raise click.ClickException(f"{file}: must begin with a certificate in PEM") from None
     return found.public_bytes(Encoding.DER)
 

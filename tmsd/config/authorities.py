@@ -11,10 +11,8 @@ from pathlib import Path
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509 import (
     Certificate,
-    DuplicateExtension,
     ExtendedKeyUsage,
     ExtensionNotFound,
-    UnsupportedGeneralNameType,
     load_pem_x509_certificates,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -28,6 +26,7 @@ from tmsd.x509.distribution import WHOLE, crl_url
 from tmsd.x509.profile import Profile
 from tmsd.x509.public_keys import spki_sha256
 from tmsd.x509.refusal import CertificateRefused
+from tmsd.x509.requests import UNREADABLE
 
 PROFILES = "profiles"
 _LARGEST_FILE = 256 * 1024
@@ -155,7 +154,7 @@ class _Loading:
         except OSError as error:
             self.faults.append(Fault(file, None, "", f"cannot be read: {error.strerror}"))
             return ()
-        except ValueError:
+        except UNREADABLE:
             self.faults.append(Fault(file, None, "", "must hold certificates in PEM"))
             return ()
         if not all(map(_has_readable_extensions, certificates)):
@@ -174,7 +173,7 @@ def _has_readable_extensions(certificate: Certificate) -> bool:
     """Say whether they can be read, which is tried when they are looked for."""
     try:
         return certificate.extensions is not None
-    except (ValueError, DuplicateExtension, UnsupportedGeneralNameType):
+    except UNREADABLE:
         return False
 
 

@@ -54,7 +54,7 @@ def crossed_ca(content: bytes, csr: bytes | None) -> x509.Certificate:
         crossed = x509.load_der_x509_certificate(content)
         key = crossed.public_key()
         is_read = spki(key) in crossed.tbs_certificate_bytes and bool(crossed.extensions)
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension):
+    except requests.UNREADABLE:
         is_read = False
     if not is_read:
         raise CertificateRefused(

@@ -24,6 +24,16 @@ MAX_CSR = 16 * 1024
 HASHES = (SHA256, SHA384, SHA512)
 """Those by which a signature proves anything; Ed25519 has one of its own."""
 
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What cryptography raises over requests and certificates that it cannot read."""
+
 _PEM = b"-----BEGIN"
 # RFC 2985's e-mail address belongs into an alternative name (RFC 5280, 4.1.2.6).
 _FIELDS: Mapping[x509.ObjectIdentifier, str] = {
@@ -66,14 +76,7 @@ def parse(content: bytes) -> CertificateRequest:
         raise CertificateRefused(Rule.CSR_TOO_LARGE, f"a request has at most {MAX_CSR} bytes")
     try:
         return _parsed(_read(content))
-    except (
-        ValueError,
-        TypeError,
-        UnsupportedAlgorithm,
-        x509.InvalidVersion,
-        x509.DuplicateExtension,
-        x509.UnsupportedGeneralNameType,
-    ):
+    except UNREADABLE:
         raise CertificateRefused(
             Rule.CSR_MALFORMED, "it is no PKCS #10 request in PEM or DER, or has unknown parts"
         ) from None
