@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tests.ceremony.rooms import script
+from tests.ceremony.test_attesting import AUDIT_KEY
 from tests.ceremony.test_changing_the_quorum import CHANGE
 from tests.ceremony.test_destroy_key_step import DESTROY
 from tests.ceremony.test_key_pair_steps import PAIR, REQUEST, ROOT
@@ -15,6 +16,7 @@ def test_a_script_that_goes_on_from_earlier_ceremonies_is_rehearsed(tmp_path: Pa
         ROOT.format(file="root.pem"),
         PAIR.format(label="issuer", algorithm="p256"),
         REQUEST.format(label="issuer"),
+        AUDIT_KEY,
         CHANGE,
         DESTROY.format(kcv="0a1b2c"),
     )
@@ -27,3 +29,4 @@ def test_a_script_that_goes_on_from_earlier_ceremonies_is_rehearsed(tmp_path: Pa
     found = review(minutes)
     assert found.faults == ()
     assert found.steps == len(steps)
+    assert found.attested_by

@@ -7,6 +7,7 @@ from tmsd.ceremony.step import Step
 from tmsd.ceremony.steps.change_quorum import ChangeQuorum
 from tmsd.ceremony.steps.destroy_key import DestroyKey
 from tmsd.ceremony.steps.enrol_quorum import EnrolQuorum
+from tmsd.ceremony.steps.generate_audit_key import GenerateAuditKey
 from tmsd.ceremony.steps.generate_key import GenerateKey
 from tmsd.ceremony.steps.generate_key_pair import GenerateKeyPair
 from tmsd.ceremony.steps.initialise_token import InitialiseToken
@@ -22,6 +23,7 @@ _KINDS: tuple[type[Step], ...] = (
     MakeRoot,
     RequestCertificate,
     DestroyKey,
+    GenerateAuditKey,
 )
 
 STEPS: Mapping[str, type[Step]] = {

@@ -29,6 +29,7 @@ class Event(StrEnum):
     FAILED = "ceremony.step-failed"
     DONE = "ceremony.step-done"
     CLOSED = "ceremony.closed"
+    ATTESTED = "ceremony.attested"
     SIGNED = "ceremony.signed"
 
 

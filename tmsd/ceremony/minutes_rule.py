@@ -22,6 +22,7 @@ class Rule(StrEnum):
     NOT_CLOSED = "not-closed"
     CLOSED_EARLY = "closed-early"
     AFTER_THE_CLOSE = "after-the-close"
+    NOT_ATTESTED = "not-attested"
     NOT_SIGNED = "not-signed"
 
 

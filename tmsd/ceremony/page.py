@@ -23,6 +23,7 @@ _TITLES: Mapping[str, str] = {
     Event.FAILED: "A step has failed",
     Event.DONE: "A step is done",
     Event.CLOSED: "The ceremony is closed",
+    Event.ATTESTED: "The token's audit key signs the close",
     Event.SIGNED: "The minutes are signed",
 }
 _NOT_OPENED: dict[str, str | int | bool] = dict.fromkeys(

@@ -1,7 +1,7 @@
 """How far a ceremony has come, by its minutes: what an interrupted one goes on from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tmsd.audit.record import Record
 from tmsd.ceremony.minutes import Event
@@ -18,6 +18,8 @@ class Progress:
         done: how many steps are done.
         begun: whether the next one has begun: it may be done or not.
         closed: the hash of the record by which the ceremony was closed; None before.
+        audit_key: the hash of the public key that it names; None where the token has no audit key.
+        attested: whether that key has signed it.
         signed: whether as many officers signed that as it takes.
     """
 
@@ -26,6 +28,8 @@ class Progress:
     done: int = 0
     begun: bool = False
     closed: str | None = None
+    audit_key: str | None = None
+    attested: bool = False
     signed: bool = False
 
 
@@ -41,20 +45,24 @@ def progress(records: Sequence[Record]) -> Progress:
     ceremony, script = opening.request_id, opening.details.get("script_sha256")
     if ceremony is None or not isinstance(script, str):
         raise Refused("the opening does not say which ceremony it is, and by which script")
-    done, begun, closed = 0, False, None
-    signed = False
+    reached = Progress(ceremony, script)
     for record in records[1:]:
         match record.decision.operation:
             case Event.OPENED:
                 raise Refused("the minutes are of two ceremonies")
-            case Event.BEGUN:
-                begun = True
-            case Event.FAILED:
-                begun = False
+            case Event.BEGUN | Event.FAILED as event:
+                reached = replace(reached, begun=event == Event.BEGUN)
             case Event.DONE:
-                done, begun = done + 1, False
+                reached = replace(reached, done=reached.done + 1, begun=False)
             case Event.CLOSED:
-                closed = record.hash
+                reached = replace(reached, closed=record.hash, audit_key=_audit_key(record))
+            case Event.ATTESTED:
+                reached = replace(reached, attested=True)
             case Event.SIGNED:
-                signed = True
-    return Progress(ceremony, script, done, begun, closed, signed)
+                reached = replace(reached, signed=True)
+    return reached
+
+
+def _audit_key(closing: Record) -> str | None:
+    named = closing.decision.details.get("audit_key")
+    return named if isinstance(named, str) else None

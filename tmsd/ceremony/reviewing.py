@@ -14,6 +14,7 @@ import msgspec
 from tmsd.audit.record import Record, RecordError
 from tmsd.audit.verification import verify
 from tmsd.ceremony.approving import CLOSE, JOIN, STEP
+from tmsd.ceremony.attesting import require_attested
 from tmsd.ceremony.minutes import Event
 from tmsd.ceremony.minutes_rule import Rule, RuleBroken, bytes_of, number_of, text_of
 from tmsd.ceremony.told_quorum import ToldQuorum
@@ -44,17 +45,27 @@ class Review:
         faults: in the order of the file.
         steps: how many were done.
         signed_by: the officers under the end, if it is signed.
+        attested_by: the SHA-256 of the audit key's public half, if it signed the end; or nothing.
     """
 
     records: tuple[Record, ...]
     faults: tuple[Fault, ...]
     steps: int
     signed_by: tuple[str, ...]
+    attested_by: str = ""
 
 
 # How the close is signed, and how it comes to that after an interruption.
 _AFTER_THE_CLOSE = frozenset(
-    {Event.RESUMED, Event.QUORUM, Event.OFFICER, Event.ASKED, Event.APPROVED, Event.SIGNED}
+    {
+        Event.RESUMED,
+        Event.QUORUM,
+        Event.OFFICER,
+        Event.ATTESTED,
+        Event.ASKED,
+        Event.APPROVED,
+        Event.SIGNED,
+    }
 )
 
 
@@ -92,6 +103,7 @@ def review(path: Path, pinned: Quorum | None = None) -> Review:
         tuple(sorted(faults, key=lambda fault: fault.line)),
         reading.done,
         reading.signed_by,
+        reading.attested_by,
     )
 
 
@@ -105,6 +117,8 @@ class _Reading:
     done: int = 0
     begun: int | None = None
     closed: str | None = None
+    audit_key: object = None
+    attested_by: str = ""
     signed_by: tuple[str, ...] = ()
     joined: str | None = None
     asked: Request | None = None
@@ -215,7 +229,12 @@ class _Reading:
         """Take the end."""
         if self.done != self.steps:
             raise RuleBroken(Rule.CLOSED_EARLY, f"{self.done} of {self.steps} steps are done")
-        self.closed = record.hash
+        self.closed, self.audit_key = record.hash, record.decision.details.get("audit_key")
+
+    def attests(self, record: Record) -> None:
+        """Make sure that the token's audit key signed the hash of the closing record."""
+        require_attested(record, self.audit_key, self.closed)
+        self.attested_by = str(self.audit_key)
 
     def signs(self, record: Record) -> None:
         """Make sure that the officers signed the hash of the closing record."""
@@ -236,8 +255,11 @@ class _Reading:
             yield RuleBroken(
                 Rule.NOT_CLOSED, f"{self.done} of {self.steps} steps are done, no more"
             )
-        elif not self.signed_by:
-            yield RuleBroken(Rule.NOT_SIGNED, "the officers have not signed the close")
+        else:
+            if self.audit_key is not None and not self.attested_by:
+                yield RuleBroken(Rule.NOT_ATTESTED, "the audit key has not signed the close")
+            if not self.signed_by:
+                yield RuleBroken(Rule.NOT_SIGNED, "the officers have not signed the close")
 
     def _note_joined(self, record: Record) -> None:
         """Remember which quorum to come it is of which each officer has shown to have their key."""
@@ -281,5 +303,6 @@ _TAKES = {
     Event.FAILED: _Reading.ended,
     Event.DONE: _Reading.ended,
     Event.CLOSED: _Reading.closes,
+    Event.ATTESTED: _Reading.attests,
     Event.SIGNED: _Reading.signs,
 }

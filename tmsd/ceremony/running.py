@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 from hsm.errors import HsmError
 from tmsd.ceremony.approving import CLOSE, PlannedStep, quorum_of, request, require_approval
+from tmsd.ceremony.attesting import attestation, audit_keys
 from tmsd.ceremony.minutes import Event, Minutes
 from tmsd.ceremony.progress import Progress
 from tmsd.ceremony.refusal import Refused
@@ -137,12 +138,21 @@ def _note_quorum(quorum: Quorum, minutes: Minutes, event: Event = Event.QUORUM) 
 
 
 def _close(script: Script, room: Room, minutes: Minutes, before: Progress) -> None:
-    """Close the minutes, once, and have as many officers sign them as approve a step."""
+    """Close the minutes, once, and have them signed: by the token, and by officers.
+
+    As many officers sign as approve a step; the token signs where it has an audit key.
+    """
     if before.signed:
         raise Refused("the ceremony is over, and its minutes are signed")
-    closed = before.closed
+    closed, audit_key = before.closed, before.audit_key
     if closed is None:
-        closed = minutes.note(Event.CLOSED, {"steps": len(script.steps)}).hash
+        audit_key = _newest_audit_key(room)
+        named = {} if audit_key is None else {"audit_key": audit_key}
+        closed = minutes.note(Event.CLOSED, {"steps": len(script.steps), **named}).hash
+    if audit_key is not None and not before.attested:
+        with room.token() as token:
+            signed = attestation(token, audit_key, closed)
+        minutes.note(Event.ATTESTED, signed)
     quorum = quorum_of(script, room)
     parameters = {
         "ceremony": minutes.ceremony,
@@ -152,3 +162,9 @@ def _close(script: Script, room: Room, minutes: Minutes, before: Progress) -> No
     asked = request(CLOSE, parameters, quorum, minutes.operator)
     require_approval(asked, quorum, room, minutes)
     minutes.note(Event.SIGNED, {"request": asked.request_id, "minutes_sha256": closed})
+
+
+def _newest_audit_key(room: Room) -> str | None:
+    """Return the SHA-256 of the public key of the token's audit key, if it has one."""
+    with room.token() as token:
+        return next(reversed(audit_keys(token)), None)

@@ -130,6 +130,8 @@ def verify(file: Path, quorum_file: Path | None) -> None:
     if found.faults:
         raise click.ClickException(f"not in order; the first bad line is {found.faults[0].line}")
     click.echo(f"signed by {', '.join(found.signed_by)}")
+    if found.attested_by:
+        click.echo(f"signed by the token's audit key, SPKI SHA-256 {found.attested_by}")
     if quorum_file is None:
         click.echo("The officers are those whom the minutes name: --quorum FILE compares them.")
 

@@ -20,6 +20,9 @@ RECEIPT_KEY = "tmsd-receipt"
 # MACs certificates that are prepared and not signed yet.
 CERTIFICATE_KEY = "tmsd-certificate"
 
+# A key pair: signs the minutes of ceremonies (docs/ceremonies.md).
+AUDIT_KEY = "tmsd-audit"
+
 # Documents of the token: the officers, and the policy in force (docs/ceremonies.md).
 QUORUM_DOCUMENT = "tmsd-quorum"
 POLICY_DOCUMENT = "tmsd-policy"
