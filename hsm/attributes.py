@@ -79,6 +79,14 @@ VERIFYING_KEY: Template = {
     Attribute.DERIVE: False,
 }
 
+# The public key of who gets a key: it wraps that, and is gone with the operation.
+RECIPIENT_KEY: Template = {
+    **VERIFYING_KEY,
+    Attribute.TOKEN: False,
+    Attribute.VERIFY: False,
+    Attribute.WRAP: True,
+}
+
 # A component is only shown by its check value.
 COMPONENT = _granting(Attribute.ENCRYPT)
 

@@ -10,6 +10,7 @@ from tmsd.ceremony.steps.enrol_quorum import EnrolQuorum
 from tmsd.ceremony.steps.generate_audit_key import GenerateAuditKey
 from tmsd.ceremony.steps.generate_key import GenerateKey
 from tmsd.ceremony.steps.generate_key_pair import GenerateKeyPair
+from tmsd.ceremony.steps.generate_wrapped_transport_key import GenerateWrappedTransportKey
 from tmsd.ceremony.steps.initialise_token import InitialiseToken
 from tmsd.ceremony.steps.make_root import MakeRoot
 from tmsd.ceremony.steps.request_certificate import RequestCertificate
@@ -24,6 +25,7 @@ _KINDS: tuple[type[Step], ...] = (
     RequestCertificate,
     DestroyKey,
     GenerateAuditKey,
+    GenerateWrappedTransportKey,
 )
 
 STEPS: Mapping[str, type[Step]] = {

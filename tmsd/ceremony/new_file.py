@@ -49,8 +49,37 @@ def write_new(path: Path, content: bytes) -> None:
             path.hardlink_to(made.name)
         except FileExistsError:
             require_no_file(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    _flush(path.parent)
+
+
+def write_unreleased(path: Path, content: bytes) -> None:
+    """Write a file that gets its name by `release`; what an interruption left there is replaced.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    waiting = _waiting(path)
+    waiting.unlink(missing_ok=True)
+    write_new(waiting, content)
+
+
+def release(path: Path) -> None:
+    """Give a file its name, once what it belongs to is done.
+
+    Raises:
+        FileNotFoundError: there is none that waits for it.
+    """
+    _waiting(path).rename(path)
+    _flush(path.parent)
+
+
+def _waiting(path: Path) -> Path:
+    return path.with_name(f".{path.name}.unreleased")
+
+
+def _flush(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)
