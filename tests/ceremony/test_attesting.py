@@ -14,7 +14,7 @@ from tests.ceremony.test_reviewing import chained_anew
 from tests.quorum.officers import officer
 from tests.softhsm.tokens import SoftHsm
 from tmsd.audit.record import Record
-from tmsd.ceremony.minutes import Event, events
+from tmsd.ceremony.minutes import Event, Minutes, events
 from tmsd.ceremony.minutes_rule import Rule
 from tmsd.ceremony.page import rendered
 from tmsd.ceremony.people import Ended
@@ -64,6 +64,29 @@ def test_the_key_that_a_step_made_signs_the_close_once(lines: list[bytes], tmp_p
     operations = [record.decision.operation for record in events(file)]
     assert operations.count(Event.ATTESTED) == 1
     assert found.attested_by in rendered(found, file)
+
+
+def test_a_close_that_was_cut_off_before_the_token_signed_it_is_signed_when_it_goes_on(
+    fresh_token: TokenAddress, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = room(tmp_path, fresh_token, Present())
+    planned = load_script(script(tmp_path, ENROL, AUDIT_KEY))
+    note = Minutes.note
+
+    def cut_off(self: Minutes, event: Event, facts: dict[str, str | int | bool]) -> Record:
+        if event is Event.ATTESTED:
+            raise OSError("the power fails")
+        return note(self, event, facts)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Minutes, "note", cut_off)
+        with pytest.raises(OSError, match="power"):
+            begin(planned, where)
+    assert Rule.NOT_ATTESTED in [fault.rule for fault in review(minutes_of(where)).faults]
+
+    resume(planned, where)
+
+    assert review(minutes_of(where)).faults == ()
 
 
 def test_the_key_of_an_earlier_ceremony_signs_the_next(
