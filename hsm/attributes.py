@@ -46,6 +46,15 @@ HMAC_MASTER_KEY = _granting(Attribute.TOKEN, Attribute.SIGN)
 # A transport key wraps session keys for the caller that holds the other copy of it.
 TRANSPORT_KEY = _granting(Attribute.TOKEN, Attribute.WRAP, Attribute.ENCRYPT)
 
+# The backup key takes keys out of the token and puts them back, and does nothing else.
+BACKUP_KEY = _granting(Attribute.TOKEN, Attribute.WRAP, Attribute.UNWRAP)
+# The same for the length of an operation, where custodians bring it.
+JOINED_BACKUP_KEY = _granting(Attribute.WRAP, Attribute.UNWRAP)
+# A key that comes back from a backup can be backed up again; what else it may, the backup says.
+RESTORED_KEY = _granting(Attribute.TOKEN, Attribute.EXTRACTABLE)
+# MACs one backup, and lies in it, wrapped.
+BACKUP_MAC_KEY = _granting(Attribute.EXTRACTABLE, Attribute.SIGN)
+
 # Keys that serve the daemon's own messages: MACs and nothing else.
 SERVICE_MAC_KEY = _granting(Attribute.TOKEN, Attribute.SIGN)
 # The same in a token that refuses CKM_AES_CMAC: MACs are made in steps (cmac.py).
@@ -89,6 +98,13 @@ RECIPIENT_KEY: Template = {
 
 # A component is only shown by its check value.
 COMPONENT = _granting(Attribute.ENCRYPT)
+
+# Wraps a key whose length is asked for (lengths.py), and nothing else.
+MEASURING_KEY = _granting(Attribute.WRAP)
+
+# What every key under the backup key is compared with, and what a copy of a key is compared by.
+KNOWN_KEY = _granting(Attribute.EXTRACTABLE)
+COMPARED_MAC_KEY = _granting(Attribute.SIGN)
 
 # A card's static key derives session keys; AES needs encryption for it, 3DES does not.
 AES_CARD_KEY = _granting(Attribute.DERIVE, Attribute.ENCRYPT)

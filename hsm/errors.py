@@ -68,6 +68,10 @@ class ComponentInvalid(HsmError):
     """A key component has the wrong form or length."""
 
 
+class WrappedKeyInvalid(HsmError):
+    """A wrapped key was wrapped by another key, or changed since."""
+
+
 class MechanismUnavailable(HsmError):
     """The token refuses a mechanism that the operation needs."""
 

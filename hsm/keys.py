@@ -13,6 +13,7 @@ _METHODS = {
     "decrypt": Attribute.DECRYPT,
     "sign": Attribute.SIGN,
     "wrap_key": Attribute.WRAP,
+    "unwrap_key": Attribute.UNWRAP,
     "derive_key": Attribute.DERIVE,
 }
 
@@ -49,6 +50,8 @@ AES_256 = KeyShape(KeyType.AES, 32)
 SECRET_16 = KeyShape(KeyType.GENERIC_SECRET, 16)
 SECRET_24 = KeyShape(KeyType.GENERIC_SECRET, 24)
 SECRET_32 = KeyShape(KeyType.GENERIC_SECRET, 32)
+# Of the MAC of a backup: as no other key has this length, a wrapped one is taken for no other.
+SECRET_64 = KeyShape(KeyType.GENERIC_SECRET, 64)
 
 CIPHER_SHAPES = (DES2, DES3, AES_128, AES_192, AES_256)
 SHAPES = (*CIPHER_SHAPES, SECRET_16, SECRET_24, SECRET_32)

@@ -9,9 +9,12 @@ from pkcs11 import Attribute, KeyType, ObjectClass
 
 from hsm.errors import KeyNotFound, KeyUnsuitable, PinRefused, hsm_errors
 from hsm.keys import SHAPES, KeyReference, TokenKey
+from hsm.lengths import length_by_wrapping
 from hsm.module import TokenAddress, find_token, load_module
 from hsm.operation import Operation
 from hsm.secret import Secret
+
+_LENGTHS_VARY = (KeyType.AES, KeyType.GENERIC_SECRET)
 
 
 class Token:
@@ -62,7 +65,7 @@ class Token:
     def find_keys(self, reference: KeyReference) -> list[TokenKey]:
         """Return all secret keys with this label and id; a token does not keep them unique."""
         template = {Attribute.LABEL: reference.label, Attribute.ID: reference.id}
-        return [_known(reference, handle) for handle in self._search(template)]
+        return [self._known(reference, handle) for handle in self._search(template)]
 
     @hsm_errors
     def list_keys(self, label: str | None = None) -> list[tuple[KeyReference, TokenKey]]:
@@ -80,11 +83,27 @@ class Token:
             key_id = bytes(handle[Attribute.ID])
             if len(key_id) == 1:
                 reference = KeyReference(handle[Attribute.LABEL], key_id[0])
-                keys.append((reference, _known(reference, handle)))
+                keys.append((reference, self._known(reference, handle)))
         return sorted(keys, key=lambda key: (key[0].label, key[0].version))
 
     def _search(self, template: dict[Attribute, Any]) -> list[Any]:
         return list(self.session.get_objects({Attribute.CLASS: ObjectClass.SECRET_KEY, **template}))
+
+    def _known(self, reference: KeyReference, handle: Any) -> TokenKey:  # noqa: ANN401  see TokenKey
+        key_type = handle[Attribute.KEY_TYPE]
+        length = self._length(handle) if key_type in _LENGTHS_VARY else None
+        for shape in SHAPES:
+            if shape.key_type is key_type and length in (None, shape.length):
+                key = TokenKey(handle, shape)
+                key.require_whole()
+                return key
+        raise KeyUnsuitable(f"{reference}: it is neither an AES, a triple DES nor a generic key")
+
+    def _length(self, handle: Any) -> int:  # noqa: ANN401  see TokenKey
+        if length := handle[Attribute.VALUE_LEN]:
+            return int(length)
+        with self.operation() as operation:
+            return length_by_wrapping(operation, handle) or 0
 
 
 @contextmanager
@@ -132,15 +151,3 @@ def close(token: Token) -> None:
     """Close the session, which logs out; not that of an abandoned token."""
     if not token.abandoned:
         token.session.close()
-
-
-def _known(reference: KeyReference, handle: Any) -> TokenKey:  # noqa: ANN401  see TokenKey
-    key_type = handle[Attribute.KEY_TYPE]
-    has_length = key_type in (KeyType.AES, KeyType.GENERIC_SECRET)
-    length = handle[Attribute.VALUE_LEN] if has_length else None
-    for shape in SHAPES:
-        if shape.key_type is key_type and length in (None, shape.length):
-            key = TokenKey(handle, shape)
-            key.require_whole()
-            return key
-    raise KeyUnsuitable(f"{reference}: it is neither an AES, a triple DES nor a generic key")

@@ -1,10 +1,37 @@
-"""Keys leaving the token encrypted under another key of the token."""
+"""Keys leaving the token encrypted under another key of the token, and coming back."""
 
-from pkcs11 import Mechanism
-from pkcs11.exceptions import MechanismInvalid
+from typing import Any
 
+from pkcs11 import Mechanism, ObjectClass
+from pkcs11.exceptions import (
+    EncryptedDataInvalid,
+    EncryptedDataLenRange,
+    FunctionFailed,
+    GeneralError,
+    MechanismInvalid,
+    WrappedKeyInvalid,
+    WrappedKeyLenRange,
+)
+
+from hsm import errors
+from hsm.attributes import Template
 from hsm.errors import MechanismUnavailable, hsm_errors
-from hsm.keys import TokenKey
+from hsm.importing import naming, require_absent
+from hsm.keys import KeyReference, KeyShape, TokenKey
+from hsm.operation import Operation
+from hsm.token import Token
+
+# What tokens say where RFC 3394's check fails; SoftHSM has CKR_GENERAL_ERROR for it.
+_INTEGRITY = (
+    EncryptedDataInvalid,
+    EncryptedDataLenRange,
+    FunctionFailed,
+    GeneralError,
+    WrappedKeyInvalid,
+    WrappedKeyLenRange,
+)
+
+_INTEGRITY_LENGTH = 8  # RFC 3394, section 2.2.3.1
 
 
 @hsm_errors
@@ -42,3 +69,71 @@ def wrap_key(wrapping: TokenKey, key: TokenKey) -> bytes:
         return bytes(wrapping.method("wrap_key")(key.handle, mechanism=Mechanism.DES3_ECB))
     except MechanismInvalid as error:
         raise MechanismUnavailable("the token does not wrap keys with CKM_DES3_ECB") from error
+
+
+def unwrap_key(
+    token: Token,
+    unwrapping: TokenKey,
+    reference: KeyReference,
+    wrapped: bytes,
+    wanted: tuple[KeyShape, Template],
+) -> TokenKey:
+    """Put a key back that left by `wrap_for_transport`, under a new label and id.
+
+    Args:
+        token: opened writable.
+        unwrapping: needs CKA_UNWRAP.
+        reference: the label and version that it gets.
+        wrapped: 8 bytes longer than the key.
+        wanted: what it is, and the attributes that it gets.
+
+    Raises:
+        KeyExists: the label and id are taken.
+        WrappedKeyInvalid: it was wrapped by another key, or changed since.
+        MechanismUnavailable: the token does not unwrap with CKM_AES_KEY_WRAP.
+    """
+    require_absent(token, reference)
+    shape, template = wanted
+    # The names first: SoftHSM 2.6 lets nobody name a key once it has read CKA_MODIFIABLE=false.
+    handle = _unwrap(unwrapping, wrapped, shape, {**naming(reference), **template})
+    return TokenKey(handle, shape)
+
+
+def unwrap_session_key(
+    operation: Operation,
+    unwrapping: TokenKey,
+    wrapped: bytes,
+    shape: KeyShape,
+    template: Template,
+) -> TokenKey:
+    """Put a key back for the length of an operation.
+
+    Raises:
+        WrappedKeyInvalid, MechanismUnavailable: as unwrap_key says.
+    """
+    return operation.own(_unwrap(unwrapping, wrapped, shape, template), shape)
+
+
+@hsm_errors
+def _unwrap(unwrapping: TokenKey, wrapped: bytes, shape: KeyShape, template: Template) -> Any:  # noqa: ANN401  see TokenKey
+    if len(wrapped) != shape.length + _INTEGRITY_LENGTH:
+        raise errors.WrappedKeyInvalid(
+            f"{len(wrapped)} bytes are not a key of {shape.length}, wrapped"
+        )
+    try:
+        return unwrapping.method("unwrap_key")(
+            ObjectClass.SECRET_KEY,
+            shape.key_type,
+            wrapped,
+            mechanism=Mechanism.AES_KEY_WRAP,
+            template=template,
+        )
+    except MechanismInvalid as error:
+        raise MechanismUnavailable(
+            "the token does not unwrap keys with CKM_AES_KEY_WRAP"
+        ) from error
+    except _INTEGRITY as error:
+        raise errors.WrappedKeyInvalid(
+            f"the token does not unwrap it ({type(error).__name__}): "
+            "it was wrapped by another key, or changed since"
+        ) from error

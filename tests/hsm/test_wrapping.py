@@ -1,22 +1,32 @@
 """Keys leave the token encrypted, if they may, or not at all."""
 
 import pytest
-from cryptography.hazmat.primitives.keywrap import aes_key_unwrap
+from cryptography.hazmat.primitives.keywrap import aes_key_unwrap, aes_key_wrap
 
 from hsm.attributes import (
     AES_CARD_KEY,
+    COMPONENT,
     DATA_ENCRYPTION_KEY,
     DELIVERED_KEY,
+    JOINED_BACKUP_KEY,
     MASTER_KEY,
     NEW_CARD_KEY,
+    RESTORED_KEY,
     SESSION_ENC_KEY,
     TRANSPORT_KEY,
     Template,
 )
-from hsm.errors import HsmError, KeyUnsuitable, MechanismUnavailable
-from hsm.keys import AES_128, AES_192, AES_256, DES2, KeyShape
+from hsm.errors import (
+    HsmError,
+    KeyExists,
+    KeyUnsuitable,
+    MechanismUnavailable,
+    WrappedKeyInvalid,
+)
+from hsm.importing import destroy_key
+from hsm.keys import AES_128, AES_192, AES_256, DES2, DES3, SECRET_32, KeyReference, KeyShape
 from hsm.token import Token
-from hsm.wrapping import wrap_for_transport, wrap_key
+from hsm.wrapping import unwrap_key, unwrap_session_key, wrap_for_transport, wrap_key
 from tests.hsm.session_keys import session_key
 from tmsd.globalplatform.plain_key import PlainKey
 from tmsd.worker.hsm_key import ALGORITHMS
@@ -101,3 +111,55 @@ class TestForTransport:
 
             with pytest.raises(HsmError):
                 wrap_for_transport(wrapping, leaving)
+
+
+class TestUnwrapping:
+    BACKUP = bytes(range(32))
+    REFERENCE = KeyReference("came back", 7)
+
+    @pytest.mark.parametrize(
+        "shape", [AES_128, AES_192, AES_256, DES2, DES3, SECRET_32], ids=lambda s: str(s.length)
+    )
+    def test_a_key_comes_back_and_is_found_as_what_it_was(
+        self, hsm_token: Token, shape: KeyShape
+    ) -> None:
+        wrapped = aes_key_wrap(self.BACKUP, bytes(range(1, 1 + shape.length)))
+        with hsm_token.operation() as operation:
+            backup = session_key(hsm_token, operation, self.BACKUP, JOINED_BACKUP_KEY)
+            unwrap_key(hsm_token, backup, self.REFERENCE, wrapped, (shape, RESTORED_KEY))
+            try:
+                found = hsm_token.find_key(self.REFERENCE)
+
+                assert found.shape == shape
+                assert wrap_for_transport(backup, found) == wrapped
+                assert not any(found.may(does) for does in ("encrypt", "sign", "derive_key"))
+                with pytest.raises(KeyExists):
+                    unwrap_key(hsm_token, backup, self.REFERENCE, wrapped, (shape, RESTORED_KEY))
+            finally:
+                destroy_key(hsm_token, self.REFERENCE)
+
+    @pytest.mark.parametrize("at", [0, 9, 23])
+    def test_what_was_changed_does_not_come_back(self, hsm_token: Token, at: int) -> None:
+        wrapped = bytearray(aes_key_wrap(self.BACKUP, bytes(16)))
+        wrapped[at] ^= 1
+        with hsm_token.operation() as operation:
+            backup = session_key(hsm_token, operation, self.BACKUP, JOINED_BACKUP_KEY)
+
+            with pytest.raises(WrappedKeyInvalid, match="another key, or changed"):
+                unwrap_session_key(operation, backup, bytes(wrapped), AES_128, COMPONENT)
+
+    def test_what_is_of_another_length_is_not_even_tried(self, hsm_token: Token) -> None:
+        wrapped = aes_key_wrap(self.BACKUP, bytes(32))
+        with hsm_token.operation() as operation:
+            backup = session_key(hsm_token, operation, self.BACKUP, JOINED_BACKUP_KEY)
+
+            with pytest.raises(WrappedKeyInvalid, match="40 bytes are not a key of 16, wrapped"):
+                unwrap_session_key(operation, backup, wrapped, AES_128, COMPONENT)
+
+    def test_a_backup_key_does_nothing_but_wrap_and_unwrap(self, hsm_token: Token) -> None:
+        with hsm_token.operation() as operation:
+            key = session_key(hsm_token, operation, self.BACKUP, JOINED_BACKUP_KEY)
+
+            assert key.may("wrap_key")
+            assert key.may("unwrap_key")
+            assert not any(key.may(does) for does in ("encrypt", "decrypt", "sign", "derive_key"))
