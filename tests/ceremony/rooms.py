@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from hsm.errors import HsmError
 from hsm.module import TokenAddress
 from hsm.secret import Secret
 from tests.quorum.officers import pem, private_key, signer
@@ -13,12 +14,14 @@ from tests.softhsm.tokens import USER_PIN
 from tmsd import clock
 from tmsd.ceremony.binding import Binding, OfficerOfBinding
 from tmsd.ceremony.people import Ended, Entry
+from tmsd.ceremony.refusal import Refused
 from tmsd.ceremony.room import Room
 from tmsd.config.hsm import HsmConfig
 from tmsd.quorum.approval import Approval, approve
 from tmsd.quorum.quorum import Quorum
 from tmsd.quorum.request import Request
 
+CUSTODIANS = ("karl", "lena", "mia")
 ENROL = """
 [[steps]]
 do = "enrol-quorum"
@@ -49,12 +52,15 @@ class Present:
     Attributes:
         officers: who approve what they are asked.
         leave_after: how often they are asked before they leave.
-        known: what custodians type, by what they are asked for.
+        typed: what custodians type, in order, by what they are asked for; after that, what they
+            have written down, or else what would be right.
+        refused: why they had to type again.
     """
 
     officers: tuple[str, ...] = ("anna", "berta", "carl")
     leave_after: int = 1000
-    known: dict[str, bytes] = field(default_factory=dict)
+    typed: dict[str, list[bytes]] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
     asked: list[Request] = field(default_factory=list)
     written_down: dict[str, bytes] = field(default_factory=dict)
@@ -75,14 +81,23 @@ class Present:
         ]
 
     def entered(self, entry: Entry) -> Secret:
-        """Type what is known, or what would be right."""
-        secret = Secret(self.known[entry.what]) if entry.what in self.known else entry.sample()
+        """Type until it is right, as at a desk."""
+        for value in self.typed.pop(entry.what, []):
+            try:
+                entry.check(Secret(value))
+            except (HsmError, Refused) as wrong:
+                self.refused.append(str(wrong))
+            else:
+                return Secret(value)
+        known = self.written_down.get(entry.what)
+        secret = entry.sample() if known is None else Secret(known)
         entry.check(secret)
         return secret
 
     def handed_over(self, custodian: str, what: str, secret: Secret) -> None:
         """Write it down."""
-        self.written_down[f"{custodian}: {what}"] = bytes(secret.reveal())
+        assert custodian in what
+        self.written_down[what] = bytes(secret.reveal())
 
 
 def room(directory: Path, token: TokenAddress, people: Present) -> Room:
@@ -100,7 +115,8 @@ def room(directory: Path, token: TokenAddress, people: Present) -> Room:
         environment=dict(token.environment),
     )
     officers = {name: _officer(directory, name) for name in ("anna", "berta", "carl", "dora")}
-    binding = Binding(operator="olaf", hsm=hsm, officers=officers)
+    custodians = {name: f"{name.capitalize()} Example" for name in CUSTODIANS}
+    binding = Binding(operator="olaf", hsm=hsm, officers=officers, custodians=custodians)
     return Room(binding, people, directory, "pilot")
 
 

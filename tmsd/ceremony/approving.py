@@ -15,7 +15,7 @@ from tmsd.ceremony.steps.enrol_quorum import FIRST, EnrolQuorum, pinned_quorum
 from tmsd.quorum.approval import require_approved
 from tmsd.quorum.quorum import Quorum
 from tmsd.quorum.refusal import ApprovalRefused, Rule
-from tmsd.quorum.request import LONGEST_VALUE, Request
+from tmsd.quorum.request import Request
 
 STEP = "ceremony.step"
 JOIN = "ceremony.join-quorum"
@@ -93,13 +93,12 @@ class PlannedStep:
         return request(JOIN, self._parameters(quorum, after, everybody=True), after, self.operator)
 
     def _parameters(self, quorum: Quorum, after: Quorum, *, everybody: bool) -> Parameters:
-        said = " ".join(self.step.said())
         parameters: Parameters = {
             "ceremony": self.ceremony,
             "script_sha256": self.script.sha256,
             "step": self.number,
             "of": len(self.script.steps),
-            "does": said[:LONGEST_VALUE],
+            "does": " ".join(self.step.said()),
             "everybody": everybody,
         }
         if after == quorum:

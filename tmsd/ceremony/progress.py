@@ -17,6 +17,7 @@ class Progress:
         script_sha256: of the script that it follows.
         done: how many steps are done.
         begun: whether the next one has begun: it may be done or not.
+        shown: how many secrets custodians were shown in it.
         closed: the hash of the record by which the ceremony was closed; None before.
         audit_key: the hash of the public key that it names; None where the token has no audit key.
         attested: whether that key has signed it.
@@ -27,6 +28,7 @@ class Progress:
     script_sha256: str
     done: int = 0
     begun: bool = False
+    shown: int = 0
     closed: str | None = None
     audit_key: str | None = None
     attested: bool = False
@@ -47,19 +49,26 @@ def progress(records: Sequence[Record]) -> Progress:
         raise Refused("the opening does not say which ceremony it is, and by which script")
     reached = Progress(ceremony, script)
     for record in records[1:]:
-        match record.decision.operation:
-            case Event.OPENED:
-                raise Refused("the minutes are of two ceremonies")
-            case Event.BEGUN | Event.FAILED as event:
-                reached = replace(reached, begun=event == Event.BEGUN)
-            case Event.DONE:
-                reached = replace(reached, done=reached.done + 1, begun=False)
-            case Event.CLOSED:
-                reached = replace(reached, closed=record.hash, audit_key=_audit_key(record))
-            case Event.ATTESTED:
-                reached = replace(reached, attested=True)
-            case Event.SIGNED:
-                reached = replace(reached, signed=True)
+        if record.decision.operation == Event.OPENED:
+            raise Refused("the minutes are of two ceremonies")
+        reached = _after(reached, record)
+    return reached
+
+
+def _after(reached: Progress, record: Record) -> Progress:
+    match record.decision.operation:
+        case Event.BEGUN | Event.FAILED as event:
+            reached = replace(reached, begun=event == Event.BEGUN)
+        case Event.SHOWN:
+            reached = replace(reached, shown=reached.shown + 1)
+        case Event.DONE:
+            reached = replace(reached, done=reached.done + 1, begun=False, shown=0)
+        case Event.CLOSED:
+            reached = replace(reached, closed=record.hash, audit_key=_audit_key(record))
+        case Event.ATTESTED:
+            reached = replace(reached, attested=True)
+        case Event.SIGNED:
+            reached = replace(reached, signed=True)
     return reached
 
 

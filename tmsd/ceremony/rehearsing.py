@@ -22,6 +22,7 @@ from tmsd import clock
 from tmsd.ceremony.binding import Binding, OfficerOfBinding
 from tmsd.ceremony.people import Entry
 from tmsd.ceremony.quorum_step import QuorumStep
+from tmsd.ceremony.rehearsed_backups import leave_backups
 from tmsd.ceremony.rehearsed_keys import leave_keys
 from tmsd.ceremony.room import Room
 from tmsd.ceremony.script import Script
@@ -106,6 +107,7 @@ def rehearsal(script: Script, module: Path, tell: Callable[[str], None]) -> Iter
                 with room.token() as token:
                     enrol(token, step.quorum(room, FIRST))
             leave_keys(script, room)
+        leave_backups(script, room)
         yield room
 
 

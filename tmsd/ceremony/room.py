@@ -1,14 +1,17 @@
 """What steps work with: the token, the people, and a folder for what comes of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from hsm.secret import Secret
 from hsm.token import Token
 from tmsd.ceremony.binding import Binding
 from tmsd.ceremony.configured_token import configured_token
+from tmsd.ceremony.minutes import Event, Minutes
 from tmsd.ceremony.people import People
+from tmsd.ceremony.refusal import Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,7 @@ class Room:
         folder: for certificates, requests and backups that come of the steps.
         deployment: whose keys they are.
         rehearsal: whether the token is thrown away afterwards.
+        minutes: what is put on record before a secret is shown.
     """
 
     binding: Binding
@@ -28,6 +32,7 @@ class Room:
     folder: Path
     deployment: str
     rehearsal: bool = False
+    minutes: Minutes | None = None
 
     @contextmanager
     def token(self) -> Iterator[Token]:
@@ -38,3 +43,25 @@ class Room:
         """
         with configured_token(self.binding.hsm, writable=True) as token:
             yield token
+
+    def require_custodians(self, names: Sequence[str]) -> None:
+        """Make sure that the binding has these custodians; a rehearsal makes them up.
+
+        Raises:
+            Refused: it has not all of them.
+        """
+        missing = [name for name in names if name not in self.binding.custodians]
+        if missing and not self.rehearsal:
+            raise Refused(f"the binding has no custodians {', '.join(missing)}")
+
+    def hand_over(self, custodian: str, what: str, secret: Secret) -> None:
+        """Put on record that a custodian will be shown a secret, and show it to them alone.
+
+        Raises:
+            Refused: nobody takes minutes.
+            Ended: they are not there.
+        """
+        if self.minutes is None:
+            raise Refused("a secret is shown in a ceremony alone, of which there are minutes")
+        self.minutes.note(Event.SHOWN, {"custodian": custodian, "what": what})
+        self.people.handed_over(custodian, what, secret)

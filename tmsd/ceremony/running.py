@@ -4,6 +4,8 @@ It can be interrupted anywhere. What has begun and is not known to be done is lo
 token when it is resumed.
 """
 
+from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import version
 
 from hsm.errors import HsmError
@@ -52,7 +54,7 @@ def resume_ceremony(script: Script, room: Room, minutes: Minutes, before: Progre
     Raises:
         Ended, Refused, ApprovalRefused, HsmError, AuditFileError, OSError: as conduct does.
     """
-    minutes.note(Event.RESUMED, {"done": before.done, "begun": before.begun})
+    minutes.note(Event.RESUMED, {"done": before.done, "begun": before.begun, "shown": before.shown})
     _note_quorum(quorum_of(script, room), minutes)  # it may have been cut off while it was told
     conduct(script, room, minutes, before)
 
@@ -67,8 +69,11 @@ def conduct(script: Script, room: Room, minutes: Minutes, before: Progress) -> N
     """
     if before.script_sha256 != script.sha256:
         raise Refused("the minutes are of another script, or it has been changed since")
+    room = replace(room, minutes=minutes)
     begun = before.begun
     for number in range(before.done + 1, len(script.steps) + 1):
+        if number == before.done + 1 and before.shown:
+            room.people.tell("", *_of_shown(before.shown))
         _conduct_step(script, number, room, minutes, begun=begun)
         begun = False
     _close(script, room, minutes, before)
@@ -99,6 +104,12 @@ def _conduct_step(
     _note_done(number, step, facts, room, minutes)
     if (now := quorum_of(script, room)) != quorum:
         _note_quorum(now, minutes)
+
+
+def _of_shown(secrets: int) -> Iterator[str]:
+    """Yield what becomes of secrets that were shown in a step that was interrupted."""
+    yield f"In the step that comes, {secrets} secrets were shown before it was interrupted."
+    yield "Unless it is found to be done, they are void, and others will be shown: destroy them."
 
 
 def _note_done(number: int, step: Step, facts: Facts, room: Room, minutes: Minutes) -> None:

@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from tmsd.config.table import Table
+from tmsd.config.toml import Complaint
 from tmsd.quorum.quorum import Quorum
+from tmsd.quorum.request import LONGEST_VALUE
 
 if TYPE_CHECKING:
     from tmsd.ceremony.room import Room
@@ -26,6 +28,11 @@ class Step(Table):
     """
 
     do: str
+
+    def complaints(self) -> Iterator[Complaint]:
+        """Yield a complaint where it has more to say than officers approve in one request."""
+        if (length := len(" ".join(self.said()))) > LONGEST_VALUE:
+            yield Complaint((), f"takes {length} characters to say; {LONGEST_VALUE} are the most")
 
     @property
     def needs_everybody(self) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import indent
 
 import click
 
@@ -97,7 +98,7 @@ class Desk:
         """Show a custodian, who is alone at the screen, a secret, and clear it again."""
         self._alone(custodian, f"writes down {what}")
         try:
-            click.echo(f"\n  {what}\n\n    {secret.reveal().decode()}\n")
+            click.echo(f"\n  {what}\n\n{indent(secret.reveal().decode(), '    ')}\n")
             click.prompt("Enter, once it is written down", default="", show_default=False)
         finally:
             _leave(custodian)

@@ -23,6 +23,9 @@ CERTIFICATE_KEY = "tmsd-certificate"
 # A key pair: signs the minutes of ceremonies (docs/ceremonies.md).
 AUDIT_KEY = "tmsd-audit"
 
+# Wraps the keys of a backup (docs/ceremonies.md); custodians hold shares of it.
+BACKUP_KEY = "tmsd-backup"
+
 # Documents of the token: the officers, and the policy in force (docs/ceremonies.md).
 QUORUM_DOCUMENT = "tmsd-quorum"
 POLICY_DOCUMENT = "tmsd-policy"

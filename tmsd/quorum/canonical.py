@@ -1,4 +1,4 @@
-"""The one form in which quorums, requests and approvals are written: canonical JSON.
+"""The one form in which quorums, requests, approvals and backups are written: canonical JSON.
 
 Sorted keys, no white space, ASCII, integers alone for numbers: what RFC 8785 makes of such values.
 A document that is read must be exactly what would be written, so that its hash is that of its
@@ -13,7 +13,7 @@ import msgspec
 T = TypeVar("T", bound=msgspec.Struct)
 
 LONGEST = 64 * 1024
-"""Length of the longest document, in bytes."""
+"""Length of the longest document of a quorum, in bytes."""
 
 
 def encode(value: msgspec.Struct) -> bytes:
@@ -22,14 +22,14 @@ def encode(value: msgspec.Struct) -> bytes:
     return json.dumps(fields, sort_keys=True, separators=(",", ":")).encode("ascii") + b"\n"
 
 
-def decode(document: bytes, kind: type[T]) -> T:
-    """Read a document.
+def decode(document: bytes, kind: type[T], longest: int = LONGEST) -> T:
+    """Read a document, of at most `longest` bytes.
 
     Raises:
         ValueError: it is too long, is no such document, or is not in canonical form.
     """
-    if len(document) > LONGEST:
-        raise ValueError(f"it is longer than {LONGEST} bytes")
+    if len(document) > longest:
+        raise ValueError(f"it is longer than {longest} bytes")
     try:
         value = msgspec.json.decode(document, type=kind)
     except msgspec.DecodeError as error:  # of which ValidationError is one

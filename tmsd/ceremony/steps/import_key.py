@@ -6,8 +6,12 @@ set says so, one of the keys that card makers publish.
 """
 
 import hmac
+import secrets
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from hsm import importing
 from hsm.errors import ComponentInvalid
@@ -16,8 +20,14 @@ from hsm.keys import SECRET_32, KeyShape
 from hsm.secret import Secret
 from hsm.token import Token
 from tmsd.ceremony.described_key import DescribedKey, describe
+from tmsd.ceremony.key_step import KeyStep
+from tmsd.ceremony.people import Entry
 from tmsd.ceremony.refusal import Refused
+from tmsd.ceremony.room import Room
+from tmsd.ceremony.step import Facts
 from tmsd.ceremony.wanted_key import Purpose, WantedKey
+from tmsd.config.table import TOML
+from tmsd.config.values import DISTINCT, Name
 
 _DES_BLOCK = 8
 _PARITY = 0x01  # the lowest bit of each byte of a DES key (FIPS 46-3)
@@ -25,6 +35,79 @@ _PARITY = 0x01  # the lowest bit of each byte of a DES key (FIPS 46-3)
 # 40 41 42 … 4F, which makers give to all their cards, and how it is made longer.
 _FACTORY_KEY = bytes(range(0x40, 0x50))
 _FACTORY_KEYS = (bytes(range(0x40, 0x60)), _FACTORY_KEY * 2)
+
+_MOST_COMPONENTS = 5
+
+
+class ImportKey(KeyStep):
+    """`import-key`.
+
+    Attributes:
+        custodians: who type a component each, in this order.
+    """
+
+    do: Literal["import-key"]
+    custodians: Annotated[
+        tuple[Name, ...], TOML, DISTINCT, Field(min_length=1, max_length=_MOST_COMPONENTS)
+    ]
+
+    def said(self) -> Iterator[str]:
+        """Yield what is imported, and who types it."""
+        yield f"Import {self.described}, from {len(self.custodians)} components (XOR)."
+        yield f"{', '.join(self.custodians)} type one each, alone at the screen one after another."
+        yield "While they are combined, the key is in the clear in this program's memory."
+        if self.factory:
+            yield "It may be a factory key, which everybody knows."
+        yield from self.said_of_backup()
+
+    def perform(self, room: Room) -> Facts:
+        """Have the components typed, and put what they combine to into the token."""
+        room.require_custodians(self.custodians)
+        components: list[Secret] = []
+        check_values: list[str] = []
+        try:
+            with room.token() as token:
+                importing.require_absent(token, self.key.reference)
+            for custodian in self.custodians:
+                component, check_value = self._entered(room, custodian, components)
+                components.append(component)
+                check_values.append(check_value)
+            with room.token() as token:
+                made = import_key(token, self.key, components)
+        finally:
+            for component in components:
+                component.wipe()
+        return {
+            **self.facts(made),
+            "custodians": ", ".join(self.custodians),
+            "kcvs_of_components": ", ".join(check_values),
+            "exception": "the key was in the clear in memory while it was combined",
+        }
+
+    def found(self, room: Room) -> Facts | None:
+        """Return the key that is there."""
+        return self.found_in_token(room)
+
+    def _entered(self, room: Room, custodian: str, before: Sequence[Secret]) -> tuple[Secret, str]:
+        """Return the next component, and its check value in hex."""
+        number = len(before) + 1
+        check_values: list[str] = []
+
+        def check(typed: Secret) -> str:
+            component = parse_component(typed.reveal(), number)
+            with component, room.token() as token:
+                found = component_check_value(token, self.key, [*before, component])
+            check_values.append(found.hex())
+            return f"KCV {found.hex()}"
+
+        def sample() -> Secret:
+            length = len(before[0]) if before else self.key.component_shapes[0].length
+            return Secret(secrets.token_hex(length).encode("ascii"))
+
+        what = f"component {number} of {len(self.custodians)} of {self.key.reference}"
+        typed = room.people.entered(Entry(custodian, what, check, sample))
+        with typed:
+            return parse_component(typed.reveal(), number), check_values[-1]
 
 
 def parse_component(text: bytes | bytearray, number: int) -> Secret:

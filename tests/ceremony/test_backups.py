@@ -1,0 +1,217 @@
+"""A backup: proven without restoring it, and restored onto another token."""
+
+from pathlib import Path
+
+import pytest
+from pkcs11 import Attribute
+
+from hsm.attributes import MASTER_KEY
+from hsm.errors import KeyNotFound
+from hsm.importing import generate_key
+from hsm.keys import AES_128, AES_256, KeyReference, KeyShape
+from hsm.module import TokenAddress
+from hsm.secret import Secret
+from tests.ceremony.backups import (
+    BACK_UP,
+    BACKED_UP,
+    BY_SHARES,
+    KEYS,
+    MAKE,
+    RESTORE,
+    VERIFY,
+    conduct,
+    facts,
+    keys_of,
+)
+from tests.ceremony.conducting import begin, minutes_of
+from tests.ceremony.rooms import CUSTODIANS, ENROL, Present, room, script
+from tests.softhsm.tokens import SoftHsm
+from tmsd.ceremony.backing_up import back_up
+from tmsd.ceremony.backup_file import Backup, read_backup
+from tmsd.ceremony.backup_refusal import BackupRefused, BackupRule
+from tmsd.ceremony.minutes import events
+from tmsd.ceremony.reviewing import review
+from tmsd.ceremony.room import Room
+from tmsd.ceremony.script import load_script
+from tmsd.ceremony.shares import split
+from tmsd.config.reserved_keys import BACKUP_KEY
+from tmsd.quorum import canonical
+
+
+@pytest.fixture(scope="module")
+def backed_up(softhsm: SoftHsm, tmp_path_factory: pytest.TempPathFactory) -> tuple[Room, Present]:
+    """A token with keys of every kind, after its backup; and who holds the shares.
+
+    What a test takes out of the token, it puts back.
+    """
+    people = Present()
+    folder = tmp_path_factory.mktemp("first")
+    where = room(folder, softhsm.make_token(), people)
+    begin(load_script(script(folder, ENROL, *KEYS, MAKE, BACK_UP)), where)
+    return where, people
+
+
+@pytest.fixture
+def elsewhere(backed_up: tuple[Room, Present], softhsm: SoftHsm, tmp_path: Path) -> Room:
+    """Another token, which is empty, and the file of the backup."""
+    (tmp_path / "pilot.backup").write_bytes((backed_up[0].folder / "pilot.backup").read_bytes())
+    backed_up[1].refused.clear()
+    return room(tmp_path, softhsm.make_token(), backed_up[1])
+
+
+def wrapped_anew(where: Room) -> Backup:
+    """Return a backup as it would be made of a token now."""
+    with where.token() as token:
+        return back_up(token, 1, where.deployment, events(minutes_of(where))[0].time)
+
+
+def test_an_empty_token_has_the_same_keys_afterwards(
+    backed_up: tuple[Room, Present], elsewhere: Room
+) -> None:
+    conduct(elsewhere, ENROL, RESTORE + BY_SHARES)
+
+    assert facts(elsewhere)["restored"] == len(BACKED_UP)
+    assert wrapped_anew(elsewhere).keys == wrapped_anew(backed_up[0]).keys, (
+        "labels, versions, types, lengths, attributes and values"
+    )
+    with elsewhere.token() as token:
+        held = token.list_keys()
+        assert {reference.label for reference, _ in held} == {*BACKED_UP, BACKUP_KEY}
+        for key in (key for reference, key in held if reference.label != BACKUP_KEY):
+            told = key.handle.get_attributes(
+                [Attribute.SENSITIVE, Attribute.EXTRACTABLE, Attribute.MODIFIABLE, Attribute.TOKEN]
+            )
+            assert told == {
+                Attribute.SENSITIVE: True,
+                Attribute.EXTRACTABLE: True,
+                Attribute.MODIFIABLE: False,
+                Attribute.TOKEN: True,
+            }
+    assert review(minutes_of(elsewhere)).faults == ()
+
+
+def test_what_has_no_backup_is_not_in_it(backed_up: tuple[Room, Present]) -> None:
+    backup, content = read_backup(backed_up[0].folder / "pilot.backup", "pilot")
+
+    assert tuple(key.label for key in backup.keys) == BACKED_UP
+    assert content == canonical.encode(backup)
+    assert backup.keys[3].may == ("derive", "encrypt")
+
+
+def test_a_backup_is_proven_and_nothing_is_restored_by_it(elsewhere: Room) -> None:
+    conduct(elsewhere, ENROL, VERIFY + BY_SHARES)
+
+    assert facts(elsewhere)["keys"] == len(BACKED_UP)
+    assert keys_of(elsewhere) == []
+
+
+def test_the_token_with_the_backup_key_proves_it_without_shares(
+    backed_up: tuple[Room, Present],
+) -> None:
+    before = keys_of(backed_up[0])
+    conduct(backed_up[0], VERIFY)
+
+    assert facts(backed_up[0])["keys"] == len(BACKED_UP)
+    assert keys_of(backed_up[0]) == before
+
+
+def test_what_is_there_already_is_left_and_what_is_missing_comes_back(
+    backed_up: tuple[Room, Present],
+) -> None:
+    where = backed_up[0]
+    keys_there = wrapped_anew(where).keys
+    with where.token() as token:
+        token.find_key(KeyReference("master", 1)).handle.destroy()
+
+    conduct(where, RESTORE)
+
+    assert facts(where)["restored"] == 1
+    assert wrapped_anew(where).keys == keys_there
+
+
+def test_another_key_in_the_place_of_one_stops_it_before_anything_changes(
+    elsewhere: Room,
+) -> None:
+    with elsewhere.token() as token:
+        template = {**MASTER_KEY, Attribute.EXTRACTABLE: True}
+        generate_key(token, KeyReference("master", 1), AES_256, template)
+
+    with pytest.raises(BackupRefused, match=r"'master' version 1.*another value") as refused:
+        conduct(elsewhere, ENROL, RESTORE + BY_SHARES)
+
+    assert refused.value.rule is BackupRule.KEY_DIFFERS
+    assert keys_of(elsewhere) == ["master"]
+    failed = events(minutes_of(elsewhere))[-1].decision
+    assert str(failed.details["reason"]).startswith("key-differs: ")
+
+
+@pytest.mark.parametrize(
+    ("shape", "extractable", "words"),
+    [(AES_128, True, "another type or length"), (AES_256, False, "cannot leave it")],
+)
+def test_a_key_that_differs_otherwise_stops_it_too(
+    elsewhere: Room, shape: KeyShape, extractable: bool, words: str
+) -> None:
+    with elsewhere.token() as token:
+        template = {**MASTER_KEY, Attribute.EXTRACTABLE: extractable}
+        generate_key(token, KeyReference("master", 1), shape, template)
+
+    with pytest.raises(BackupRefused, match=words):
+        conduct(elsewhere, ENROL, RESTORE + BY_SHARES)
+
+
+def test_wrong_shares_are_named_and_typed_again(
+    backed_up: tuple[Room, Present], elsewhere: Room
+) -> None:
+    people = backed_up[1]
+    backup, _ = read_backup(elsewhere.folder / "pilot.backup", "pilot")
+    names = {
+        each: f"the share of {each} in the backup key {backup.backup_key.check_value}"
+        for each in CUSTODIANS
+    }
+    mia, karl = people.written_down[names["mia"]], people.written_down[names["karl"]]
+    foreign = split(Secret(bytes(32)), bytes.fromhex("0a1b2c"), 2, 3)[0].reveal()
+    people.typed = {
+        names["mia"]: [b"academic acid", bytes(foreign), mia],
+        names["karl"]: [mia, karl],
+    }
+
+    conduct(elsewhere, ENROL, RESTORE + BY_SHARES)
+
+    assert [words.split(":")[0] for words in people.refused] == [
+        "share-malformed",
+        "share-foreign",
+        "share-twice",
+    ]
+
+
+def test_one_custodian_is_not_enough(elsewhere: Room) -> None:
+    with pytest.raises(BackupRefused) as refused:
+        conduct(elsewhere, ENROL, RESTORE + 'custodians = ["mia"]\n')
+
+    assert refused.value.rule is BackupRule.SHARES_MISSING
+    assert keys_of(elsewhere) == []
+
+
+def test_a_backup_is_made_once_under_its_name(backed_up: tuple[Room, Present]) -> None:
+    before = (backed_up[0].folder / "pilot.backup").read_bytes()
+
+    with pytest.raises(BackupRefused) as refused:
+        conduct(backed_up[0], BACK_UP)
+
+    assert refused.value.rule is BackupRule.BACKUP_EXISTS
+    assert (backed_up[0].folder / "pilot.backup").read_bytes() == before
+
+
+def test_a_token_without_keys_to_back_up_is_told(fresh_token: TokenAddress, tmp_path: Path) -> None:
+    with pytest.raises(BackupRefused) as refused:
+        conduct(room(tmp_path, fresh_token, Present()), ENROL, MAKE, BACK_UP)
+
+    assert refused.value.rule is BackupRule.BACKUP_EMPTY
+
+
+def test_without_the_backup_key_nothing_is_backed_up(
+    fresh_token: TokenAddress, tmp_path: Path
+) -> None:
+    with pytest.raises(KeyNotFound, match="'tmsd-backup' version 1"):
+        conduct(room(tmp_path, fresh_token, Present()), ENROL, KEYS[0], BACK_UP)

@@ -1,0 +1,52 @@
+"""A script is rehearsed on a token that is thrown away, also one that goes on from another."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.ceremony.backups import BACK_UP, BY_SHARES, KEYS, MAKE, RESTORE, VERIFY
+from tests.ceremony.rooms import ENROL, script
+from tmsd.ceremony.minutes import Event, events
+from tmsd.ceremony.reviewing import review
+
+INITIALISE = '\n[[steps]]\ndo = "initialise-token"\n'
+SERVICE_KEYS = '\n[[steps]]\ndo = "generate-service-keys"\n'
+IMPORT = """
+[[steps]]
+do = "import-key"
+label = "imported"
+version = 1
+algorithm = "des3"
+custodians = ["karl", "lena", "mia"]
+"""
+NEXT = BACK_UP.replace("pilot", "next") + "version = 2\n"
+SCRIPTS = {
+    "from an empty token to a backup": (
+        *(INITIALISE, ENROL, SERVICE_KEYS, KEYS[0], IMPORT, MAKE),
+        *(BACK_UP, VERIFY, VERIFY + BY_SHARES, RESTORE),
+    ),
+    "a restoration": (INITIALISE, ENROL, RESTORE + BY_SHARES, SERVICE_KEYS),
+    "what goes on from others": (VERIFY, NEXT, VERIFY + BY_SHARES),
+}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_each_step_can_be_rehearsed(tmp_path: Path, name: str) -> None:
+    minutes = tmp_path / "minutes.jsonl"
+
+    rehearsed = subprocess.run(
+        [
+            Path(sys.executable).with_name("tmsctl"),
+            *("ceremony", "rehearse", script(tmp_path, *SCRIPTS[name]), "--minutes", minutes),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert rehearsed.returncode == 0, rehearsed.stderr
+    assert review(minutes).faults == ()
+    done = [e.decision for e in events(minutes) if e.decision.operation == Event.DONE]
+    assert len(done) == len(SCRIPTS[name])

@@ -1,0 +1,90 @@
+"""Step: back up every key that may be, wrapped in the token under the backup key, into a file."""
+
+import os
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tmsd import clock
+from tmsd.ceremony.backing_up import back_up, require_authentic
+from tmsd.ceremony.backup_file import Backup, read_backup
+from tmsd.ceremony.backup_key import kept_backup_key
+from tmsd.ceremony.backup_refusal import BackupRefused, BackupRule
+from tmsd.ceremony.room import Room
+from tmsd.ceremony.step import Facts, Step
+from tmsd.config.values import Name
+from tmsd.quorum import canonical
+
+
+class BackUp(Step):
+    """`back-up`.
+
+    Attributes:
+        file: the backup's name, in the folder of the minutes.
+        version: of the backup key, 1 to 255.
+    """
+
+    do: Literal["back-up"]
+    file: Name
+    version: Annotated[int, Field(ge=1, le=255)] = 1
+
+    def said(self) -> Iterator[str]:
+        """Yield what goes into the backup."""
+        yield 'Back up every key that was made with backup = "quorum" into the file'
+        yield f"{self.file}: wrapped in the token under the backup key, version {self.version}."
+
+    def perform(self, room: Room) -> Facts:
+        """Wrap the keys, and write the file once it is whole."""
+        path = room.folder / self.file
+        if path.exists():
+            raise BackupRefused(BackupRule.BACKUP_EXISTS, f"{path} is there already")
+        with room.token() as token:
+            made = back_up(token, self.version, room.deployment, clock.now())
+        _write_new(path, canonical.encode(made))
+        return facts_of_backup(*read_backup(path, room.deployment))
+
+    def found(self, room: Room) -> Facts | None:
+        """Return the backup that is there: this step alone writes it, and whole."""
+        path = room.folder / self.file
+        if not path.exists():
+            return None
+        backup, content = read_backup(path, room.deployment)
+        with room.token() as token:
+            require_authentic(token, kept_backup_key(token, backup.backup_key), backup)
+        return facts_of_backup(backup, content)
+
+
+def facts_of_backup(backup: Backup, content: bytes) -> Facts:
+    """Return what the minutes say of a backup; each of its keys has a line in the file."""
+    return {
+        "backup_sha256": sha256(content).hexdigest(),
+        "backup_key": f"{backup.backup_key.version}, {backup.backup_key.check_value}",
+        "made": backup.made,
+        "keys": len(backup.keys),
+    }
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    """Write a file that is not there, whole, and on the disk.
+
+    Raises:
+        BackupRefused: `backup-exists`.
+        OSError: it cannot be written.
+    """
+    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.") as made:
+        made.write(content)
+        made.flush()
+        os.fsync(made.fileno())
+        try:
+            path.hardlink_to(made.name)
+        except FileExistsError:
+            raise BackupRefused(BackupRule.BACKUP_EXISTS, f"{path} is there already") from None
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
