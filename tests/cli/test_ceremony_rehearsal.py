@@ -7,6 +7,7 @@ from tests.ceremony.test_attesting import AUDIT_KEY
 from tests.ceremony.test_changing_the_quorum import CHANGE
 from tests.ceremony.test_destroy_key_step import DESTROY
 from tests.ceremony.test_key_pair_steps import PAIR, REQUEST, ROOT
+from tests.ceremony.test_transport_key_in_components import COMPONENTS
 from tests.ceremony.test_wrapped_transport_key import WRAPPED
 from tests.cli.sites import tmsctl
 from tmsd.ceremony.reviewing import review
@@ -18,7 +19,8 @@ def test_a_script_that_goes_on_from_earlier_ceremonies_is_rehearsed(tmp_path: Pa
         PAIR.format(label="issuer", algorithm="p256"),
         REQUEST.format(label="issuer"),
         AUDIT_KEY,
-        WRAPPED.format(label="tps").replace('"sha1"', '"sha256"'),
+        COMPONENTS,
+        WRAPPED.format(label="wrapped").replace('"sha1"', '"sha256"'),
         CHANGE,
         DESTROY.format(kcv="0a1b2c"),
     )

@@ -12,6 +12,7 @@ from tmsd.ceremony.steps.generate_audit_key import GenerateAuditKey
 from tmsd.ceremony.steps.generate_key import GenerateKey
 from tmsd.ceremony.steps.generate_key_pair import GenerateKeyPair
 from tmsd.ceremony.steps.generate_service_keys import GenerateServiceKeys
+from tmsd.ceremony.steps.generate_transport_key import GenerateTransportKey
 from tmsd.ceremony.steps.generate_wrapped_transport_key import GenerateWrappedTransportKey
 from tmsd.ceremony.steps.import_key import ImportKey
 from tmsd.ceremony.steps.initialise_token import InitialiseToken
@@ -33,6 +34,7 @@ _KINDS: tuple[type[Step], ...] = (
     MakeRoot,
     RequestCertificate,
     DestroyKey,
+    GenerateTransportKey,
     GenerateWrappedTransportKey,
     MakeBackupKey,
     BackUp,
