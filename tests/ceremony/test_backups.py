@@ -1,6 +1,9 @@
 """A backup: proven without restoring it, and restored onto another token."""
 
+from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pkcs11 import Attribute
@@ -8,9 +11,10 @@ from pkcs11 import Attribute
 from hsm.attributes import MASTER_KEY
 from hsm.errors import KeyNotFound
 from hsm.importing import generate_key
-from hsm.keys import AES_128, AES_256, KeyReference, KeyShape
+from hsm.keys import AES_128, AES_256, KeyReference, KeyShape, TokenKey
 from hsm.module import TokenAddress
 from hsm.secret import Secret
+from hsm.wrapping import unwrap_key
 from tests.ceremony.backups import (
     BACK_UP,
     BACKED_UP,
@@ -23,13 +27,14 @@ from tests.ceremony.backups import (
     facts,
     keys_of,
 )
-from tests.ceremony.conducting import begin, minutes_of
+from tests.ceremony.conducting import begin, minutes_of, resume
 from tests.ceremony.rooms import CUSTODIANS, ENROL, Present, room, script
 from tests.softhsm.tokens import SoftHsm
+from tmsd.audit.record import Record
 from tmsd.ceremony.backing_up import back_up
 from tmsd.ceremony.backup_file import Backup, read_backup
 from tmsd.ceremony.backup_refusal import BackupRefused, BackupRule
-from tmsd.ceremony.minutes import events
+from tmsd.ceremony.minutes import Event, Minutes, events
 from tmsd.ceremony.reviewing import review
 from tmsd.ceremony.room import Room
 from tmsd.ceremony.script import load_script
@@ -215,3 +220,55 @@ def test_without_the_backup_key_nothing_is_backed_up(
 ) -> None:
     with pytest.raises(KeyNotFound, match="'tmsd-backup' version 1"):
         conduct(room(tmp_path, fresh_token, Present()), ENROL, KEYS[0], BACK_UP)
+
+
+def test_a_restoration_that_was_cut_off_goes_on_with_what_is_missing(
+    elsewhere: Room, backed_up: tuple[Room, Present], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = load_script(script(elsewhere.folder, ENROL, RESTORE + BY_SHARES))
+    done: list[object] = []
+
+    def cut_off(*given: Any) -> TokenKey:  # noqa: ANN401  as unwrap_key
+        if len(done) == 2:
+            raise OSError("the power fails")
+        done.append(given)
+        return unwrap_key(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tmsd.ceremony.restoring.unwrap_key", cut_off)
+        with pytest.raises(OSError, match="power"):
+            begin(planned, elsewhere)
+    assert len(keys_of(elsewhere)) == 2
+
+    resume(planned, elsewhere)
+
+    assert facts(elsewhere)["restored"] == len(BACKED_UP) - 2
+    assert wrapped_anew(elsewhere).keys == wrapped_anew(backed_up[0]).keys
+
+
+@pytest.mark.parametrize("step", [BACK_UP, RESTORE + BY_SHARES], ids=["back-up", "restore"])
+def test_what_was_done_and_not_recorded_is_found(
+    elsewhere: Room, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    steps = (ENROL, KEYS[0], MAKE, BACK_UP) if step == BACK_UP else (ENROL, step)
+    if step == BACK_UP:
+        (elsewhere.folder / "pilot.backup").unlink()
+    planned = load_script(script(elsewhere.folder, *steps))
+    note = Minutes.note
+
+    def cut_off(self: Minutes, event: Event, told: Mapping[str, str | int | bool]) -> Record:
+        if event is Event.DONE and "backup_sha256" in told:
+            raise OSError("the power fails")
+        return note(self, event, told)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Minutes, "note", cut_off)
+        with pytest.raises(OSError, match="power"):
+            begin(planned, elsewhere)
+    content = (elsewhere.folder / "pilot.backup").read_bytes()
+
+    resume(planned, elsewhere)
+
+    assert "restored" not in facts(elsewhere)
+    assert facts(elsewhere)["backup_sha256"] == sha256(content).hexdigest()
+    assert review(minutes_of(elsewhere)).faults == ()
