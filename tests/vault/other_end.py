@@ -6,12 +6,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from tmsd.vault.card_messages import RandomMade
+from tmsd.vault.certificate_messages import ENTRY_LENGTH, SignCrl
 from tmsd.vault.connection import WorkerConnection
 from tmsd.vault.framing import FrameReader, encode
 from tmsd.vault.messages import AnyAnswer, Question, Reply
 from tmsd.vault.worker_messages import Condition, Receipt
 
 PATIENCE = 5.0
+LONG_CRL = SignCrl("appliance", "demo", 0, 1, None, bytes(100_000 * ENTRY_LENGTH))
+"""A question that may take ten seconds longer than others of its lane."""
+
 ANSWER = RandomMade(random=b"four")
 
 

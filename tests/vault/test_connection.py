@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.vault.other_end import ANSWER, PATIENCE, connected
+from tests.vault.other_end import ANSWER, LONG_CRL, PATIENCE, connected
 from tmsd.vault.card_messages import MakeRandom, RandomMade, WrapCommands
 from tmsd.vault.certificate_messages import ENTRY_LENGTH, MAX_CRL_ENTRIES, SignCrl
 from tmsd.vault.connection import WorkerConnection
@@ -82,6 +82,18 @@ async def test_a_worker_that_goes_away_leaves_nobody_waiting() -> None:
 
 async def test_a_worker_that_says_nothing_is_given_up() -> None:
     async with connected(silence_seconds=0.05) as (worker, _):
+        with pytest.raises(WorkerGone):
+            await worker.send(ASKED, later())
+
+
+async def test_a_worker_that_says_nothing_over_a_long_crl_is_not_given_up() -> None:
+    async with connected(silence_seconds=0.05) as (worker, other):
+        asking = worker.send(LONG_CRL, later())
+        number = (await other.question()).number
+        await asyncio.sleep(0.3)
+        other.reply(number)
+
+        assert (await asking).answer == ANSWER
         with pytest.raises(WorkerGone):
             await worker.send(ASKED, later())
 

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from tests.vault.other_end import ANSWER, PATIENCE, OtherEnd, connected, receipt
+from tests.vault.other_end import ANSWER, LONG_CRL, PATIENCE, OtherEnd, connected, receipt
 from tmsd.errors import Code, ServiceError
 from tmsd.vault.account import Account
 from tmsd.vault.card_messages import CryptogramVerified, DescribeKeySet, KeySetDescribed, MakeRandom
+from tmsd.vault.certificate_messages import SignedCrl
 from tmsd.vault.fair_queue import QueueLimits
 from tmsd.vault.framing import FrameError
 from tmsd.vault.message import Lane, NamedCard
@@ -51,6 +52,37 @@ async def callers_in_order(other: OtherEnd, count: int) -> list[str]:
         callers.append(asked.request.caller)
         other.reply(asked.number)
     return callers
+
+
+async def test_a_long_crl_may_take_longer_than_what_else_is_in_its_lane() -> None:
+    vault = made(deadline=0.05)
+    async with connected() as (worker, other):
+        vault.attach(worker, Lane.SLOW)
+        task = asyncio.create_task(vault.ask(LONG_CRL, Account()))
+        asked = await other.question()
+        await asyncio.sleep(0.3)
+        other.reply(asked.number, SignedCrl(b"crl"))
+
+        assert await task == SignedCrl(b"crl")
+
+
+async def test_nothing_waits_behind_a_long_crl_but_in_the_queue() -> None:
+    vault = made()
+    async with connected() as (worker, other), connected() as (second, idle):
+        vault.attach(worker, Lane.SLOW)
+        crl = asyncio.create_task(vault.ask(LONG_CRL, Account()))
+        asked = await other.question()
+        vault.attach(second, Lane.SLOW)
+        describing = [
+            asyncio.create_task(vault.ask(DescribeKeySet("tps", "pilot"), Account()))
+            for _ in range(3 * WINDOW)
+        ]
+        for _ in describing:
+            idle.reply((await idle.question()).number, KeySetDescribed([]))
+        assert await asyncio.gather(*describing) == [KeySetDescribed([])] * len(describing)
+        assert worker.outstanding == 1
+        other.reply(asked.number, SignedCrl(b"crl"))
+        await crl
 
 
 async def test_nobody_waits_while_there_is_no_worker() -> None:

@@ -6,6 +6,7 @@ Which questions, and which answers, is for each boundary to say.
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -40,9 +41,10 @@ class WorkerGone(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Waiting(Generic[R]):
-    """Who waits for an answer, and what was asked."""
+    """Who waits for an answer, what was asked, and how long it may take beyond others."""
 
     operation: str
+    extra_seconds: float
     answered: "asyncio.Future[R]"
 
 
@@ -86,6 +88,11 @@ class Conversation(Generic[R]):
         return len(self._waiting)
 
     @property
+    def load(self) -> int:
+        """How much the worker has to do: a question that may take seconds more is as many more."""
+        return sum(1 + int(waiting.extra_seconds) for waiting in self._waiting.values())
+
+    @property
     def is_operational(self) -> bool:
         """Whether the worker is there and has its token, as far as it has told."""
         return not self._gone and (self.condition is None or self.condition.state == "operational")
@@ -122,7 +129,8 @@ class Conversation(Generic[R]):
         number = self._last_number + 1
         frame = encode(self._question(number, deadline, request))
         self._last_number = number
-        self._waiting[number] = _Waiting(str(request.__struct_config__.tag), answered)
+        operation = str(request.__struct_config__.tag)
+        self._waiting[number] = _Waiting(operation, request.extra_seconds, answered)
         self._idle.clear()
         self._writer.write(frame)
         return answered
@@ -133,8 +141,8 @@ class Conversation(Generic[R]):
         """Hand answers to those who wait, until the worker goes away.
 
         Args:
-            silence_seconds: how long the worker may say nothing; it tells its condition of
-                its own accord, so that one that is silent hangs.
+            silence_seconds: how long the worker may say nothing, beside what it was asked may
+                take; it tells its condition of its own accord, so that one that is silent hangs.
             changed: called when the worker has lost its token, or has it again.
 
         Raises:
@@ -142,7 +150,7 @@ class Conversation(Generic[R]):
         """
         try:
             self._take(self._arrived, changed)
-            while received := await self._receive(silence_seconds()):
+            while received := await self._receive(silence_seconds):
                 self._take(self._frames.feed(received), changed)
         except ConnectionError as error:
             LOG.warning("the connection to the worker broke: %s", error)
@@ -165,15 +173,19 @@ class Conversation(Generic[R]):
         """Close the socket, which ends the worker."""
         self._writer.close()
 
-    async def _receive(self, seconds: float) -> bytes:
+    async def _receive(self, silence_seconds: Callable[[], float]) -> bytes:
         begun = monotonic()
-        try:
-            async with asyncio.timeout(seconds):
-                return await self._reader.read(_RECEIVE)
-        except TimeoutError:
-            silent = monotonic() - begun
-            LOG.error("no word from the worker for %.1f s; it is given up", silent)
-            return b""
+        # It may have been asked for more since the waiting began.
+        while (end := begun + silence_seconds() + self._extra_seconds()) > monotonic():
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(end):
+                    return await self._reader.read(_RECEIVE)
+        silent = monotonic() - begun
+        LOG.error("no word from the worker for %.1f s; it is given up", silent)
+        return b""
+
+    def _extra_seconds(self) -> float:
+        return max((waiting.extra_seconds for waiting in self._waiting.values()), default=0.0)
 
     def _take(self, replies: list[R], changed: Callable[[], None]) -> None:
         for reply in replies:

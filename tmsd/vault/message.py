@@ -60,6 +60,11 @@ class Request(Struct, Generic[A], frozen=True, forbid_unknown_fields=True):
     LANE: ClassVar[Lane] = Lane.FAST
     REPEATABLE: ClassVar[bool] = True
 
+    @property
+    def extra_seconds(self) -> float:
+        """How much longer it may take than its lane has it, as there is so much of it."""
+        return 0.0
+
 
 class Framed(Protocol):
     """What a socket carries as one frame: a question, or a reply.

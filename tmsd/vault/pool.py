@@ -136,7 +136,7 @@ class Vault:
             raise ServiceError(Code.HSM_UNAVAILABLE, _UNAVAILABLE)
         self._require_prospect(serving)
         loop = asyncio.get_running_loop()
-        deadline = monotonic() + serving.deadline_seconds
+        deadline = monotonic() + serving.deadline_seconds + request.extra_seconds
         asked = _Asked(request, deadline, loop.create_future())
         try:
             serving.queue.put(request.caller, asked)
@@ -173,8 +173,8 @@ class Vault:
             _refuse(serving.queue.drain())
             return
         while len(serving.queue):
-            worker = min(operational, key=lambda each: each.outstanding)
-            if worker.outstanding > WINDOW:
+            worker = min(operational, key=lambda each: each.load)
+            if worker.load > WINDOW:
                 return
             asked = serving.queue.take()
             if not asked.answered.done():
@@ -184,7 +184,7 @@ class Vault:
         asked.attempts += 1
         begun = monotonic()
         answered = worker.send(asked.request, asked.deadline)
-        share = worker.outstanding
+        share = worker.load
 
         def finished(done: "asyncio.Future[Reply]") -> None:
             if done.cancelled():
