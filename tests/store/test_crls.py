@@ -273,8 +273,9 @@ def test_a_partition_has_its_own(connection: Connection) -> None:
         assert count(connection, begun) == len(listed(connection, begun))
         return [entry for chunk in entries(connection, begun) for entry in chunk]
 
-    assert of(1) == [Entry(one, SUPERSEDED)]
-    assert of(2) == [Entry(other, SUPERSEDED)]
+    revoked = (NOW_MS, "superseded", None)
+    assert of(1) == [Entry(one, *revoked)]
+    assert of(2) == [Entry(other, *revoked)]
     assert of(3) == []
     begun = begin_delta(connection, Scope(DEMO, 1), NOW_MS, NOW_MS + 1)
     assert listed(connection, begun) == {}

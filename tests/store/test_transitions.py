@@ -234,7 +234,7 @@ class Transitions(RuleBasedStateMachine):
         extent = Extent(self.now + hours * HOUR_MS, since)
         base = Base(1, since, Extent(0, 0)) if is_delta else None
         whole, one, other = (
-            self.listed(Begun(Scope(DEMO, partition), 2, self.now, self.now + 1, extent, base))
+            self.listed(Begun(Scope(DEMO, partition), 2, self.now, self.now + 1, 0, extent, base))
             for partition in (WHOLE, 1, 2)
         )
         named = {it.request.serial for it in self.all if it.request.partition != WHOLE}

@@ -18,7 +18,6 @@ from tmsd.store.crl_entries import Entry
 from tmsd.store.crls import Begun, Published, Scope
 from tmsd.store.ocsp_answers import Due, Signed
 from tmsd.vault.certificate_messages import (
-    ENTRY_LENGTH,
     MAX_CRL_ENTRIES,
     MAX_STATUSES,
     SignCrl,
@@ -140,21 +139,16 @@ def _begin(connection: Connection, ca: Ca, scope: Scope, begin: "partial[Begun]"
 
 def _packed(connection: Connection, begun: Begun) -> bytes:
     """Return the entries of a CRL as they are packed for the worker."""
-    if begun.base is None and crl_entries.count(connection, begun) > MAX_CRL_ENTRIES:
-        raise _too_long(begun)
-    packed = bytearray()
-    for chunk in crl_entries.entries(connection, begun):
-        packed += pack(_entry(entry, begun.this_update_ms) for entry in chunk)
-        if len(packed) > MAX_CRL_ENTRIES * ENTRY_LENGTH:
-            raise _too_long(begun)
-    return bytes(packed)
-
-
-def _too_long(begun: Begun) -> ServiceError:
-    return ServiceError(
-        Code.REQUEST_INVALID,
-        f"a CRL of {begun.scope} would have more than {MAX_CRL_ENTRIES} entries: have it in more"
-        " partitions (crl_partitions), and no whole one (crl_whole = false)",
+    may_be_too_long = begun.changes > MAX_CRL_ENTRIES
+    if may_be_too_long and crl_entries.count(connection, begun) > MAX_CRL_ENTRIES:
+        raise ServiceError(
+            Code.REQUEST_INVALID,
+            f"it would have more than {MAX_CRL_ENTRIES} entries: have more partitions"
+            " (crl_partitions), and no whole CRL (crl_whole = false)",
+        )
+    return b"".join(
+        pack(_entry(entry, begun.this_update_ms) for entry in chunk)
+        for chunk in crl_entries.entries(connection, begun)
     )
 
 
@@ -184,17 +178,12 @@ def _entry(entry: Entry, now_ms: int) -> RevokedEntry:
     A clock may have been ahead when it was revoked, another node's or this one's before it was
     set right. What is not of the past would be refused, and the CRL with it.
     """
-    revocation = entry.revocation
-    if revocation is None:
-        return RevokedEntry(entry.serial, now_ms // 1000, REMOVED)
-    revoked_ms = min(revocation.revoked_ms, now_ms)
-    invalid_ms = revocation.invalidity_ms
-    return RevokedEntry(
-        serial_number=entry.serial,
-        revoked_at=revoked_ms // 1000,
-        reason=revocation.reason.value,
-        invalid_since=None if invalid_ms is None else min(invalid_ms, revoked_ms) // 1000,
-    )
+    serial, revoked_ms, reason, invalid_ms = entry
+    if revoked_ms is None or reason is None:
+        return RevokedEntry(serial, now_ms // 1000, REMOVED)
+    revoked_ms = min(revoked_ms, now_ms)
+    invalid_since = None if invalid_ms is None else min(invalid_ms, revoked_ms) // 1000
+    return RevokedEntry(serial, revoked_ms // 1000, reason, invalid_since)
 
 
 def _status(due: Due, now_ms: int) -> Status:

@@ -1,11 +1,11 @@
 """What belongs on each CRL: complete, of a partition, and delta (RFC 5280, 3.3 and 5.2.4)."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select, tuple_
 
-from tmsd.store.certificates import Revocation, to_revocation
+from tmsd.store.certificates import Reason, Revocation
 from tmsd.store.crls import Base, Begun, Extent, Scope
 from tmsd.store.tables import CERTIFICATES, HAS_CHANGED, IS_REVOKED
 from tmsd.x509.distribution import WHOLE
@@ -18,22 +18,40 @@ _Row = Row[*tuple[object, ...]]
 _Query = Select[*tuple[object, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A certificate on a CRL; without a revocation it is to be removed from it (removeFromCRL)."""
+class Entry(NamedTuple):
+    """A certificate on a CRL, of which there can be a million; times in ms of Unix time.
+
+    One that has been revoked at no time is to be removed from it (removeFromCRL).
+    """
 
     serial: bytes
-    revocation: Revocation | None
+    revoked_ms: int | None
+    reason: str | None
+    invalidity_ms: int | None
+
+    @property
+    def revocation(self) -> Revocation | None:
+        """Since when it is revoked, and why."""
+        if self.revoked_ms is None or self.reason is None:
+            return None
+        return Revocation(self.revoked_ms, Reason(self.reason), self.invalidity_ms)
+
+
+# A row begins with them.
+_FIELDS = len(Entry._fields)
 
 
 def count(connection: Connection, begun: Begun) -> int:
-    """Return how many entries a complete CRL has, but for those of certificates that have ended.
+    """Return how many entries a CRL has, but for certificates that have ended.
 
-    It is told from an index, and takes no reading of them.
+    It takes a third of the time of reading them.
     """
+    if begun.base is None:
+        conditions = (IS_REVOKED, _COLUMNS.not_after_ms >= begun.extent.unexpired_ms)
+    else:
+        conditions = (HAS_CHANGED, _COLUMNS.changed > begun.base.changes)
     query = select(func.count()).select_from(CERTIFICATES)
-    ends = _COLUMNS.not_after_ms >= begun.extent.unexpired_ms
-    return connection.execute(query.where(_within(begun.scope), IS_REVOKED, ends)).scalar_one()
+    return connection.execute(query.where(_within(begun.scope), *conditions)).scalar_one()
 
 
 def entries(connection: Connection, begun: Begun) -> Iterator[Sequence[Entry]]:
@@ -45,15 +63,15 @@ def entries(connection: Connection, begun: Begun) -> Iterator[Sequence[Entry]]:
     scope, extent, base = begun.scope, begun.extent, begun.base
     if base is None:
         for rows in _ending(connection, scope, extent.unexpired_ms):
-            yield _told(rows)
+            yield [_entry(row) for row in rows]
         has_ended = and_(IS_REVOKED, _COLUMNS.not_after_ms < extent.unexpired_ms)
         for rows in _changing(connection, scope, extent.since, has_ended):
-            yield _told(rows)
+            yield [_entry(row) for row in rows]
         return
     for rows in _changing(connection, scope, base.changes):
-        yield [Entry(row.serial, _revocation_within(extent, row)) for row in rows]
+        yield [_entry(row) if _is_on(extent, row) else _removed(row) for row in rows]
     for rows in _that_left(connection, scope, extent, base):
-        yield [Entry(row.serial, None) for row in rows]
+        yield [_removed(row) for row in rows]
 
 
 def _that_left(
@@ -68,9 +86,8 @@ def _that_left(
     yield from _changing(connection, scope, base.extent.since, had_ended, until, was_before)
 
 
-def _revocation_within(extent: Extent, row: _Row) -> Revocation | None:
-    is_on = row.not_after_ms >= extent.unexpired_ms or row.changed > extent.since
-    return to_revocation(row) if is_on else None
+def _is_on(extent: Extent, row: _Row) -> bool:
+    return bool(row.not_after_ms >= extent.unexpired_ms or row.changed > extent.since)
 
 
 def _ending(
@@ -96,8 +113,8 @@ def _changing(
 
 def _select(scope: Scope) -> _Query:
     return select(
-        *(_COLUMNS.serial, _COLUMNS.not_after_ms, _COLUMNS.changed),
-        *(_COLUMNS.revoked_ms, _COLUMNS.reason, _COLUMNS.invalidity_ms),
+        *(_COLUMNS.serial, _COLUMNS.revoked_ms, _COLUMNS.reason, _COLUMNS.invalidity_ms),
+        *(_COLUMNS.not_after_ms, _COLUMNS.changed),
     ).where(_within(scope))
 
 
@@ -106,5 +123,9 @@ def _within(scope: Scope) -> ColumnElement[bool]:
     return of_ca if scope.partition == WHOLE else and_(of_ca, _COLUMNS.partition == scope.partition)
 
 
-def _told(rows: Sequence[_Row]) -> list[Entry]:
-    return [Entry(row.serial, to_revocation(row)) for row in rows]
+def _entry(row: _Row) -> Entry:
+    return Entry._make(row[:_FIELDS])
+
+
+def _removed(row: _Row) -> Entry:
+    return Entry(row.serial, None, None, None)

@@ -92,6 +92,7 @@ class Begun:
 
     Attributes:
         number: the CRL number (section 5.2.3).
+        changes: how many the CA has had so far; it has no more entries than that.
         extent: which certificates it has, or together with its base would have.
         base: where it starts from; None for a complete one.
     """
@@ -100,6 +101,7 @@ class Begun:
     number: int
     this_update_ms: int
     next_update_ms: int
+    changes: int
     extent: Extent
     base: Base | None = None
 
@@ -140,8 +142,14 @@ def begin(
     is_scheduled: bool,
 ) -> Begun:
     """Begin a complete CRL; `is_scheduled` is one that comes by itself, and not on demand."""
-    extent = _extent(connection, scope)
-    begun = Begun(scope, _next_number(connection, scope), this_update_ms, next_update_ms, extent)
+    begun = Begun(
+        scope,
+        number=_next_number(connection, scope),
+        this_update_ms=this_update_ms,
+        next_update_ms=next_update_ms,
+        changes=_changes(connection, scope),
+        extent=_extent(connection, scope),
+    )
     _insert(connection, begun, is_scheduled=is_scheduled)
     return begun
 
@@ -163,6 +171,7 @@ def begin_delta(
         number=_next_number(connection, scope),
         this_update_ms=this_update_ms,
         next_update_ms=next_update_ms,
+        changes=_changes(connection, scope),
         extent=_extent(connection, scope),
         base=Base(base.number, base.changes, Extent(base.unexpired_ms, base.since)),
     )
@@ -293,9 +302,14 @@ def _next_number(connection: Connection, scope: Scope) -> int:
     return (connection.execute(query).scalar() or 0) + 1
 
 
+def _changes(connection: Connection, scope: Scope) -> int:
+    query = select(AUTHORITIES.c.changes).where(AUTHORITIES.c.name == scope.ca)
+    changes: int = connection.execute(query).scalar_one()
+    return changes
+
+
 def _insert(connection: Connection, begun: Begun, *, is_scheduled: bool) -> None:
     scope, base = begun.scope, begun.base
-    changes = select(AUTHORITIES.c.changes).where(AUTHORITIES.c.name == scope.ca)
     connection.execute(
         insert(CRLS).values(
             ca=scope.ca,
@@ -303,7 +317,7 @@ def _insert(connection: Connection, begun: Begun, *, is_scheduled: bool) -> None
             number=begun.number,
             base=base.number if base else None,
             is_scheduled=is_scheduled,
-            changes=connection.execute(changes).scalar_one(),
+            changes=begun.changes,
             this_update_ms=begun.this_update_ms,
             next_update_ms=begun.next_update_ms,
             unexpired_ms=None if base else begun.extent.unexpired_ms,

@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tmsd.vault.certificate_messages import ENTRY_LENGTH
 
@@ -24,8 +24,7 @@ _ENTRY = struct.Struct(">16sQBQ")
 assert _ENTRY.size == ENTRY_LENGTH
 
 
-@dataclass(frozen=True, slots=True)
-class RevokedEntry:
+class RevokedEntry(NamedTuple):
     """A revoked certificate; times in seconds of Unix time.
 
     Attributes:
