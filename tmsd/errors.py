@@ -62,6 +62,7 @@ class Code(StrEnum):
     PREPARED_INVALID = "prepared-invalid"
     CERTIFICATE_UNKNOWN = "certificate-unknown"
     CRL_UNKNOWN = "crl-unknown"
+    CRL_TOO_LARGE = "crl-too-large"
     STATUS_CONFLICT = "status-conflict"
     IDEMPOTENCY_KEY_MISSING = "idempotency-key-missing"
     IDEMPOTENCY_KEY_REUSED = "idempotency-key-reused"

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from tests.ca.asking import issued, named, revoked, trail
 from tests.site.authority import CA
 from tmsd import clock
-from tmsd.ca.publishing import answer_due, publish_crl
+from tmsd.ca.publishing import answer_due, latest_crl, publish_crl
 from tmsd.ca.service import Certification
 from tmsd.errors import Code, ServiceError
 from tmsd.store import ocsp_answers, revocation
@@ -70,6 +70,21 @@ async def test_a_delta_without_a_base_is_refused(ca: Certification) -> None:
     with pytest.raises(ServiceError) as refused:
         await crl(ca, delta=True)
     assert refused.value.code is Code.CRL_UNKNOWN
+
+
+async def test_a_crl_is_handed_out_unless_it_is_for_the_responder_to_do_so(
+    ca: Certification, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ServiceError) as refused:
+        await latest_crl(ca, CA, trail("ca.crl"))
+    assert refused.value.code is Code.CRL_UNKNOWN
+    published = await publish_crl(ca, Scope(CA), trail("ca.crl"))
+    monkeypatch.setattr("tmsd.ca.publishing.LARGEST_GIVEN", len(published.der))
+    assert await latest_crl(ca, CA, trail("ca.crl")) == published
+    monkeypatch.setattr("tmsd.ca.publishing.LARGEST_GIVEN", len(published.der) - 1)
+    with pytest.raises(ServiceError, match=r"get it from http://pki\.example/demo\.crl") as refused:
+        await latest_crl(ca, CA, trail("ca.crl"))
+    assert refused.value.code is Code.CRL_TOO_LARGE
 
 
 async def test_a_crl_that_is_read_for_long_keeps_nobody_from_writing(ca: Certification) -> None:

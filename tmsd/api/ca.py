@@ -288,7 +288,7 @@ ROUTES = (
         None,
         bodies.CrlBody,
         _crl,
-        (*_REFUSALS, Code.CRL_UNKNOWN),
+        (*_REFUSALS, Code.CRL_UNKNOWN, Code.CRL_TOO_LARGE),
         needs_hsm=False,
     ),
 )

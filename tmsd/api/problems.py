@@ -78,6 +78,7 @@ KINDS: dict[Code, Kind] = {
     Code.PREPARED_INVALID: Kind(409, "The certificate must be asked for anew", Next.RETRY),
     Code.CERTIFICATE_UNKNOWN: Kind(404, "There is no such certificate", Next.CORRECT_REQUEST),
     Code.CRL_UNKNOWN: Kind(404, "There is no CRL yet", Next.RETRY),
+    Code.CRL_TOO_LARGE: Kind(409, "The CRL is too large for an answer", Next.CORRECT_REQUEST),
     Code.STATUS_CONFLICT: Kind(409, "The certificate is revoked for good", Next.CORRECT_REQUEST),
     Code.IDEMPOTENCY_KEY_MISSING: Kind(400, "The Idempotency-Key is missing", Next.CORRECT_REQUEST),
     Code.IDEMPOTENCY_KEY_REUSED: Kind(

@@ -31,6 +31,8 @@ from tmsd.x509.distribution import WHOLE
 LOG = logging.getLogger(__name__)
 
 REMOVED = "removeFromCRL"
+LARGEST_GIVEN = 4 << 20
+"""Bytes of a CRL that goes into one answer."""
 
 
 async def publish_crl(
@@ -82,13 +84,21 @@ async def latest_crl(ca: Certification, name: str, trail: Trail) -> Published:
     """Return the complete CRL that was published last.
 
     Raises:
-        ServiceError: `ca-unknown`, `crl-unknown`, `store-unavailable`.
+        ServiceError: `ca-unknown`, `crl-unknown`, `store-unavailable`; `crl-too-large`, where it is
+            one that a responder hands out in parts, and that nobody is to have in memory for each
+            who asks.
     """
-    authority = ca.authority(name)
+    table = ca.authority(name).table
     trail.details["ca"] = name
+    length = await ca.reader.run(partial(crls.latest_length, scope=Scope(name)))
+    if length is not None and length > LARGEST_GIVEN:
+        place = table.crl_url or "the responder"
+        raise ServiceError(
+            Code.CRL_TOO_LARGE, f"the CRL of {name} has {length} bytes: get it from {place}"
+        )
     latest = await ca.reader.run(partial(crls.latest, scope=Scope(name)))
     if latest is None:
-        wanted = "has signed no CRL yet" if authority.table.crl_whole else "has CRLs of partitions"
+        wanted = "has signed no CRL yet" if table.crl_whole else "has CRLs of partitions alone"
         raise ServiceError(Code.CRL_UNKNOWN, f"{name} {wanted}")
     trail.details["crl_number"] = latest.number
     return latest

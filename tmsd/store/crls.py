@@ -215,6 +215,16 @@ def latest_number(connection: Connection, scope: Scope, *, is_delta: bool) -> in
     return newest.number if newest else None
 
 
+def latest_length(connection: Connection, scope: Scope) -> int | None:
+    """Return how many bytes the DER of what `latest` would return has, without reading it."""
+    newest = _latest(connection, scope, _IS_COMPLETE)
+    if newest is None:
+        return None
+    query = select(func.length(_COLUMNS.der)).where(_of(scope), _COLUMNS.number == newest.number)
+    length: int = connection.execute(query).scalar_one()
+    return length
+
+
 def standings(connection: Connection, ca: str) -> dict[int, Standing]:
     """Return the newest CRLs of a CA, by partition."""
     rows = connection.execute(
