@@ -10,7 +10,8 @@ from pydantic import AfterValidator
 from tmsd.ceremony.refusal import Refused
 from tmsd.config.values import Name
 
-_PUBLIC = 0o644
+PUBLIC = 0o644
+PRIVATE = 0o600
 
 
 def _pem(name: str) -> str:
@@ -33,8 +34,8 @@ def require_no_file(path: Path) -> None:
         raise Refused(f"{path} is there already, and is not replaced")
 
 
-def write_new(path: Path, content: bytes) -> None:
-    """Write a file that everybody may read; it is on the disk afterwards, whole.
+def write_new(path: Path, content: bytes, mode: int = PUBLIC) -> None:
+    """Write a file, which everybody may read unless it is said otherwise; it is on the disk, whole.
 
     Raises:
         Refused: it is there already.
@@ -43,7 +44,7 @@ def write_new(path: Path, content: bytes) -> None:
     with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.") as made:
         made.write(content)
         made.flush()
-        os.fchmod(made.fileno(), _PUBLIC)
+        os.fchmod(made.fileno(), mode)
         os.fsync(made.fileno())
         try:
             path.hardlink_to(made.name)

@@ -34,7 +34,8 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     `requester` is the name of the officer who asks, or of the operator. `expires` is in seconds
     of Unix time. `quorum` is the digest of the quorum that is asked, and `policy_version` the
-    version of the policy in force (0: there is none), as approvals die when either changes.
+    version of the policy in force (0: there is none, or the action has nothing to do with it), as
+    approvals die when either changes.
     """
 
     format: Literal["tmsd-request-v1"] = "tmsd-request-v1"
@@ -80,7 +81,8 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             yield f"    {name.replace('_', ' ')}: {_shown(value)}"
         yield f"Asked by:   {self.requester}"
         yield f"Until:      {datetime.fromtimestamp(self.expires, UTC):%Y-%m-%d %H:%M:%S} UTC"
-        yield f"Policy in force: {self.policy_version or 'none'}"
+        if self.policy_version:
+            yield f"Policy in force: {self.policy_version}"
         yield f"Request {self.request_id}, to be read aloud: {self.read_aloud}"
 
 

@@ -1,10 +1,7 @@
 """Step: back up every key that may be, wrapped in the token under the backup key, into a file."""
 
-import os
 from collections.abc import Iterator
 from hashlib import sha256
-from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -14,6 +11,7 @@ from tmsd.ceremony.backing_up import back_up, require_authentic
 from tmsd.ceremony.backup_file import Backup, read_backup
 from tmsd.ceremony.backup_key import kept_backup_key
 from tmsd.ceremony.backup_refusal import BackupRefused, BackupRule
+from tmsd.ceremony.new_file import PRIVATE, write_new
 from tmsd.ceremony.room import Room
 from tmsd.ceremony.step import Facts, Step
 from tmsd.config.values import Name
@@ -44,7 +42,7 @@ class BackUp(Step):
             raise BackupRefused(BackupRule.BACKUP_EXISTS, f"{path} is there already")
         with room.token() as token:
             made = back_up(token, self.version, room.deployment, clock.now())
-        _write_new(path, canonical.encode(made))
+        write_new(path, canonical.encode(made), PRIVATE)
         return facts_of_backup(*read_backup(path, room.deployment))
 
     def found(self, room: Room) -> Facts | None:
@@ -66,25 +64,3 @@ def facts_of_backup(backup: Backup, content: bytes) -> Facts:
         "made": backup.made,
         "keys": len(backup.keys),
     }
-
-
-def _write_new(path: Path, content: bytes) -> None:
-    """Write a file that is not there, whole, and on the disk.
-
-    Raises:
-        BackupRefused: `backup-exists`.
-        OSError: it cannot be written.
-    """
-    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.") as made:
-        made.write(content)
-        made.flush()
-        os.fsync(made.fileno())
-        try:
-            path.hardlink_to(made.name)
-        except FileExistsError:
-            raise BackupRefused(BackupRule.BACKUP_EXISTS, f"{path} is there already") from None
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
