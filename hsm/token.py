@@ -43,6 +43,11 @@ class Token:
         return bytes(self.session.generate_random(length * 8))
 
     @property
+    def label(self) -> str:
+        """The token's label, up to 32 characters."""
+        return str(self.session.token.label).strip("\0 ")
+
+    @property
     def serial(self) -> str:
         """The token's serial number, up to 16 characters."""
         return bytes(self.session.token.serial).decode("ascii", "replace").strip("\0 ")
@@ -65,7 +70,7 @@ class Token:
     def find_keys(self, reference: KeyReference) -> list[TokenKey]:
         """Return all secret keys with this label and id; a token does not keep them unique."""
         template = {Attribute.LABEL: reference.label, Attribute.ID: reference.id}
-        return [self._known(reference, handle) for handle in self._search(template)]
+        return [self.known_key(reference, handle) for handle in self._search(template)]
 
     @hsm_errors
     def list_keys(self, label: str | None = None) -> list[tuple[KeyReference, TokenKey]]:
@@ -83,13 +88,19 @@ class Token:
             key_id = bytes(handle[Attribute.ID])
             if len(key_id) == 1:
                 reference = KeyReference(handle[Attribute.LABEL], key_id[0])
-                keys.append((reference, self._known(reference, handle)))
+                keys.append((reference, self.known_key(reference, handle)))
         return sorted(keys, key=lambda key: (key[0].label, key[0].version))
 
     def _search(self, template: dict[Attribute, Any]) -> list[Any]:
         return list(self.session.get_objects({Attribute.CLASS: ObjectClass.SECRET_KEY, **template}))
 
-    def _known(self, reference: KeyReference, handle: Any) -> TokenKey:  # noqa: ANN401  see TokenKey
+    @hsm_errors
+    def known_key(self, reference: KeyReference, handle: Any) -> TokenKey:  # noqa: ANN401  see TokenKey
+        """Return a secret key's handle with what it is.
+
+        Raises:
+            KeyUnsuitable: it is neither an AES, a triple DES nor a generic key.
+        """
         key_type = handle[Attribute.KEY_TYPE]
         length = self._length(handle) if key_type in _LENGTHS_VARY else None
         for shape in SHAPES:

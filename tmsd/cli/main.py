@@ -17,6 +17,7 @@ from tmsd.cli.ceremony import ceremony
 from tmsd.cli.check import check
 from tmsd.cli.check_hsm import check_hsm
 from tmsd.cli.hsm import hsm
+from tmsd.cli.inventory import inventory
 from tmsd.cli.key import key
 from tmsd.cli.officer import officer
 from tmsd.cli.policy import policy
@@ -60,6 +61,7 @@ tmsctl.add_command(ca)
 tmsctl.add_command(ceremony)
 tmsctl.add_command(check)
 tmsctl.add_command(hsm)
+tmsctl.add_command(inventory)
 tmsctl.add_command(key)
 tmsctl.add_command(officer)
 tmsctl.add_command(policy)

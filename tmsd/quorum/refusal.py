@@ -37,6 +37,9 @@ class Rule(StrEnum):
     POLICY_VERSION_NOT_NEXT = "policy-version-not-next"
     REQUEST_OF_OTHER_POLICY = "request-of-other-policy"
 
+    # Inventories
+    INVENTORY_MALFORMED = "inventory-malformed"
+
     # What a quorum alone may do
     CEREMONY_REQUIRED = "ceremony-required"
 
