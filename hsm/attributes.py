@@ -75,6 +75,8 @@ SIGNING_KEY: Template = {
     Attribute.UNWRAP: False,
     Attribute.DERIVE: False,
 }
+# The same, where it can be backed up.
+RESTORED_SIGNING_KEY: Template = {**SIGNING_KEY, Attribute.EXTRACTABLE: True}
 # Its public half, which everybody may know.
 VERIFYING_KEY: Template = {
     Attribute.CLASS: ObjectClass.PUBLIC_KEY,

@@ -10,7 +10,7 @@ from typing import Any
 from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
 from pkcs11.exceptions import AttributeValueInvalid, DomainParamsInvalid, KeySizeRange
 
-from hsm.attributes import SIGNING_KEY, VERIFYING_KEY, Template
+from hsm.attributes import RESTORED_SIGNING_KEY, SIGNING_KEY, VERIFYING_KEY, Template
 from hsm.errors import KeyExists, KeyNotFound, KeyUnsuitable, MechanismUnavailable, hsm_errors
 from hsm.importing import naming
 from hsm.keys import KeyReference
@@ -48,23 +48,38 @@ class KeyPair:
 
 @hsm_errors
 def generate_key_pair(
-    token: Token, reference: KeyReference, algorithm: KeyPairAlgorithm
+    token: Token,
+    reference: KeyReference,
+    algorithm: KeyPairAlgorithm,
+    *,
+    extractable: bool = False,
 ) -> KeyPair:
     """Make a key pair in the token under a new label and id.
 
-    RSA keys have the public exponent 65537.
+    RSA keys have the public exponent 65537. An extractable one can be backed up.
 
     Raises:
         KeyExists: the label and id are taken.
         MechanismUnavailable: the token makes no key pairs of this algorithm.
     """
-    if any(_halves(token, reference, half) for half in _HALVES):
-        raise KeyExists(f"{reference} is in the token already")
+    require_no_pair(token, reference)
+    signing = RESTORED_SIGNING_KEY if extractable else SIGNING_KEY
     try:
-        _generate(token, algorithm, naming(reference))
+        _generate(token, algorithm, naming(reference), signing)
     except (AttributeValueInvalid, DomainParamsInvalid, KeySizeRange) as error:
         raise MechanismUnavailable(f"the token makes no key pairs of {algorithm}") from error
     return find_key_pair(token, reference)
+
+
+@hsm_errors
+def require_no_pair(token: Token, reference: KeyReference) -> None:
+    """Make sure that a label and id are free.
+
+    Raises:
+        KeyExists: a half of a key pair has them.
+    """
+    if any(_halves(token, reference, half) for half in _HALVES):
+        raise KeyExists(f"{reference} is in the token already")
 
 
 @hsm_errors
@@ -82,6 +97,19 @@ def find_key_pair(token: Token, reference: KeyReference) -> KeyPair:
         return _matched(token, reference, private, public)
     except KeyUnsuitable as error:
         raise KeyUnsuitable(f"{reference}: {error}") from error
+
+
+@hsm_errors
+def lone_public_key(token: Token, reference: KeyReference) -> PublicKey | None:
+    """Return the public half of a key pair that lacks the private one; None of any other.
+
+    Raises:
+        KeyUnsuitable: it is no public key that tmsd signs with.
+    """
+    private, public = (_halves(token, reference, half) for half in _HALVES)
+    if private or len(public) != 1:
+        return None
+    return public_key_of(public[0], algorithm_of(public[0]))
 
 
 @hsm_errors
@@ -119,8 +147,8 @@ def destroy_key_pair(token: Token, reference: KeyReference) -> None:
             handle.destroy()
 
 
-def _generate(token: Token, algorithm: KeyPairAlgorithm, name: Template) -> None:
-    public, private = {**VERIFYING_KEY, **name}, {**SIGNING_KEY, **name}
+def _generate(token: Token, algorithm: KeyPairAlgorithm, name: Template, signing: Template) -> None:
+    public, private = {**VERIFYING_KEY, **name}, {**signing, **name}
     if algorithm in RSA_BITS:
         token.session.generate_keypair(
             KeyType.RSA,

@@ -108,6 +108,42 @@ def public_key_of(handle: Any, algorithm: KeyPairAlgorithm) -> PublicKey:  # noq
         raise KeyUnsuitable(f"it holds no public key of {algorithm}: {error}") from error
 
 
+def kind_of(key: PublicKey) -> KeyPairAlgorithm:
+    """Return what a public key is one of.
+
+    Raises:
+        KeyUnsuitable: nothing that tmsd signs with.
+    """
+    match key:
+        case rsa.RSAPublicKey() if key.key_size in _BY_BITS:
+            return _BY_BITS[key.key_size]
+        case ec.EllipticCurvePublicKey():
+            for algorithm, curve in _CURVES.items():
+                if curve.name == key.curve.name:
+                    return algorithm
+        case ed25519.Ed25519PublicKey():
+            return KeyPairAlgorithm.ED25519
+    raise KeyUnsuitable("it is no key of RSA, EC or Ed25519 that tmsd signs with")
+
+
+def attributes_of(key: PublicKey) -> Mapping[Attribute, Any]:
+    """Return the attributes that a public key object has of its key."""
+    if isinstance(key, rsa.RSAPublicKey):
+        numbers = key.public_numbers()
+        return {
+            Attribute.MODULUS: numbers.n.to_bytes(key.key_size // 8),
+            Attribute.PUBLIC_EXPONENT: numbers.e.to_bytes(3),
+        }
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        point = key.public_bytes(Encoding.Raw, PublicFormat.Raw)
+    else:
+        point = key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    return {
+        Attribute.EC_PARAMS: EC_PARAMETERS[kind_of(key)],
+        Attribute.EC_POINT: OctetString(point).dump(),
+    }
+
+
 def spki_sha256(key: PublicKey) -> bytes:
     """Return the SHA-256 (32 bytes) of the SubjectPublicKeyInfo in DER (RFC 5280, 4.1.2.7)."""
     encoded = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

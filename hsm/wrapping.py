@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from pkcs11 import Mechanism, ObjectClass
+from pkcs11 import Attribute, Mechanism, ObjectClass
 from pkcs11.exceptions import (
     EncryptedDataInvalid,
     EncryptedDataLenRange,
     FunctionFailed,
     GeneralError,
     MechanismInvalid,
+    PKCS11Error,
     WrappedKeyInvalid,
     WrappedKeyLenRange,
 )
@@ -22,7 +23,7 @@ from hsm.operation import Operation
 from hsm.token import Token
 
 # What tokens say where RFC 3394's check fails; SoftHSM has CKR_GENERAL_ERROR for it.
-_INTEGRITY = (
+INTEGRITY = (
     EncryptedDataInvalid,
     EncryptedDataLenRange,
     FunctionFailed,
@@ -94,7 +95,6 @@ def unwrap_key(
     """
     require_absent(token, reference)
     shape, template = wanted
-    # The names first: SoftHSM 2.6 lets nobody name a key once it has read CKA_MODIFIABLE=false.
     handle = _unwrap(unwrapping, wrapped, shape, {**naming(reference), **template})
     return TokenKey(handle, shape)
 
@@ -126,14 +126,27 @@ def _unwrap(unwrapping: TokenKey, wrapped: bytes, shape: KeyShape, template: Tem
             shape.key_type,
             wrapped,
             mechanism=Mechanism.AES_KEY_WRAP,
-            template=template,
+            template=in_order(template),
         )
     except MechanismInvalid as error:
         raise MechanismUnavailable(
             "the token does not unwrap keys with CKM_AES_KEY_WRAP"
         ) from error
-    except _INTEGRITY as error:
-        raise errors.WrappedKeyInvalid(
-            f"the token does not unwrap it ({type(error).__name__}): "
-            "it was wrapped by another key, or changed since"
-        ) from error
+    except INTEGRITY as error:
+        raise not_unwrapped(error) from error
+
+
+def in_order(template: Template) -> Template:
+    """Return a template for C_UnwrapKey with CKA_MODIFIABLE last.
+
+    Once SoftHSM 2.6 has read there that a key cannot be changed, nobody may name it any more.
+    """
+    return dict(sorted(template.items(), key=lambda item: item[0] is Attribute.MODIFIABLE))
+
+
+def not_unwrapped(error: PKCS11Error) -> errors.WrappedKeyInvalid:
+    """Return what it means that a token does not unwrap."""
+    return errors.WrappedKeyInvalid(
+        f"the token does not unwrap it ({type(error).__name__}): "
+        "it was wrapped by another key, or changed since"
+    )

@@ -20,6 +20,19 @@ KEYS = (
     GENERATE.format(label="stays"),
 )
 BACKED_UP = ("card", "des", "hmac", "master", "tps")
+PAIR = """
+[[steps]]
+do = "generate-key-pair"
+label = "{label}"
+version = 1
+algorithm = "{algorithm}"
+for = "ca"
+"""
+PAIRS = (
+    PAIR.format(label="root", algorithm="p384") + QUORUM,
+    PAIR.format(label="issuer", algorithm="rsa2048") + QUORUM,
+    PAIR.format(label="stays", algorithm="ed25519"),
+)
 MAKE = """
 [[steps]]
 do = "make-backup-key"

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from pkcs11 import Attribute
 
-from hsm.attributes import MASTER_KEY
-from hsm.errors import KeyNotFound
+from hsm.attributes import MASTER_KEY, RESTORED_SIGNING_KEY
+from hsm.errors import KeyNotFound, MechanismUnavailable
 from hsm.importing import generate_key
+from hsm.key_pairs import find_key_pair, generate_key_pair, list_key_pairs
 from hsm.keys import AES_128, AES_256, KeyReference, KeyShape, TokenKey
 from hsm.module import TokenAddress
+from hsm.public_keys import KeyPairAlgorithm
 from hsm.secret import Secret
 from hsm.wrapping import unwrap_key
 from tests.ceremony.backups import (
@@ -21,6 +23,9 @@ from tests.ceremony.backups import (
     BY_SHARES,
     KEYS,
     MAKE,
+    PAIR,
+    PAIRS,
+    QUORUM,
     RESTORE,
     VERIFY,
     conduct,
@@ -52,7 +57,7 @@ def backed_up(softhsm: SoftHsm, tmp_path_factory: pytest.TempPathFactory) -> tup
     people = Present()
     folder = tmp_path_factory.mktemp("first")
     where = room(folder, softhsm.make_token(), people)
-    begin(load_script(script(folder, ENROL, *KEYS, MAKE, BACK_UP)), where)
+    begin(load_script(script(folder, ENROL, *KEYS, *PAIRS, MAKE, BACK_UP)), where)
     return where, people
 
 
@@ -75,10 +80,13 @@ def test_an_empty_token_has_the_same_keys_afterwards(
 ) -> None:
     conduct(elsewhere, ENROL, RESTORE + BY_SHARES)
 
-    assert facts(elsewhere)["restored"] == len(BACKED_UP)
-    assert wrapped_anew(elsewhere).keys == wrapped_anew(backed_up[0]).keys, (
-        "labels, versions, types, lengths, attributes and values"
-    )
+    assert facts(elsewhere)["restored"] == len(BACKED_UP) + 2
+    here, there = wrapped_anew(elsewhere), wrapped_anew(backed_up[0])
+    assert here.keys == there.keys, "labels, versions, types, lengths, attributes and values"
+    assert [pair.label for pair in here.key_pairs] == ["issuer", "root"]
+    assert [pair.public_key for pair in here.key_pairs] == [
+        pair.public_key for pair in there.key_pairs
+    ], "and each has signed by its private half"
     with elsewhere.token() as token:
         held = token.list_keys()
         assert {reference.label for reference, _ in held} == {*BACKED_UP, BACKUP_KEY}
@@ -92,6 +100,9 @@ def test_an_empty_token_has_the_same_keys_afterwards(
                 Attribute.MODIFIABLE: False,
                 Attribute.TOKEN: True,
             }
+        private = find_key_pair(token, KeyReference("root", 1)).private
+        asked = {**RESTORED_SIGNING_KEY}
+        assert private.get_attributes(list(asked)) == asked
     assert review(minutes_of(elsewhere)).faults == ()
 
 
@@ -242,7 +253,7 @@ def test_a_restoration_that_was_cut_off_goes_on_with_what_is_missing(
 
     resume(planned, elsewhere)
 
-    assert facts(elsewhere)["restored"] == len(BACKED_UP) - 2
+    assert facts(elsewhere)["restored"] == len(BACKED_UP)  # two key pairs, and all but two keys
     assert wrapped_anew(elsewhere).keys == wrapped_anew(backed_up[0]).keys
 
 
@@ -272,3 +283,38 @@ def test_what_was_done_and_not_recorded_is_found(
     assert "restored" not in facts(elsewhere)
     assert facts(elsewhere)["backup_sha256"] == sha256(content).hexdigest()
     assert review(minutes_of(elsewhere)).faults == ()
+
+
+def test_a_public_half_that_an_interruption_left_is_made_whole(
+    elsewhere: Room, backed_up: tuple[Room, Present]
+) -> None:
+    conduct(elsewhere, ENROL, RESTORE + BY_SHARES)
+    with elsewhere.token() as token:
+        find_key_pair(token, KeyReference("root", 1)).private.destroy()
+
+    conduct(elsewhere, RESTORE)
+
+    assert facts(elsewhere)["restored"] == 1
+    assert len(wrapped_anew(elsewhere).key_pairs) == len(wrapped_anew(backed_up[0]).key_pairs)
+
+
+def test_another_key_pair_in_the_place_of_one_stops_it(elsewhere: Room) -> None:
+    with elsewhere.token() as token:
+        generate_key_pair(token, KeyReference("root", 1), KeyPairAlgorithm.P384)
+
+    with pytest.raises(BackupRefused, match="'root' version 1 in the token has another public key"):
+        conduct(elsewhere, ENROL, RESTORE + BY_SHARES)
+
+    assert keys_of(elsewhere) == []
+
+
+def test_a_key_pair_that_the_token_does_not_wrap_is_not_made_for_a_backup(
+    fresh_token: TokenAddress, tmp_path: Path
+) -> None:
+    where = room(tmp_path, fresh_token, Present())
+
+    with pytest.raises(MechanismUnavailable, match="does not wrap private keys of ed25519"):
+        conduct(where, ENROL, PAIR.format(label="root", algorithm="ed25519") + QUORUM)
+
+    with where.token() as token:
+        assert list_key_pairs(token) == []

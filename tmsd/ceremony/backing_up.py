@@ -18,6 +18,7 @@ from hsm.hmac import hmac_sha256
 from hsm.keys import KeyReference, TokenKey
 from hsm.token import Token
 from hsm.wrapping import wrap_for_transport
+from tmsd.ceremony.backed_up_pairs import require_pairs_restorable, wrapped_pairs
 from tmsd.ceremony.backup_file import ABILITIES, KINDS, Ability, BackedUpKey, Backup, WrappingKey
 from tmsd.ceremony.backup_refusal import BackupRefused, BackupRule
 from tmsd.config.reserved_keys import BACKUP_KEY
@@ -42,7 +43,8 @@ def back_up(token: Token, version: int, deployment: str, now: datetime) -> Backu
     backup_key = token.find_key(KeyReference(BACKUP_KEY, version))
     check_value = backup_key_check_value(token, backup_key).hex()
     keys = tuple(_wrapped_keys(token, backup_key))
-    if not keys:
+    key_pairs = tuple(wrapped_pairs(token, backup_key))
+    if not keys and not key_pairs:
         raise BackupRefused(
             BackupRule.BACKUP_EMPTY,
             'the token has no key to back up: none was made with backup = "quorum"',
@@ -53,6 +55,7 @@ def back_up(token: Token, version: int, deployment: str, now: datetime) -> Backu
             backup_key=WrappingKey(version, check_value),
             deployment=deployment,
             format="tmsd-backup-v1",
+            key_pairs=key_pairs,
             keys=keys,
             made=f"{now:%Y-%m-%dT%H:%M:%SZ}",
             mac_key=wrapped.hex(),
@@ -88,6 +91,8 @@ def require_authentic(token: Token, backup_key: TokenKey, backup: Backup) -> Non
 def require_restorable(token: Token, backup_key: TokenKey, backup: Backup) -> None:
     """Unwrap every key of a backup as an object of the session, and compare its check value.
 
+    Private halves of key pairs sign once.
+
     Raises:
         BackupRefused: `key-differs`.
         HsmError: the token refuses.
@@ -99,6 +104,8 @@ def require_restorable(token: Token, backup_key: TokenKey, backup: Backup) -> No
                 BackupRule.KEY_DIFFERS,
                 f"{key.reference} has the check value {found}, and {key.check_value} in the backup",
             )
+
+    require_pairs_restorable(token, backup_key, backup)
 
 
 def abilities(key: TokenKey) -> tuple[Ability, ...]:

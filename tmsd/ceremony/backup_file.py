@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 from msgspec import Meta
 from pkcs11 import Attribute, KeyType
 
+from hsm.errors import KeyUnsuitable
 from hsm.keys import KeyReference, KeyShape
+from hsm.public_keys import KeyPairAlgorithm, PublicKey, kind_of
 from tmsd.ceremony.backup_refusal import BackupRefused, BackupRule
 from tmsd.quorum import canonical
 
@@ -77,6 +81,44 @@ class BackedUpKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return KeyShape(KINDS[self.kind], self.length)
 
 
+class BackedUpKeyPair(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A key pair of a CA or of its responder.
+
+    Attributes:
+        label: CKA_LABEL of both halves.
+        version: CKA_ID of both.
+        algorithm: what it is a key pair of.
+        public_key: its SubjectPublicKeyInfo in DER, in hex.
+        wrapped: the private half's PrivateKeyInfo by CKM_AES_KEY_WRAP_PAD, in hex.
+    """
+
+    label: _Label
+    version: _Version
+    algorithm: KeyPairAlgorithm
+    public_key: Annotated[str, Meta(pattern=r"\A([0-9a-f]{2})+\Z")]
+    wrapped: Annotated[str, Meta(pattern=r"\A([0-9a-f]{2})+\Z")]
+
+    @property
+    def reference(self) -> KeyReference:
+        """Its label and version."""
+        return KeyReference(self.label, self.version)
+
+    @property
+    def public(self) -> PublicKey:
+        """Its public half.
+
+        Raises:
+            ValueError: it is none of the algorithm.
+        """
+        try:
+            key = load_der_public_key(bytes.fromhex(self.public_key))
+            if isinstance(key, PublicKey) and kind_of(key) is self.algorithm:
+                return key
+        except (UnsupportedAlgorithm, KeyUnsuitable):
+            pass
+        raise ValueError(f"{self.reference}: it holds no public key of {self.algorithm}")
+
+
 class WrappingKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The backup key: its version, and 3 bytes in hex that it is known by."""
 
@@ -91,7 +133,8 @@ class Backup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         backup_key: wraps all of them.
         deployment: whose keys they are.
         format: of this kind of file.
-        keys: in the order of label and version, each once.
+        key_pairs: in the order of label and version, each once.
+        keys: secret keys, likewise.
         made: when, as 2026-01-31T12:00:00Z.
         mac_key: 64 bytes, wrapped under the backup key, in hex.
         mac: HMAC-SHA256 under that key of this document with an empty `mac`, in hex.
@@ -100,7 +143,8 @@ class Backup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     backup_key: WrappingKey
     deployment: Annotated[str, Meta(min_length=1, max_length=64)]
     format: Literal["tmsd-backup-v1"]
-    keys: Annotated[tuple[BackedUpKey, ...], Meta(min_length=1)]
+    key_pairs: tuple[BackedUpKeyPair, ...]
+    keys: tuple[BackedUpKey, ...]
     made: Annotated[str, Meta(pattern=r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\Z")]
     mac_key: Annotated[str, Meta(pattern=r"\A[0-9a-f]{144}\Z")]
     mac: Annotated[str, Meta(pattern=r"\A([0-9a-f]{64})?\Z")] = ""
@@ -135,9 +179,12 @@ def read_backup(path: Path, deployment: str) -> tuple[Backup, bytes]:
 
 
 def _require_in_order(backup: Backup) -> None:
-    names = [(key.label, key.version) for key in backup.keys]
-    if sorted(set(names)) != names:
-        raise ValueError("its keys are not in order, each once")
+    for kept in (backup.keys, backup.key_pairs):
+        names = [(key.label, key.version) for key in kept]
+        if sorted(set(names)) != names:
+            raise ValueError("its keys are not in order, each once")
     for key in backup.keys:
         if sorted(set(key.may)) != list(key.may):
             raise ValueError(f"{key.reference}: what it may is not in order, each once")
+    for pair in backup.key_pairs:
+        _ = pair.public

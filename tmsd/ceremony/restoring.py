@@ -7,6 +7,7 @@ from hsm.errors import HsmError
 from hsm.keys import TokenKey
 from hsm.token import Token
 from hsm.wrapping import unwrap_key, wrap_for_transport
+from tmsd.ceremony.backed_up_pairs import missing_pairs, restore_pairs
 from tmsd.ceremony.backing_up import abilities
 from tmsd.ceremony.backup_file import ABILITIES, BackedUpKey, Backup
 from tmsd.ceremony.backup_refusal import BackupRefused, BackupRule
@@ -27,6 +28,7 @@ def restore(token: Token, backup_key: TokenKey, backup: Backup) -> int:
         HsmError: the token refuses.
     """
     missing = missing_keys(token, backup_key, backup)
+    pairs = missing_pairs(token, backup)
     restored: list[TokenKey] = []
     try:
         for key in missing:
@@ -34,11 +36,21 @@ def restore(token: Token, backup_key: TokenKey, backup: Backup) -> int:
             wanted = (key.shape, _template(key))
             restored.append(unwrap_key(token, backup_key, key.reference, wrapped, wanted))
             _require_same(backup_key, restored[-1], key)
+        restore_pairs(token, backup_key, pairs)
     except (HsmError, BackupRefused):
         for made in restored:
             made.handle.destroy()
         raise
-    return len(restored)
+    return len(restored) + len(pairs)
+
+
+def is_restored(token: Token, backup_key: TokenKey, backup: Backup) -> bool:
+    """Say whether all that a backup has is in the token.
+
+    Raises:
+        BackupRefused, HsmError: as restore does.
+    """
+    return not missing_keys(token, backup_key, backup) and not missing_pairs(token, backup)
 
 
 def missing_keys(token: Token, backup_key: TokenKey, backup: Backup) -> list[BackedUpKey]:

@@ -63,4 +63,5 @@ def facts_of_backup(backup: Backup, content: bytes) -> Facts:
         "backup_key": f"{backup.backup_key.version}, {backup.backup_key.check_value}",
         "made": backup.made,
         "keys": len(backup.keys),
+        "key_pairs": len(backup.key_pairs),
     }

@@ -18,7 +18,7 @@ from tmsd.ceremony.backup_key import (
     kept_backup_key,
     require_right,
 )
-from tmsd.ceremony.restoring import missing_keys, restore
+from tmsd.ceremony.restoring import is_restored, restore
 from tmsd.ceremony.room import Room
 from tmsd.ceremony.shares import MOST_SHARES
 from tmsd.ceremony.step import Facts, Step
@@ -70,7 +70,7 @@ class Restore(Step):
                 return None
             key = kept_backup_key(token, wanted)
             require_authentic(token, key, backup)
-            if missing_keys(token, key, backup):
+            if not is_restored(token, key, backup):
                 return None
         return facts_of_backup(backup, content)
 
