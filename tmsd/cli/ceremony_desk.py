@@ -23,6 +23,9 @@ from tmsd.quorum.request import Request
 
 _REQUEST_FILE, _QUORUM_FILE = "request.json", "quorum.json"
 
+# Terminals keep lines that were cleared or scrolled away; this is xterm's word for losing them.
+_FORGET_LINES = "\x1b[3J"
+
 
 class Desk:
     """The persons of a binding, at one terminal.
@@ -134,6 +137,7 @@ class Desk:
 
 def _leave(custodian: str) -> None:
     click.clear()
+    click.echo(_FORGET_LINES, nl=False)
     click.echo(f"The screen is cleared; {custodian} is done.")
 
 
