@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tmsd.config.daemon import WorkerConfig
+
 UNITS = Path(__file__).parents[2] / "systemd"
 SERVICES = (
     *("tmsd.service", "tmsd-worker@.service"),
@@ -39,6 +41,12 @@ def test_systemd_understands_every_line(unit: str, units: Path) -> None:
     verified = analyze("verify", str(units / unit.replace("@.", "@1.")))
     assert verified.stderr == ""
     assert verified.returncode == 0
+
+
+def test_a_worker_that_wears_out_is_replaced_long_before_its_memory_ends_it() -> None:
+    """What a long CRL takes comes on top of what it has gathered."""
+    [limit] = re.findall(r"(?m)^MemoryMax=(\d+)G$", (UNITS / "tmsd-worker@.service").read_text())
+    assert (int(limit) << 10) >= 2 * WorkerConfig().recycle_megabytes
 
 
 @pytest.mark.parametrize("unit", ALL)
