@@ -25,10 +25,16 @@ pytest_plugins = [
 ]
 
 
+_UMASK = os.umask(0o022)
+os.umask(_UMASK)
+
+
 @pytest.fixture(autouse=True)
 def _umask_is_given_back() -> Iterator[None]:
-    """Give the umask back that tmsctl changes, also where a test calls it in this process."""
-    umask = os.umask(0o022)
-    os.umask(umask)
+    """Have the umask that tests began with, also where tmsctl changed it in this process.
+
+    A fixture of a module or a session may call it before any test does.
+    """
+    os.umask(_UMASK)
     yield
-    os.umask(umask)
+    os.umask(_UMASK)
