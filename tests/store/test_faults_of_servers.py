@@ -99,8 +99,10 @@ async def test_a_commit_whose_answer_is_lost_is_told_as_unavailable_and_not_repe
             relay.loses_answers = False
 
             await store.run(put(b"after"))
+    async with asyncio.timeout(60):  # a busy server commits when nobody is there any more
+        while digests(kept) != {b"committed", b"after"}:  # noqa: ASYNC110  another process does it
+            await asyncio.sleep(0.05)
     assert runs == 1
-    assert digests(kept) == {b"committed", b"after"}
 
 
 async def test_a_full_disk_is_a_refusal_that_says_so_and_heals(cramped_postgresql: Cluster) -> None:
