@@ -2,20 +2,22 @@
 
 import json
 import socket
-from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from http.client import HTTPResponse
-from ssl import SSLError
+from ssl import MemoryBIO, SSLError, SSLWantReadError
+from threading import Event, Semaphore
 
 import pytest
 
-from tests.site.caller import Caller, connected, read_answer
+from tests.site.caller import Caller, connected, read_answer, tls_settings
 from tests.site.channels import RANDOM
 from tests.site.daemon import PATIENCE, wait_until
 from tests.site.directory import HOST
 from tests.site.fixtures import Run, RunningSite
-from tests.site.identities import AUDITOR, BRANCH, DESK, OFFLINE, TPS
-from tests.site.idle_connections import descriptors
+from tests.site.identities import AUDITOR, BRANCH, DESK, OFFLINE, STRANGER, TPS
+from tests.site.idle_connections import descriptors, sockets
 from tmsd.api.server import OPENAPI_PATH
 
 ONE = {"length": 1}
@@ -25,6 +27,50 @@ HEAD = f"GET {OPENAPI_PATH} HTTP/1.1\r\nHost: {HOST}\r\n"
 def half_open(site: RunningSite) -> socket.socket:
     """Connect by TCP, and do nothing more."""
     return socket.create_connection((HOST, site.site.port), PATIENCE)
+
+
+def ask_once(site: RunningSite) -> None:
+    """Connect, ask, and close."""
+    with Caller(site.site, TPS) as caller:
+        assert caller.post(RANDOM, ONE).status == 200
+
+
+def say_hello(site: RunningSite) -> None:
+    """Begin a handshake that takes the daemon a signature, and go away in the middle."""
+    hello = MemoryBIO()
+    tls = tls_settings(site.site, TPS).wrap_bio(MemoryBIO(), hello, server_hostname=HOST)
+    with suppress(SSLWantReadError):
+        tls.do_handshake()
+    with half_open(site) as connection:
+        connection.sendall(hello.read())
+        assert connection.recv(1) == b"\x16"
+
+
+def show_a_foreign_certificate(site: RunningSite) -> None:
+    """Connect as somebody whose certificate is of another CA."""
+    with pytest.raises((SSLError, ConnectionError)), Caller(site.site, STRANGER) as stranger:
+        stranger.post(RANDOM, ONE)
+
+
+@contextmanager
+def without_end(connect: Callable[[RunningSite], None], site: RunningSite) -> Iterator[None]:
+    """Have peers connect again and again until left."""
+    begun, over = Semaphore(0), Event()
+
+    def keep_connecting() -> None:
+        while not over.is_set():
+            connect(site)
+            begun.release()
+
+    with ThreadPoolExecutor(4) as threads:
+        peers = [threads.submit(keep_connecting) for _ in range(4)]
+        try:
+            assert all(begun.acquire(timeout=PATIENCE) for _ in range(8))
+            yield
+        finally:
+            over.set()
+    for peer in peers:
+        peer.result()
 
 
 def is_closed(connection: socket.socket) -> bool:
@@ -143,6 +189,20 @@ def test_strangers_take_no_places_of_callers(run: Run) -> None:
         assert is_closed(crowd[0])
     assert "too many connections, and its handshake was the oldest" in site.daemon.log
     assert site.daemon.stop() == 0
+
+
+@pytest.mark.parametrize("connect", [ask_once, say_hello, show_a_foreign_certificate])
+def test_who_connects_without_end_keeps_no_caller_out_and_no_place(
+    site: RunningSite, connect: Callable[[RunningSite], None]
+) -> None:
+    before = sockets(site.daemon)
+    with without_end(connect, site), site.caller(DESK) as early:
+        for _ in range(5):
+            with site.caller(BRANCH) as late:
+                assert late.post(RANDOM, ONE).status == 200
+                assert early.post(RANDOM, ONE).status == 200
+
+    wait_until(lambda: sockets(site.daemon) <= before)
 
 
 def test_a_caller_with_too_many_connections_loses_its_longest_idle_and_nobody_else_does(

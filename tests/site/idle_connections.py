@@ -34,6 +34,11 @@ def descriptors(daemon: Daemon) -> int:
     return len(list(Path(f"/proc/{daemon.pid}/fd").iterdir()))
 
 
+def sockets(daemon: Daemon) -> int:
+    """Return how many sockets the front has open; of files it may have opened some just now."""
+    return sum(each.is_socket() for each in Path(f"/proc/{daemon.pid}/fd").iterdir())
+
+
 def resident_bytes(daemon: Daemon) -> int:
     """Return how much memory the front has (VmRSS of proc_pid_status(5))."""
     status = Path(f"/proc/{daemon.pid}/status").read_text()

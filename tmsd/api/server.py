@@ -6,6 +6,7 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import sha256
+from random import SystemRandom
 from uuid import uuid4
 
 from aiohttp import web
@@ -29,6 +30,7 @@ LOG = logging.getLogger(__name__)
 MAX_BODY = 64 * 1024
 # The least that Retry-After can tell.
 _REST_SECONDS = 1.0
+_JITTER = SystemRandom()
 OPENAPI_PATH = "/v1/openapi.json"
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -177,4 +179,4 @@ async def _answer_and_rest(request: web.Request, response: web.StreamResponse) -
     """
     await response.prepare(request)
     await response.write_eof()
-    await asyncio.sleep(_REST_SECONDS)
+    await asyncio.sleep(_REST_SECONDS * _JITTER.uniform(0.5, 1))

@@ -17,6 +17,7 @@ from tmsd.daemon.connection import Connection, Patience, serving
 from tmsd.daemon.connections import Connections
 from tmsd.daemon.descriptors import most_connections
 from tmsd.daemon.turned_away import TurnedAway
+from tmsd.daemon.turns import Turns
 from tmsd.sockets import address_of, listener_at
 
 LOG = logging.getLogger(__name__)
@@ -25,6 +26,8 @@ _SHUTDOWN_SECONDS = 5.0
 # For a caller to say in its turn that a connection is over.
 _FAREWELL_SECONDS = 5.0
 _PAUSE_SECONDS = 1.0
+# A handshake takes a millisecond or two.
+_BETWEEN_HANDSHAKES_SECONDS = 0.005
 
 # What one call of asyncio reads at most: one TLS record (RFC 8446, section 5.1). It makes and
 # clears a buffer of that length for each connection, which has 256 KiB otherwise.
@@ -97,6 +100,7 @@ class Listener:
             connections=connections,
             turned_away=turned_away,
             connection=serving(runner.server, patience, connections),
+            turns=Turns(_BETWEEN_HANDSHAKES_SECONDS, limits.handshake_seconds / 2),
             handshake_seconds=limits.handshake_seconds,
         )
 
@@ -116,6 +120,7 @@ class Listening:
         connections: those that are open.
         turned_away: is told who does not get in.
         connection: makes what serves a connection.
+        turns: for handshakes to begin.
         handshake_seconds: how long a handshake may take.
     """
 
@@ -124,6 +129,7 @@ class Listening:
     connections: Connections
     turned_away: TurnedAway
     connection: Callable[[], Connection]
+    turns: Turns
     handshake_seconds: float
 
     async def accept(self, listener: socket.socket) -> None:
@@ -151,19 +157,41 @@ class Listening:
         self, connection: Connection, accepted: socket.socket, peer: str
     ) -> None:
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: connection,
-                accepted,
-                ssl=self.tls,
-                ssl_handshake_timeout=self.handshake_seconds,
-                ssl_shutdown_timeout=_FAREWELL_SECONDS,
-            )
+            async with asyncio.timeout(self.handshake_seconds):
+                await self._wait_for_turn(accepted, peer)
+                await asyncio.get_running_loop().connect_accepted_socket(
+                    lambda: connection,
+                    accepted,
+                    ssl=self.tls,
+                    ssl_handshake_timeout=self.handshake_seconds,
+                    ssl_shutdown_timeout=_FAREWELL_SECONDS,
+                )
         except SSLCertVerificationError as error:
             self.turned_away.because(f"its certificate: {error.verify_message}", peer)
         except SSLError as error:
             self.turned_away.because(f"its handshake failed: {error.reason}", peer)
-        except ConnectionAbortedError:
+        except TimeoutError:
             seconds = f"{self.handshake_seconds:g} s"
             self.turned_away.because(f"its handshake was not over within {seconds}", peer)
         except OSError:
             pass  # it went away by itself, as what only looks whether somebody listens does
+
+    async def _wait_for_turn(self, accepted: socket.socket, peer: str) -> None:
+        """Wait for a peer to send something, and then until others let it begin."""
+        try:
+            await _has_sent(accepted)
+            await self.turns.come(peer)
+        except BaseException:
+            accepted.close()
+            raise
+
+
+async def _has_sent(connection: socket.socket) -> None:
+    """Return when a peer has sent something, or has gone."""
+    loop = asyncio.get_running_loop()
+    arrived = asyncio.Event()
+    loop.add_reader(connection, arrived.set)
+    try:
+        await arrived.wait()
+    finally:
+        loop.remove_reader(connection)
