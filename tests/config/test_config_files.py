@@ -58,7 +58,9 @@ def check(
     (tmp_path / "c.pem").write_bytes(certificate_pem(key) * 2)
     (tmp_path / "p11.so").touch()
     (tmp_path / "pin").touch(0o400)
-    config = daemon(hsm='module = "p11.so"\ntoken_label = "tmsd"\npin_file = "pin"\n')
+    (tmp_path / "inventory.json").touch()
+    table = 'module = "p11.so"\ntoken_label = "tmsd"\npin_file = "pin"\n'
+    config = daemon(hsm=table + 'inventory = "inventory.json"\n')
 
     def complaints() -> list[str]:
         return [
@@ -74,7 +76,7 @@ def test_files_that_are_right_give_no_complaint(check: Check) -> None:
 
 
 def test_every_file_that_is_missing_is_named(check: Check, tmp_path: Path) -> None:
-    for name in ("a.pem", "a.key", "c.pem", "p11.so", "pin"):
+    for name in ("a.pem", "a.key", "c.pem", "p11.so", "pin", "inventory.json"):
         (tmp_path / name).unlink()
     reason = "cannot be looked at: No such file or directory"
     assert check() == [
@@ -83,6 +85,7 @@ def test_every_file_that_is_missing_is_named(check: Check, tmp_path: Path) -> No
         f"api.caller_trust: c.pem: {reason}",
         f"hsm.module: p11.so: {reason}",
         f"hsm.pin_file: pin: {reason}",
+        f"hsm.inventory: inventory.json: {reason}",
     ]
 
 

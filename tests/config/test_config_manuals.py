@@ -27,7 +27,16 @@ from tmsd.quickstart.certificates import certificate_authority, responder_identi
 
 MANUALS = Path(__file__).parents[2] / "config"
 WITHOUT_DEFAULT = frozenset(
-    {"token_serial", "pin_file", "socket", "url", "password_file", "password_credential", "nonces"}
+    {
+        "inventory",
+        "token_serial",
+        "pin_file",
+        "socket",
+        "url",
+        "password_file",
+        "password_credential",
+        "nonces",
+    }
 )
 
 
@@ -131,7 +140,11 @@ def test_the_example_of_nonces_shows_every_key_with_its_default(directory: Path)
     with_examples(file)
     table = tomllib.loads(file.read_text())["ocsp"]["nonces"]
     assert table.keys() == keys_of(NoncesConfig)
-    assert keys_of(NonceHsmConfig) - table["hsm"].keys() == {"token_serial", "pin_file"}
+    assert keys_of(NonceHsmConfig) - table["hsm"].keys() == {
+        "token_serial",
+        "pin_file",
+        "inventory",
+    }
 
     nonces = load_daemon_config(file).ocsp.nonces
     assert nonces is not None

@@ -64,6 +64,8 @@ def _of_token(path: KeyPath, hsm: HsmConfig) -> list[_Check]:
     checks: list[_Check] = [((*path, "module"), hsm.module, _require_file)]
     if hsm.pin_file is not None:
         checks.append(((*path, "pin_file"), hsm.pin_file, _require_pin_mode))
+    if hsm.inventory is not None:
+        checks.append(((*path, "inventory"), hsm.inventory, _require_file))
     return checks
 
 

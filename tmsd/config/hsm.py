@@ -52,6 +52,7 @@ class HsmConfig(Table):
     pin_credential: Annotated[str, credential("hsm-pin")] | None = None
     environment: _Environment = Field(default_factory=dict)
     latch_file: Place = Field(default=Path("hsm-pin.latch"), validate_default=True)
+    inventory: Place | None = None
 
     def complaints(self) -> Iterator[Complaint]:
         """Yield a complaint unless exactly one place is named for the PIN."""

@@ -39,6 +39,7 @@ class Rule(StrEnum):
 
     # Inventories
     INVENTORY_MALFORMED = "inventory-malformed"
+    INVENTORY_DRIFT = "inventory-drift"
 
     # What a quorum alone may do
     CEREMONY_REQUIRED = "ceremony-required"

@@ -15,6 +15,7 @@ from tmsd.config.reserved_keys import CERTIFICATE_KEY, CHALLENGE_KEY, CHANNEL_KE
 from tmsd.vault.worker_messages import PolicyApproval
 from tmsd.worker.answers import service
 from tmsd.worker.context import Context
+from tmsd.worker.inventory import require_inventory
 from tmsd.worker.keyring import Identities, KeyName, Keyring, PairName
 from tmsd.worker.policy_in_force import require_policy
 from tmsd.worker.receipts import Receipts
@@ -34,7 +35,7 @@ def begin_for_callers(config_file: Path, *, for_appliance: bool) -> Begun[Contex
     Raises:
         ConfigError: configuration or policy are not right.
         HsmError: the token is not there, or derives what is wrong.
-        ApprovalRefused: the policy is not in force.
+        ApprovalRefused: the policy is not in force, or keys are not as the inventory has them.
     """
     config = load_daemon_config(config_file)
     policy = load_policy(config.policy.file)
@@ -70,6 +71,8 @@ class _Testing:
 
     def tested(self, token: Token, before: Identities, gone: Collection[KeyName]) -> Context:
         context = self._context(token)
+        if (inventory := self.config.hsm.inventory) is not None:
+            require_inventory(token, context.keyring, inventory, _references(self.policy))
         context.keyring.look_for(_references(self.policy))
         context.keyring.require(before, gone)
         right = require_known_answers(token, for_cards=bool(self.policy.key_sets))

@@ -10,6 +10,7 @@ from hsm.token import Token
 from tmsd.config.daemon import load_daemon_config
 from tmsd.config.policy import Policy, load_policy
 from tmsd.config.toml import ConfigError, Fault
+from tmsd.worker.inventory import require_inventory
 from tmsd.worker.keyring import Identities, KeyName, Keyring, PairName
 from tmsd.worker.nonces import SERVICE, NonceContext, Repeating
 from tmsd.worker.start import Begun, Opening, begin
@@ -25,30 +26,40 @@ def begin_for_nonces(config_file: Path) -> Begun[NonceContext]:
     Raises:
         ConfigError: configuration or policy are not right, or there are no nonces in them.
         HsmError: the token is not there, or has none of the keys.
+        ApprovalRefused: its keys are not as the inventory has them.
     """
     config = load_daemon_config(config_file)
     nonces = config.ocsp.nonces
     if nonces is None:
         raise ConfigError([Fault(config.source, None, "ocsp.nonces", "must name a token")])
     policy = load_policy(config.policy.file)
-    worker, tested = config.worker, _Testing(_repeating(policy)).tested
+    worker, tested = config.worker, _Testing(_repeating(policy), nonces.hsm.inventory).tested
     opening = Opening(nonces.hsm, worker.start_seconds, worker.call_seconds, tested)
     return begin(opening, policy, lambda _name: SERVICE)
 
 
 @dataclass(frozen=True, slots=True)
 class _Testing:
-    """What a login has to show before anybody is served."""
+    """What a login has to show before anybody is served.
+
+    Attributes:
+        repeating: the CAs whose answers are repeated.
+        inventory: what the token should hold; None where nobody wrote it down.
+    """
 
     repeating: Mapping[IssuerId, Repeating]
+    inventory: Path | None
 
     def tested(self, token: Token, before: Identities, gone: Collection[KeyName]) -> NonceContext:
         keyring = Keyring(token)
         keys = [each.key for each in self.repeating.values()]
-        keyring.look_for(PairName(KeyReference(key.label, key.version)) for key in keys)
+        names = [PairName(KeyReference(key.label, key.version)) for key in keys]
+        keyring.look_for(names)
         keyring.require(before, gone)
         if not keyring.identities:
             raise KeyNotFound("no key that [cas.NAME.ocsp.nonces] names is in the token")
+        if self.inventory is not None:
+            require_inventory(token, keyring, self.inventory, names)
         return NonceContext(token, keyring, self.repeating)
 
 

@@ -27,7 +27,8 @@ _LONGEST_PAUSE = 2.0
 C = TypeVar("C", bound=LoggedIn)
 
 # Restarts the module, logs in, finds these keys again and tests what the token does; HsmError if
-# it is not there, or not as it was, ApprovalRefused if another policy is in force by now.
+# it is not there, or not as it was, ApprovalRefused if another policy is in force by now or the
+# token differs from its inventory.
 Reopen = Callable[[Identities, Collection[KeyName]], C]
 
 

@@ -65,7 +65,7 @@ class Opening(Generic[C]):
 
         Raises:
             HsmError: the token is not there, or not as it was.
-            ApprovalRefused: it knows of another policy.
+            ApprovalRefused: it knows of another policy, or holds what it should not.
         """
         with process_ending_after(self.seconds):
             token = _login(self.hsm).log_in(restart=restart)
