@@ -1,7 +1,7 @@
 """Officers' keys on smart cards: what is in the readers, and a signer over a card.
 
 Each signature has a process of its own, which loads the card's PKCS#11 module and ends with it
-(card_process.py).
+(officer_card_process.py).
 """
 
 import signal
@@ -27,9 +27,9 @@ from hsm.errors import (
 from hsm.secret import Secret
 from hsm.smart_card import PinTries
 from tmsd.ceremony.binding import CardOfOfficer
-from tmsd.ceremony.card_messages import Failed, Look, Seen, SeenCard, Sign, Signed
+from tmsd.ceremony.officer_card_messages import Failed, Look, Seen, SeenCard, Sign, Signed
 
-_PROGRAM = "tmsd.ceremony.card_process"
+_PROGRAM = "tmsd.ceremony.officer_card_process"
 _SECONDS = 60.0
 """How long the readers may take for an answer; the slowest card signs within seconds."""
 _END_SECONDS = 5.0

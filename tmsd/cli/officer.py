@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.serialization import (
 
 from tmsd import clock
 from tmsd.ceremony.binding import CardOfOfficer
-from tmsd.ceremony.card_messages import SeenCard, SeenKey
 from tmsd.ceremony.officer_card import cards_in_readers
+from tmsd.ceremony.officer_card_messages import SeenCard, SeenKey
 from tmsd.ceremony.refusal import Refused
 from tmsd.cli.officer_consent import consent
 from tmsd.cli.officer_options import file_path, names_a_card, signs_by_card_or_key

@@ -1,4 +1,4 @@
-"""`python -m tmsd.ceremony.card_process`: the process in which an officer's card is used once.
+"""`python -m tmsd.ceremony.officer_card_process`: where an officer's card is used, once.
 
 The module of a card is another vendor's than the HSM's; a reader may never answer; and Python keeps
 copies of a PIN that nobody can wipe. All of that ends with this process.
@@ -20,14 +20,14 @@ from hsm.hang import process_ending_after
 from hsm.module import load_module
 from hsm.secret import Secret
 from hsm.smart_card import SmartCard, SmartCardKey, smart_cards
-from tmsd.ceremony.card_messages import Failed, Look, Seen, SeenCard, SeenKey, Sign, Signed
+from tmsd.ceremony.officer_card_messages import Failed, Look, Seen, SeenCard, SeenKey, Sign, Signed
 
 _Found = list[tuple[SmartCard, list[SmartCardKey]]]
 
 
 def main() -> int:
     """Answer a `Look`, then at most one `Sign`, on an inherited socket."""
-    parser = argparse.ArgumentParser(prog="tmsd.ceremony.card_process", description=__doc__)
+    parser = argparse.ArgumentParser(prog="tmsd.ceremony.officer_card_process", description=__doc__)
     parser.add_argument("--descriptor", type=int, required=True, help="the socket")
     parser.add_argument("--seconds", type=float, required=True, help="how long a reader may take")
     arguments = parser.parse_args()
