@@ -1,7 +1,7 @@
 """What steps that make a secret key have in common: which key it is, and finding it again."""
 
 from abc import ABC
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated
 
@@ -90,6 +90,23 @@ class KeyStep(Step, ABC):
         if made.check_value is not None:
             facts["kcv"] = made.check_value.hex()
         return facts
+
+    def facts_of_combined(
+        self, made: DescribedKey, custodians: Sequence[str], check_values: Sequence[str]
+    ) -> Facts:
+        """Return what the minutes say of a key that was combined from components.
+
+        Args:
+            made: the key.
+            custodians: who had a component each.
+            check_values: of the components, in hex.
+        """
+        return {
+            **self.facts(made),
+            "custodians": ", ".join(custodians),
+            "kcvs_of_components": ", ".join(check_values),
+            "exception": "the key was in the clear in memory while it was combined",
+        }
 
     def found_in_token(self, room: Room) -> Facts | None:
         """Return what the minutes say of the key if it is in the token.

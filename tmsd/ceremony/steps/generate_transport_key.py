@@ -61,12 +61,7 @@ class GenerateTransportKey(KeyStep):
         finally:
             for component in components:
                 component.wipe()
-        return {
-            **self.facts(made),
-            "custodians": ", ".join(self.custodians),
-            "kcvs_of_components": ", ".join(check_values),
-            "exception": "the key was in the clear in memory while it was combined",
-        }
+        return self.facts_of_combined(made, self.custodians, check_values)
 
     def found(self, room: Room) -> Facts | None:
         """Return the key that is there: it is imported once all components were shown."""

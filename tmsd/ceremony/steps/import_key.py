@@ -77,12 +77,7 @@ class ImportKey(KeyStep):
         finally:
             for component in components:
                 component.wipe()
-        return {
-            **self.facts(made),
-            "custodians": ", ".join(self.custodians),
-            "kcvs_of_components": ", ".join(check_values),
-            "exception": "the key was in the clear in memory while it was combined",
-        }
+        return self.facts_of_combined(made, self.custodians, check_values)
 
     def found(self, room: Room) -> Facts | None:
         """Return the key that is there."""

@@ -1,9 +1,7 @@
 """Step: put the keys of a backup back, into an empty token or beside the same."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
-
-from pydantic import Field
+from typing import Literal
 
 from hsm import importing
 from hsm.attributes import BACKUP_KEY as BACKUP_KEY_ATTRIBUTES
@@ -11,47 +9,37 @@ from hsm.keys import AES_256, KeyReference, TokenKey
 from hsm.secret import Secret
 from hsm.token import Token
 from tmsd.ceremony.backing_up import require_authentic, require_restorable
-from tmsd.ceremony.backup_file import Backup, WrappingKey, read_backup
+from tmsd.ceremony.backup_file import Backup, WrappingKey
 from tmsd.ceremony.backup_key import (
     entered_backup_key,
     joined_backup_key,
     kept_backup_key,
     require_right,
 )
+from tmsd.ceremony.backup_step import BackupStep
 from tmsd.ceremony.restoring import is_restored, restore
 from tmsd.ceremony.room import Room
-from tmsd.ceremony.shares import MOST_SHARES
-from tmsd.ceremony.step import Facts, Step
+from tmsd.ceremony.step import Facts
 from tmsd.ceremony.steps.back_up import facts_of_backup
-from tmsd.ceremony.steps.verify_backup import said_of_backup_key
 from tmsd.config.reserved_keys import BACKUP_KEY
-from tmsd.config.table import TOML
-from tmsd.config.values import DISTINCT, Name
 
 
-class Restore(Step):
-    """`restore`.
-
-    Attributes:
-        file: the backup's name, in the folder of the minutes.
-        custodians: who brings the backup key; by default the token has it.
-    """
+class Restore(BackupStep):
+    """`restore`."""
 
     do: Literal["restore"]
-    file: Name
-    custodians: Annotated[tuple[Name, ...], TOML, DISTINCT, Field(max_length=MOST_SHARES)] = ()
 
     def said(self) -> Iterator[str]:
         """Yield what is put back."""
         yield f"Restore the keys of the backup {self.file}, each as it was. Those that are in the"
         yield "token already are left; another key in the place of one stops it."
-        yield from said_of_backup_key(self.custodians)
+        yield from self.said_of_backup_key()
         if self.custodians:
             yield "At the end it stays in the token, as where the backup was made."
 
     def perform(self, room: Room) -> Facts:
         """Verify the backup, put the keys back, and the backup key last."""
-        backup, content = read_backup(room.folder / self.file, room.deployment)
+        backup, content = self.read(room)
         if not self.custodians:
             with room.token() as token:
                 key = kept_backup_key(token, backup.backup_key)
@@ -63,7 +51,7 @@ class Restore(Step):
 
     def found(self, room: Room) -> Facts | None:
         """Return the backup, if all of its keys are in the token, and the backup key."""
-        backup, content = read_backup(room.folder / self.file, room.deployment)
+        backup, content = self.read(room)
         wanted = backup.backup_key
         with room.token() as token:
             if not token.find_keys(_reference(wanted)):

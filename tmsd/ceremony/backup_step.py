@@ -1,0 +1,43 @@
+"""What steps that read a backup have in common: its file, and who brings the key that opens it."""
+
+from abc import ABC
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field
+
+from tmsd.ceremony.backup_file import Backup, read_backup
+from tmsd.ceremony.room import Room
+from tmsd.ceremony.shares import MOST_SHARES
+from tmsd.ceremony.step import Step
+from tmsd.config.table import TOML
+from tmsd.config.values import DISTINCT, Name
+
+
+class BackupStep(Step, ABC):
+    """A step that reads a backup.
+
+    Attributes:
+        file: the backup's name, in the folder of the minutes.
+        custodians: who brings the backup key; by default the token has it.
+    """
+
+    file: Name
+    custodians: Annotated[tuple[Name, ...], TOML, DISTINCT, Field(max_length=MOST_SHARES)] = ()
+
+    def said_of_backup_key(self) -> Iterator[str]:
+        """Yield where the backup key comes from."""
+        if self.custodians:
+            yield f"{', '.join(self.custodians)} type their shares, alone at the screen one after"
+            yield "another, until there are enough. While they are joined, the backup key is in the"
+            yield "clear in this program's memory."
+        else:
+            yield "The token has the backup key."
+
+    def read(self, room: Room) -> tuple[Backup, bytes]:
+        """Return the backup and its bytes; nothing of it is verified yet.
+
+        Raises:
+            BackupRefused: as read_backup does.
+        """
+        return read_backup(room.folder / self.file, room.deployment)
