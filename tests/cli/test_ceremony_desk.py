@@ -1,27 +1,44 @@
-"""A custodian alone at the desk: a share is shown in rows, cleared, and typed until it is right."""
+"""Officers approve at the desk, and custodians are alone at it: shares are shown, and forgotten."""
 
 from pathlib import Path
 
 import click
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+)
 
 from hsm.module import TokenAddress
 from hsm.secret import Secret
 from tests.ceremony.rooms import Present, room
-from tmsd.ceremony.people import Entry
+from tests.quorum.officers import HOUR, private_key, quorum, request
+from tmsd import clock
+from tmsd.ceremony.people import Ended, Entry
 from tmsd.ceremony.shares import in_rows, read_share, split
 from tmsd.cli.ceremony_desk import Desk
+from tmsd.quorum.quorum import Quorum
+from tmsd.quorum.request import Request
 
 CHECK_VALUE = bytes.fromhex("0a1b2c")
 SHARE, _ = (share.reveal().decode() for share in split(Secret(bytes(range(32))), CHECK_VALUE, 2, 2))
+PASSWORD = "correct horse"
 WHAT = "the share of karl in the backup key 0a1b2c"
 
 
 @pytest.fixture
 def desk(fresh_token: TokenAddress, tmp_path: Path) -> Desk:
-    """A desk, where karl is a custodian."""
-    return Desk(room(tmp_path, fresh_token, Present()).binding, tmp_path)
+    """A desk, where karl is a custodian, and officers have keys in files, under a password."""
+    binding = room(tmp_path, fresh_token, Present()).binding
+    encryption = BestAvailableEncryption(PASSWORD.encode())
+    for name, officer in binding.officers.items():
+        key = private_key(name).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
+        assert officer.private_key is not None
+        officer.private_key.write_bytes(key)
+    return Desk(binding, tmp_path)
 
 
 def at(desk: Desk, typed: str, *, entered: bool) -> Result:
@@ -60,3 +77,45 @@ def test_a_wrong_share_is_told_and_typed_again_and_none_is_shown(desk: Desk) -> 
     assert "share-malformed: a share has 33 words, and 34 were typed; type it again" in shown.output
     assert f"{WHAT}: share 1" in shown.output
     assert " ".join(SHARE.split()[:3]) not in shown.output
+
+
+def asked(*, everybody: bool) -> tuple[Request, Quorum]:
+    """Return a request to three officers of whom two are enough, or all have to approve."""
+    of = quorum()
+    parameters: dict[str, str | int | bool] = {"step": 1, "everybody": everybody}
+    expires = int(clock.now().timestamp()) + HOUR
+    wanted = msgspec.structs.replace(request(of), parameters=parameters, expires=expires)
+    return wanted, of
+
+
+def approving(desk: Desk, wanted: Request, of: Quorum, typed: str) -> Result:
+    """Let officers type their names and the passwords of their keys."""
+
+    @click.command()
+    def sits_down() -> None:
+        try:
+            click.echo(f"{len(desk.approvals(wanted, of))} have approved")
+        except Ended:
+            click.echo("they ended")
+
+    return CliRunner().invoke(sits_down, input=typed)
+
+
+def test_it_asks_for_as_many_as_it_takes_and_lets_more_approve(desk: Desk) -> None:
+    shown = approving(desk, *asked(everybody=False), f"anna\n{PASSWORD}\nberta\n{PASSWORD}\n\n")
+
+    assert "Who approves? 2 more needed" in shown.output
+    assert "Who approves? 1 more needed" in shown.output
+    assert "Nothing to go on" in shown.output
+    assert "2 have approved" in shown.output
+
+
+def test_it_asks_for_every_officer_where_it_takes_all(desk: Desk) -> None:
+    two = f"anna\n{PASSWORD}\nberta\n{PASSWORD}\n"
+
+    stopped = approving(desk, *asked(everybody=True), f"{two}\n")
+    complete = approving(desk, *asked(everybody=True), f"{two}carl\n{PASSWORD}\n\n")
+
+    assert "Who approves? 3 more needed" in stopped.output
+    assert "they ended" in stopped.output
+    assert "3 have approved" in complete.output

@@ -1,6 +1,6 @@
 """The desk of a ceremony: a terminal that the operator, officers and custodians take turns at."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from textwrap import indent
 
@@ -56,8 +56,7 @@ class Desk:
         self._put_down(request, quorum)
         given: dict[str, Approval] = {}
         while True:
-            persons = {_person(quorum, name) for name in given}
-            missing = max(quorum.approvals - len(persons), 0)
+            missing = _missing(request, quorum, given)
             name = click.prompt(
                 f"Who approves? {missing} more needed; nothing to end"
                 if missing
@@ -139,6 +138,13 @@ def _leave(custodian: str) -> None:
     click.clear()
     click.echo(_FORGET_LINES, nl=False)
     click.echo(f"The screen is cleared; {custodian} is done.")
+
+
+def _missing(request: Request, quorum: Quorum, given: Collection[str]) -> int:
+    """Return how many more have to approve: officers where it takes all of them, else persons."""
+    if request.parameters.get("everybody") is True:
+        return len(quorum.officers) - len(given)
+    return max(quorum.approvals - len({_person(quorum, name) for name in given}), 0)
 
 
 def _person(quorum: Quorum, name: str) -> str:
