@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import click
@@ -38,19 +39,23 @@ def main() -> int:
     is_installed = importlib.util.find_spec("atheris") is not None
     if arguments.seconds and not is_installed:
         click.echo(f"{NOT_INSTALLED}: running the seeds alone")
-    broken = 0
+    seeds = {name: list(TARGETS[name].seeds()) for name in names}
     for name in names:
-        seeds = list(TARGETS[name].seeds())
-        for seed in seeds:
+        for seed in seeds[name]:
             TARGETS[name].run(seed)
-        click.echo(f"== {name}: {len(seeds)} seeds")
-        if arguments.seconds and is_installed:
-            broken += not _holds(name, seeds, arguments.seconds, arguments.corpus)
-    return 1 if broken else 0
+        click.echo(f"== {name}: {len(seeds[name])} seeds")
+    if not (arguments.seconds and is_installed):
+        return 0
+
+    def holds(name: str) -> bool:
+        return _holds(name, seeds[name], arguments.seconds, arguments.corpus)
+
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        return 0 if all(list(threads.map(holds, names))) else 1
 
 
 def _holds(name: str, seeds: list[bytes], seconds: int, corpus: Path | None) -> bool:
-    """Fuzz a target in a process and a temporary folder of its own."""
+    """Fuzz a target in a process and a temporary folder of its own, and show what it says."""
     with tempfile.TemporaryDirectory(prefix="fuzz-") as scratch:
         seed_folder = Path(scratch) / "seeds"
         seed_folder.mkdir()
@@ -71,7 +76,10 @@ def _holds(name: str, seeds: list[bytes], seconds: int, corpus: Path | None) -> 
             "-verbosity=0",
         ]
         environment = {**os.environ, "TMPDIR": scratch}
-        return subprocess.run(command, env=environment, check=False).returncode == 0
+        ended = subprocess.run(command, env=environment, check=False, capture_output=True)
+    click.echo(ended.stdout, nl=False)
+    click.echo(f"== {name}".encode() + b"\n" + ended.stderr, err=True, nl=False)
+    return ended.returncode == 0
 
 
 if __name__ == "__main__":
