@@ -25,11 +25,6 @@ pytest_plugins = [
 ]
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Return one and a half processes for each processor, as many tests wait for a clock."""
-    return max(2, (os.cpu_count() or 1) * 3 // 2)
-
-
 _UMASK = os.umask(0o022)
 os.umask(_UMASK)
 
