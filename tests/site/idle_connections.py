@@ -3,7 +3,9 @@
 import re
 import resource
 import socket
+import ssl
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -12,18 +14,27 @@ from tests.site.daemon import Daemon, wait_until
 from tests.site.directory import HOST
 from tests.site.identities import TPS
 
+_ADDRESSES = 16
+
 
 @contextmanager
 def idle_connections(daemon: Daemon, count: int, names: Sequence[str] = (TPS,)) -> Iterator[None]:
-    """Have callers hold so many connections open, after their handshakes, until left."""
+    """Have callers hold so many connections open, after their handshakes, until left.
+
+    They come from several addresses, as handshakes of one wait for each other.
+    """
     before = descriptors(daemon)
     _allow_descriptors(2 * count)
     settings = [tls_settings(daemon.site, name) for name in names]
-    with ExitStack() as held:
-        for number in range(count):
-            plain = held.enter_context(socket.create_connection((HOST, daemon.site.port), 60))
-            tls = settings[number % len(settings)].wrap_socket(plain, server_hostname=HOST)
-            held.enter_context(tls)
+
+    def open_connection(number: int) -> ssl.SSLSocket:
+        own_address = (f"127.0.0.{number % _ADDRESSES + 2}", 0)
+        plain = socket.create_connection((HOST, daemon.site.port), 60, own_address)
+        return settings[number % len(settings)].wrap_socket(plain, server_hostname=HOST)
+
+    with ExitStack() as held, ThreadPoolExecutor(_ADDRESSES) as opening:
+        for connection in opening.map(open_connection, range(count)):
+            held.enter_context(connection)
         # To a client of TLS 1.3 the handshake is over before the daemon has seen its end.
         wait_until(lambda: descriptors(daemon) >= before + count)
         yield
