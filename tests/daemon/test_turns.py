@@ -48,6 +48,19 @@ async def test_addresses_take_turns_and_of_one_who_came_first_is_first() -> None
     assert crowd.let_in == ["a1", "a2", "b1", "c1", "a3", "b2", "a4"]
 
 
+async def test_the_pause_is_that_of_each_address() -> None:
+    turns = Turns(pause=12.0, patience=LONG)
+    crowd = Crowd(turns)
+
+    await crowd.come("a1")
+    waiting = [crowd.come(name) for name in ("a2", "a3", "b1", "c1")]
+    await everybody_has_come()
+
+    assert turns.until_next() == 4.0
+    for peer in waiting:
+        peer.cancel()
+
+
 async def test_the_pause_is_shorter_where_many_wait() -> None:
     crowd = Crowd(Turns(pause=LONG, patience=0.1))
 

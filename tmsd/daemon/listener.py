@@ -26,8 +26,8 @@ _SHUTDOWN_SECONDS = 5.0
 # For a caller to say in its turn that a connection is over.
 _FAREWELL_SECONDS = 5.0
 _PAUSE_SECONDS = 1.0
-# A handshake takes a millisecond or two.
-_BETWEEN_HANDSHAKES_SECONDS = 0.005
+# Of one address; a handshake takes a millisecond or two.
+_BETWEEN_HANDSHAKES_SECONDS = 0.02
 
 # What one call of asyncio reads at most: one TLS record (RFC 8446, section 5.1). It makes and
 # clears a buffer of that length for each connection, which has 256 KiB otherwise.

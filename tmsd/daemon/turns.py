@@ -12,8 +12,8 @@ class Turns:
     """Who waits for a handshake to begin.
 
     Args:
-        pause: from one beginning to the next, in seconds.
-        patience: within how many seconds all who wait are to have their turns; the pause is
+        pause: from one beginning to the next of the same address, in seconds.
+        patience: within how many seconds all who wait are to have their turns; pauses are
             shorter where that takes it.
     """
 
@@ -49,8 +49,12 @@ class Turns:
         if turns:  # behind the other addresses
             self._waiting[address] = self._waiting.pop(address)
         turn.set()
-        pause = min(self._pause, self._patience / (self._count + 1))
-        self._next = asyncio.get_running_loop().call_later(pause, self._give)
+        self._next = asyncio.get_running_loop().call_later(self.until_next(), self._give)
+
+    def until_next(self) -> float:
+        """Return the seconds from one beginning to the next, with those who wait now."""
+        addresses = max(1, len(self._waiting))
+        return min(self._pause / addresses, self._patience / (self._count + 1))
 
     def _remove(self, address: str, turn: asyncio.Event) -> None:
         turns = self._waiting[address]
