@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 
 from tmsd.config.store import StoreConfig
-from tmsd.store.database import Place, StoreError
+from tmsd.store.database import Place
+from tmsd.store.error import StoreError
 from tmsd.store.postgresql import PostgresqlServer
 from tmsd.store.sqlite import SqliteFile
 

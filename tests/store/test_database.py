@@ -11,7 +11,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tests.store.conftest import Kept
 from tmsd.store.crls import Base, Extent, Scope, begin_delta
-from tmsd.store.database import StoreError, migrations
+from tmsd.store.database import migrations
+from tmsd.store.error import StoreError
 from tmsd.store.tables import METADATA
 
 INSERT = "INSERT INTO used_challenges (digest, expires_ms) VALUES ('one', 0)"

@@ -13,7 +13,7 @@ from tests.postgresql.relay import relayed
 from tests.store.conftest import Kept, kept_in
 from tests.store.jobs import PUT, digests, put
 from tmsd.errors import Code, ServiceError
-from tmsd.store.database import StoreError
+from tmsd.store.error import StoreError
 from tmsd.store.postgresql import PostgresqlServer
 from tmsd.store.store import Store
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tmsd.store.database import StoreError
+from tmsd.store.error import StoreError
 from tmsd.store.sqlite import SqliteFile
 
 

@@ -14,7 +14,8 @@ from tests.store.jobs import put
 from tmsd.config.store import StoreConfig
 from tmsd.database import database_place
 from tmsd.quickstart.certificates import certificate_authority, client_identity, server_identity
-from tmsd.store.database import Place, StoreError
+from tmsd.store.database import Place
+from tmsd.store.error import StoreError
 from tmsd.store.store import Store
 
 pytestmark = pytest.mark.xdist_group("a server over a network")

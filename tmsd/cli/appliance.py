@@ -13,7 +13,6 @@ from typing import TypeVar
 from uuid import uuid4
 
 from tmsd.asking import recorded_receipt
-from tmsd.audit.chain_file import AuditFileError
 from tmsd.audit.log import AuditLog
 from tmsd.audit.trail import Trail, recorded
 from tmsd.ca.service import Certification
@@ -23,8 +22,6 @@ from tmsd.config.policy import load_policy
 from tmsd.daemon.places import deadline_seconds, queue_limits
 from tmsd.daemon.worker_process import Spawning, Worker
 from tmsd.database import database_place
-from tmsd.errors import ServiceError
-from tmsd.store.database import StoreError
 from tmsd.store.reader import Reader
 from tmsd.store.store import Store
 from tmsd.vault.message import Lane
@@ -34,9 +31,6 @@ from tmsd.vault.reaching import WorkerStartError
 LOG = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-REFUSALS = (ServiceError, WorkerStartError, StoreError, AuditFileError)
-"""What the appliance refuses by, or fails by foreseeably."""
 
 
 def record_of_appliance(audit_file: Path) -> Path:

@@ -1,4 +1,7 @@
-"""`tmsctl check`: is what the daemon is about to be given right? `config` asks files alone."""
+"""`tmsctl check`: is what the daemon is about to be given right?
+
+`config` asks files alone, `hsm` the token as well (check_hsm.py).
+"""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -7,6 +10,7 @@ from typing import TypeVar
 
 import click
 
+from tmsd.cli.check_hsm import check_hsm
 from tmsd.config.authorities import Authority
 from tmsd.config.callers import ALL_KEY_SETS, ANY_COMMAND, Caller, Role
 from tmsd.config.cas import Ca
@@ -24,6 +28,9 @@ T = TypeVar("T")
 @click.group()
 def check() -> None:
     """Check files, and the HSM, before they are used."""
+
+
+check.add_command(check_hsm)
 
 
 @check.command("config")

@@ -4,35 +4,63 @@ import errno
 import os
 import resource
 import sys
+from importlib import import_module
 
 import click
 
 from hsm.errors import HsmError
+from tmsd.audit.chain_file import AuditFileError
 from tmsd.ceremony.people import Ended
 from tmsd.ceremony.refusal import Refused
-from tmsd.cli.appliance import REFUSALS
-from tmsd.cli.audit import audit
-from tmsd.cli.ca import ca
-from tmsd.cli.ceremony import ceremony
-from tmsd.cli.check import check
-from tmsd.cli.check_hsm import check_hsm
-from tmsd.cli.hsm import hsm
-from tmsd.cli.inventory import inventory
-from tmsd.cli.key import key
-from tmsd.cli.officer import officer
-from tmsd.cli.policy import policy
-from tmsd.cli.quickstart import quickstart
 from tmsd.config.toml import ConfigError
+from tmsd.errors import ServiceError
 from tmsd.quorum.refusal import ApprovalRefused
+from tmsd.store.error import StoreError
+from tmsd.vault.reaching import WorkerStartError
+
+_FORESEEABLE = (
+    ApprovalRefused,
+    AuditFileError,
+    ConfigError,
+    Ended,
+    HsmError,
+    Refused,
+    ServiceError,
+    StoreError,
+    WorkerStartError,
+)
+
+# Each is in the module of tmsd.cli that has its name, which is loaded when somebody asks for it.
+_COMMANDS = (
+    "audit",
+    "ca",
+    "ceremony",
+    "check",
+    "hsm",
+    "inventory",
+    "key",
+    "officer",
+    "policy",
+    "quickstart",
+)
 
 
 class _Commands(click.Group):
     """Commands whose foreseeable failures are one message and exit code 1, not a traceback."""
 
-    def invoke(self, ctx: click.Context) -> object:
+    def list_commands(self, _context: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, _context: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"tmsd.cli.{name}"), name)
+        return command
+
+    def invoke(self, context: click.Context) -> object:
         try:
-            return super().invoke(ctx)
-        except (Refused, Ended, ApprovalRefused, HsmError, ConfigError, *REFUSALS) as error:
+            return super().invoke(context)
+        except _FORESEEABLE as error:
             raise click.ClickException(str(error)) from error
         except OSError as error:
             if error.errno == errno.EPIPE:  # whoever read the output has gone; click knows
@@ -53,19 +81,6 @@ def tmsctl() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, most))
     # What commands and PKCS#11 modules write is its owner's; public files say so themselves.
     os.umask(0o077)
-
-
-check.add_command(check_hsm)
-tmsctl.add_command(audit)
-tmsctl.add_command(ca)
-tmsctl.add_command(ceremony)
-tmsctl.add_command(check)
-tmsctl.add_command(hsm)
-tmsctl.add_command(inventory)
-tmsctl.add_command(key)
-tmsctl.add_command(officer)
-tmsctl.add_command(policy)
-tmsctl.add_command(quickstart)
 
 
 def main() -> None:

@@ -14,7 +14,8 @@ from tmsd.database import database_place
 from tmsd.errors import Code, ServiceError
 from tmsd.store import certificates
 from tmsd.store.certificates import Record
-from tmsd.store.database import StoreError, reason_of
+from tmsd.store.database import reason_of
+from tmsd.store.error import StoreError
 
 T = TypeVar("T")
 

@@ -29,7 +29,7 @@ from tmsd.daemon.reload import Reloading
 from tmsd.daemon.workers import Workers
 from tmsd.database import database_place
 from tmsd.program import kept_informed, run, stop_signal
-from tmsd.store.database import StoreError
+from tmsd.store.error import StoreError
 from tmsd.store.reader import Reader
 from tmsd.store.store import Store
 from tmsd.systemd.journal import Event, about

@@ -22,7 +22,7 @@ from tmsd.program import kept_informed, run, stop_signal
 from tmsd.responder.listening import listening
 from tmsd.responder.reload import Reloading, certificates_of, load_cas
 from tmsd.responder.server import Edge, application
-from tmsd.store.database import StoreError
+from tmsd.store.error import StoreError
 from tmsd.store.reader import Reader
 from tmsd.systemd.journal import Event, about
 from tmsd.systemd.notifying import ServiceManager

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from tmsd.errors import Code, ServiceError
+from tmsd.store.error import StoreError
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -20,10 +21,6 @@ _MIGRATIONS = Path(__file__).with_name("migrations")
 # they are run again: serialization_failure, deadlock_detected, and unique_violation, which section
 # 13.5 counts with them: what was in the way can be a row that the transaction could not yet see.
 _LOST_AGAINST_ANOTHER = frozenset({"40001", "40P01", "23505"})
-
-
-class StoreError(Exception):
-    """The database cannot be used: says which, why, and what would be right."""
 
 
 @dataclass(frozen=True, slots=True)
