@@ -2,13 +2,15 @@
 # and what it makes stays inside this folder; a bare Debian with git and make is enough.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test cycles bench fuzz lint type fmt openapi clean prepare
+.PHONY: help demo demo-ceremony test cycles bench fuzz lint type fmt openapi clean prepare
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 PYTHON := .venv/bin/python
 SCRATCH := sh .ci/scratch.sh
 # Arguments for pytest, as in: make test ARGS="tests/hsm -k cmac"
 ARGS ?=
+# An empty folder in which demo-ceremony leaves minutes and tokens; .cache/demo-ceremony, made anew, without one.
+SITE ?=
 # For how many seconds each target is fuzzed.
 FUZZ_SECONDS ?= 60
 # How often the HSM is lost, in which order of losses (in another one each time without a SEED), and
@@ -18,11 +20,14 @@ SEED ?=
 WORKERS ?=
 
 help: ## list these commands
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name what; \
-		do printf '%-13s %s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name what; \
+		do printf '%-19s %s\n' "$$name" "$$what"; done
 
 demo: prepare ## show the whole system at work, on virtual tokens and a software HSM
 	@$(SCRATCH) $(PYTHON) -m tests.demo
+
+demo-ceremony: prepare ## show a key ceremony as each person sees it; its site folder stays: SITE=…
+	@$(SCRATCH) $(PYTHON) -m tests.demo.ceremony $(SITE)
 
 test: prepare ## run every test; ARGS="…" is handed to pytest
 	@$(SCRATCH) $(PYTHON) -m pytest $(ARGS)

@@ -16,11 +16,11 @@ from hsm.secret import Secret
 from hsm.token import open_token
 from tests.ceremony.cards import PIN, card_of
 from tests.ceremony.rooms import ENROL, GENERATE, script
-from tests.cli.sites import Terminal
 from tests.pcsc.fixtures import PutInReader
 from tests.piv_card.opensc import opensc_module
 from tests.quorum.officers import private_key
 from tests.softhsm.tokens import USER_PIN
+from tests.terminal import Terminal
 from tmsd.audit.verification import verify
 from tmsd.ceremony.minutes import events
 from tmsd.ceremony.progress import progress

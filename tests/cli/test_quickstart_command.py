@@ -26,9 +26,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from tests.cli.sites import PATIENCE, TMSCTL, make_site, tmsctl, tree
+from tests.cli.sites import make_site, tmsctl, tree
 from tests.site.authority import PROFILES
 from tests.site.certificates import csr
+from tests.terminal import PATIENCE, TMSCTL
 from tmsd.ceremony.refusal import Refused
 from tmsd.cli.main import tmsctl as commands
 from tmsd.config.daemon import load_daemon_config

@@ -4,6 +4,8 @@ It builds a site, serves it, opens secure channels to virtual cards, and shows w
 refused. Nothing is prepared: every key, card and certificate is made by the run and gone
 after it, and every line that looks like a result is one.
 
+A ceremony has a demonstration of its own, in ceremony/.
+
     | file | noun |
     |---|---|
     | __main__.py | the story, top to bottom, and how it ends |

@@ -108,7 +108,7 @@ def issued_cards(key_sets: IssuedKeySets) -> Iterator[Cards]:
         _garbling("answers a byte short", truncating, faults.truncated),
         _garbling("answers a byte too much", lengthening, faults.too_long),
     )
-    with _in_readers(*(card.token for card in issued)) as names:
+    with in_readers(*(card.token for card in issued)) as names:
         yield Cards(*(CardInReader(*pair) for pair in zip(issued, names, strict=True)))
 
 
@@ -137,7 +137,7 @@ def _faulty(nature: str, card: IssuedCard, token: Token) -> IssuedCard:
 
 
 @contextmanager
-def _in_readers(*cards: Token) -> Iterator[list[str]]:
+def in_readers(*cards: Token) -> Iterator[list[str]]:
     """Put each card into a reader of its own; yield the readers' names in the same order."""
     even = len(cards) + len(cards) % 2
     with ExitStack() as stack:

@@ -9,8 +9,9 @@ from typing import Any
 
 from click.testing import CliRunner, Result
 
-from tests.cli.sites import PATIENCE, tmsctl
+from tests.cli.sites import tmsctl
 from tests.site.certificates import csr
+from tests.terminal import PATIENCE
 from tmsd.cli.ca import ca as commands
 
 CA = "demo"

@@ -19,7 +19,8 @@ from tests.cli.ca.commands import (
     tool,
     verified,
 )
-from tests.cli.sites import PATIENCE, TMSCTL, tmsctl
+from tests.cli.sites import tmsctl
+from tests.terminal import PATIENCE, TMSCTL
 
 ISSUE = ("--profile", "token-authentication")
 

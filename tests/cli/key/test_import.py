@@ -7,7 +7,8 @@ import pytest
 
 from tests.ceremony.keys import FACTORY_16, FACTORY_24, FACTORY_32, exclusive_or
 from tests.cli.key.commands import DOGTAG, TRANSPORT_KEY, import_key, kcv, key, listed
-from tests.cli.sites import Terminal, allow
+from tests.cli.sites import allow
+from tests.terminal import Terminal
 
 FACTORY_TRIPLE_DES = """
 [key_sets.fresh-old]
