@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from hsm.attributes import COMPONENT
+from hsm.backup import backup_key_check_value
 from hsm.check_values import key_check_value
 from hsm.cmac import cmac
 from hsm.errors import KeyUnsuitable, MechanismUnavailable
@@ -41,7 +42,7 @@ class KeyIdentity:
 def identity(token: Token, key: TokenKey) -> KeyIdentity:
     """Return a key's identity, by whichever operation its attributes allow.
 
-    A key that neither encrypts, signs nor derives is known by its shape alone.
+    A key that does not encrypt, sign, derive, or wrap and unwrap is known by its shape alone.
 
     Raises:
         TokenLost: the key or its token is gone.
@@ -49,8 +50,9 @@ def identity(token: Token, key: TokenKey) -> KeyIdentity:
     for compute in (_encryption, _signature):
         with suppress(KeyUnsuitable, MechanismUnavailable):
             return KeyIdentity(key.shape, compute(key)[:_LENGTH])
-    with suppress(KeyUnsuitable, MechanismUnavailable):
-        return KeyIdentity(key.shape, _derivation(token, key))
+    for compute_in in (_derivation, backup_key_check_value):
+        with suppress(KeyUnsuitable, MechanismUnavailable):
+            return KeyIdentity(key.shape, compute_in(token, key))
     return KeyIdentity(key.shape, b"")
 
 

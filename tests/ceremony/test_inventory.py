@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from pkcs11 import Attribute, ObjectClass
 
+from hsm import attributes
 from hsm.attributes import MASTER_KEY, TRANSPORT_KEY
+from hsm.backup import backup_key_check_value
 from hsm.held_keys import held_keys
 from hsm.importing import destroy_key, generate_key
 from hsm.key_pairs import destroy_key_pair, generate_key_pair
@@ -16,6 +18,7 @@ from hsm.secret import Secret
 from hsm.token import Token, open_token
 from tests.hsm.half_pairs import half, replace_public_half
 from tests.softhsm.tokens import USER_PIN
+from tmsd.config.reserved_keys import BACKUP_KEY
 from tmsd.quorum import canonical
 from tmsd.quorum.inventory import decode, differences, inventory_of, keys_of
 
@@ -32,6 +35,13 @@ def token(fresh_token: TokenAddress) -> Iterator[Token]:
         generate_key(token, DEMO, AES_256, MASTER_KEY)
         generate_key_pair(token, CA, KeyPairAlgorithm.P256)
         yield token
+
+
+def test_the_key_for_backups_is_known_by_what_it_wraps(token: Token) -> None:
+    generate_key(token, KeyReference(BACKUP_KEY, 1), AES_256, attributes.BACKUP_KEY)
+    assert [key.check for key in held_keys(token) if key.label == BACKUP_KEY] == [
+        backup_key_check_value(token, token.find_key(KeyReference(BACKUP_KEY, 1))).hex()
+    ]
 
 
 def destroyed(token: Token) -> None:

@@ -39,6 +39,7 @@ def test_what_is_written_is_what_the_token_holds_until_a_key_changes(
     assert json.loads(told.stdout) == {
         "token": kept["token"],
         "serial": kept["serial"],
+        "signed_sha256": None,
         "drift": [
             {
                 "class": "secret",

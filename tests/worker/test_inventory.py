@@ -2,21 +2,25 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from hsm.attributes import MASTER_KEY, SERVICE_MAC_KEY, Template
+from hsm.data_objects import add_document, drop_others
 from hsm.held_keys import held_keys
 from hsm.importing import destroy_key, generate_key
 from hsm.key_pairs import destroy_key_pair, generate_key_pair
 from hsm.keys import AES_256, KeyReference
 from hsm.public_keys import KeyPairAlgorithm
 from hsm.token import Token
-from tmsd.config.reserved_keys import CHANNEL_KEY
+from tmsd.config.reserved_keys import CHANNEL_KEY, INVENTORY_DOCUMENT, QUORUM_DOCUMENT
 from tmsd.quorum import canonical
-from tmsd.quorum.inventory import inventory_of, keys_of
+from tmsd.quorum.inventory import decode, inventory_of, keys_of
 from tmsd.quorum.refusal import ApprovalRefused, Rule
+from tmsd.quorum.signed_inventory import SignedInventory
 from tmsd.worker.inventory import require_inventory
 from tmsd.worker.keyring import Keyring, PairName
 
@@ -97,3 +101,50 @@ def test_an_inventory_that_cannot_be_read_is_named(
     file.unlink()
     with pytest.raises(ApprovalRefused, match=f"{file}: No such file or directory"):
         require_inventory(hsm_token, keyring, file, [])
+
+
+@contextmanager
+def remembered(token: Token, label: str, document: bytes) -> Iterator[None]:
+    add_document(token, label, document)
+    try:
+        yield
+    finally:
+        drop_others(token, label, b"")
+
+
+def signed(file: Path) -> bytes:
+    of_file = sha256(file.read_bytes()).hexdigest()
+    return canonical.encode(SignedInventory(inventory=of_file, ceremony="ab" * 16, signed=1))
+
+
+def test_under_a_quorum_an_inventory_that_nobody_signed_is_refused(
+    hsm_token: Token, keyring: Keyring, file: Path
+) -> None:
+    with (
+        remembered(hsm_token, QUORUM_DOCUMENT, b"a quorum"),
+        pytest.raises(ApprovalRefused, match=f"inventory-unsigned: {file}: "),
+    ):
+        require_inventory(hsm_token, keyring, file, [])
+
+
+def test_the_inventory_that_was_signed_is_taken_and_no_other(
+    hsm_token: Token, keyring: Keyring, file: Path
+) -> None:
+    with remembered(hsm_token, INVENTORY_DOCUMENT, signed(file)):
+        require_inventory(hsm_token, keyring, file, [DRIFTING])
+
+        taken = decode(file.read_bytes())
+        file.write_bytes(canonical.encode(structs.replace(taken, keys=taken.keys[:-1])))
+        with pytest.raises(ApprovalRefused, match=f"inventory-altered: {file}: its SHA-256 is"):
+            require_inventory(hsm_token, keyring, file, [DRIFTING])
+
+
+def test_once_one_was_signed_it_cannot_be_left_out(
+    hsm_token: Token, keyring: Keyring, file: Path
+) -> None:
+    require_inventory(hsm_token, keyring, None, [])
+    with (
+        remembered(hsm_token, INVENTORY_DOCUMENT, signed(file)),
+        pytest.raises(ApprovalRefused, match=r"inventory-missing: `\[hsm\] inventory` names none"),
+    ):
+        require_inventory(hsm_token, keyring, None, [])

@@ -20,6 +20,7 @@ from tmsd.ceremony.steps.make_backup_key import MakeBackupKey
 from tmsd.ceremony.steps.make_root import MakeRoot
 from tmsd.ceremony.steps.request_certificate import RequestCertificate
 from tmsd.ceremony.steps.restore import Restore
+from tmsd.ceremony.steps.sign_inventory import SignInventory
 from tmsd.ceremony.steps.verify_backup import VerifyBackup
 
 _KINDS: tuple[type[Step], ...] = (
@@ -40,6 +41,7 @@ _KINDS: tuple[type[Step], ...] = (
     BackUp,
     VerifyBackup,
     Restore,
+    SignInventory,
 )
 
 STEPS: Mapping[str, type[Step]] = {

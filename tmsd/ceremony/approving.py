@@ -71,17 +71,17 @@ class PlannedStep:
         """The step."""
         return self.script.steps[self.number - 1]
 
-    def request(self, quorum: Quorum, after: Quorum) -> Request:
+    def request(self, quorum: Quorum, after: Quorum, also: Parameters) -> Request:
         """Return what officers are asked before it: all that it says of itself.
 
         Args:
             quorum: who is asked.
             after: the quorum once it is done.
+            also: what depends on the token.
         """
         everybody = self.step.needs_everybody
-        return request(
-            STEP, self._parameters(quorum, after, everybody=everybody), quorum, self.operator
-        )
+        parameters = {**also, **self._parameters(quorum, after, everybody=everybody)}
+        return request(STEP, parameters, quorum, self.operator)
 
     def request_to_join(self, quorum: Quorum, after: Quorum) -> Request:
         """Return what the officers of a new quorum are asked, so that each shows to have the key.

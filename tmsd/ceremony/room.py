@@ -1,8 +1,8 @@
 """What steps work with: the token, the people, and a folder for what comes of it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hsm.secret import Secret
@@ -25,6 +25,7 @@ class Room:
         deployment: whose keys they are.
         rehearsal: whether the token is thrown away afterwards.
         minutes: what is put on record before a secret is shown.
+        approved: what the request of the step says that is performed.
     """
 
     binding: Binding
@@ -33,6 +34,7 @@ class Room:
     deployment: str
     rehearsal: bool = False
     minutes: Minutes | None = None
+    approved: Mapping[str, str | int | bool] = field(default_factory=dict)
 
     @contextmanager
     def token(self) -> Iterator[Token]:

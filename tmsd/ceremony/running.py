@@ -93,11 +93,11 @@ def _conduct_step(
     after = step.quorum_after(room, quorum)
     if after != quorum:
         _have_joined(planned, quorum, after, room, minutes)
-    asked = planned.request(quorum, after)
+    asked = planned.request(quorum, after, step.also_asked(room))
     require_approval(asked, quorum, room, minutes, everybody=step.needs_everybody)
     minutes.note(Event.BEGUN, {"step": number, "do": step.do, "request": asked.request_id})
     try:
-        facts = step.perform(room)
+        facts = step.perform(replace(room, approved=asked.parameters))
     except (HsmError, Refused, ApprovalRefused) as refusal:
         minutes.note(Event.FAILED, {"step": number, "do": step.do, "reason": str(refusal)[:1000]})
         raise

@@ -47,13 +47,22 @@ class Step(Table):
         """
         return quorum
 
+    def also_asked(self, room: "Room") -> Facts:  # noqa: ARG002  for those that depend on the token
+        """Return what officers approve beside what the step says of itself; most often nothing.
+
+        Raises:
+            HsmError: the token refuses.
+            ApprovalRefused: what it holds cannot be said.
+        """
+        return {}
+
     @abstractmethod
     def said(self) -> Iterator[str]:
         """Yield, in plain words, what the step does; officers approve these very words."""
 
     @abstractmethod
     def perform(self, room: "Room") -> Facts:
-        """Do it.
+        """Do it; `room.approved` is what was approved.
 
         Raises:
             Refused: a rule forbids it; nothing was changed.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from hsm.data_objects import read_documents
 from hsm.held_keys import held_keys
 from hsm.token import Token
 from tmsd.ceremony.configured_token import configured_token
@@ -15,8 +16,10 @@ from tmsd.cli.officer_options import file_path
 from tmsd.cli.output_file import out_option, require_place, write_public
 from tmsd.cli.table import print_table
 from tmsd.config.daemon import load_daemon_config
+from tmsd.config.reserved_keys import INVENTORY_DOCUMENT, QUORUM_DOCUMENT
 from tmsd.quorum import canonical
 from tmsd.quorum.inventory import Difference, decode, differences, inventory_of, keys_of
+from tmsd.quorum.signed_inventory import SignedInventory, digest, newest
 
 _HEADINGS = ("CLASS", "LABEL", "VERSION", "DRIFT", "SHOULD BE", "IS")
 
@@ -42,8 +45,11 @@ def write(config_file: Path, out: Path, *, nonces: bool) -> None:
     require_place(out)
     with configured_token(hsm) as token:
         taken = inventory_of(token.label, token.serial, keys_of(held_keys(token)))
+        is_governed = bool(read_documents(token, QUORUM_DOCUMENT))
     write_public(out, canonical.encode(taken))
     click.echo(f"{len(taken.keys)} key objects of token {taken.token!r}: {out}")
+    if is_governed:
+        click.echo("Daemons take none but what officers signed: sign-inventory, in a ceremony.")
 
 
 @inventory.command()
@@ -59,21 +65,26 @@ def compare(config_file: Path, file: Path, *, nonces: bool, as_json: bool) -> No
     Exit code 0: it holds what it should, and nothing else. 1: it does not, or could not be asked.
     """
     hsm = token_table(load_daemon_config(config_file), nonces=nonces)
-    should = decode(file.read_bytes())
+    document = file.read_bytes()
+    should = decode(document)
     with configured_token(hsm) as token:
         drift = differences(should, token.serial, keys_of(held_keys(token)))
-        told = _told(token, drift) if as_json else ""
+        signed = newest(read_documents(token, INVENTORY_DOCUMENT))
+        told = _told(token, drift, signed) if as_json else ""
     if as_json:
         click.echo(told)
     elif drift:
         print_table(_HEADINGS, [_row(each) for each in drift])
     else:
         click.echo(f"{len(should.keys)} key objects, all as they should be, and no others.")
+    if signed is not None:
+        which = "it" if signed.inventory == digest(document) else "another"
+        click.echo(f"Officers signed {which}: {signed}.", err=True)
     if drift:
         sys.exit(1)
 
 
-def _told(token: Token, drift: Sequence[Difference]) -> str:
+def _told(token: Token, drift: Sequence[Difference], signed: SignedInventory | None) -> str:
     rows = [
         {
             "class": each.key.kind if each.key else None,
@@ -85,7 +96,13 @@ def _told(token: Token, drift: Sequence[Difference]) -> str:
         }
         for each in drift
     ]
-    return json.dumps({"token": token.label, "serial": token.serial, "drift": rows}, indent=2)
+    told = {
+        "token": token.label,
+        "serial": token.serial,
+        "signed_sha256": signed.inventory if signed else None,
+        "drift": rows,
+    }
+    return json.dumps(told, indent=2)
 
 
 def _row(each: Difference) -> tuple[str, ...]:

@@ -26,9 +26,11 @@ AUDIT_KEY = "tmsd-audit"
 # Wraps the keys of a backup (docs/ceremonies.md); custodians hold shares of it.
 BACKUP_KEY = "tmsd-backup"
 
-# Documents of the token: the officers, and the policy in force (docs/ceremonies.md).
+# Documents of the token: the officers, the policy in force, and which inventory was signed last
+# (docs/ceremonies.md).
 QUORUM_DOCUMENT = "tmsd-quorum"
 POLICY_DOCUMENT = "tmsd-policy"
+INVENTORY_DOCUMENT = "tmsd-inventory"
 
 SERVICE_KEYS = (CHANNEL_KEY, CHALLENGE_KEY, RECEIPT_KEY, CERTIFICATE_KEY)
 

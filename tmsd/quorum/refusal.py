@@ -39,6 +39,9 @@ class Rule(StrEnum):
 
     # Inventories
     INVENTORY_MALFORMED = "inventory-malformed"
+    INVENTORY_UNSIGNED = "inventory-unsigned"
+    INVENTORY_ALTERED = "inventory-altered"
+    INVENTORY_MISSING = "inventory-missing"
     INVENTORY_DRIFT = "inventory-drift"
 
     # What a quorum alone may do

@@ -71,8 +71,8 @@ class _Testing:
 
     def tested(self, token: Token, before: Identities, gone: Collection[KeyName]) -> Context:
         context = self._context(token)
-        if (inventory := self.config.hsm.inventory) is not None:
-            require_inventory(token, context.keyring, inventory, _references(self.policy))
+        inventory = self.config.hsm.inventory
+        require_inventory(token, context.keyring, inventory, _references(self.policy))
         context.keyring.look_for(_references(self.policy))
         context.keyring.require(before, gone)
         right = require_known_answers(token, for_cards=bool(self.policy.key_sets))

@@ -58,8 +58,7 @@ class _Testing:
         keyring.require(before, gone)
         if not keyring.identities:
             raise KeyNotFound("no key that [cas.NAME.ocsp.nonces] names is in the token")
-        if self.inventory is not None:
-            require_inventory(token, keyring, self.inventory, names)
+        require_inventory(token, keyring, self.inventory, names)
         return NonceContext(token, keyring, self.repeating)
 
 
