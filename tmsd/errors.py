@@ -32,6 +32,7 @@ class Code(StrEnum):
     KEY_SET_AMBIGUOUS = "key-set-ambiguous"
     KEY_SET_UNKNOWN = "key-set-unknown"
     KEY_VERSION_UNKNOWN = "key-version-unknown"
+    KEY_VERSION_NOT_YET_ACTIVE = "key-version-not-yet-active"
     KEY_VERSION_RETIRED = "key-version-retired"
     KEY_MISSING = "key-missing"
 

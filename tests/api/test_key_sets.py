@@ -40,6 +40,7 @@ def test_a_key_set_is_described_with_the_check_value_of_its_key(tps: Caller, bat
         "algorithm": batch.algorithm,
         "diversification": batch.diversification,
         "versions": [{"version": 1, "state": "active", "key_check_value": check_value.hex()}],
+        "newest_key_version": 1,
     }
 
 

@@ -33,7 +33,8 @@ from tests.terminal import PATIENCE, TMSCTL
 from tmsd.ceremony.refusal import Refused
 from tmsd.cli.main import tmsctl as commands
 from tmsd.config.daemon import load_daemon_config
-from tmsd.config.key_sets import DiversificationData, KeyAlgorithm, Scp, VersionState
+from tmsd.config.key_sets import DiversificationData, KeyAlgorithm, Scp
+from tmsd.config.key_versions import MasterKeyVersion
 from tmsd.config.policy import load_policy
 from tmsd.quickstart.softhsm import softhsm_module
 
@@ -127,7 +128,7 @@ def test_the_configuration_allows_what_the_demonstration_needs_and_no_more(
     )
     assert key_set.diversification == "kdf3"
     assert key_set.diversification_data is DiversificationData.KDD
-    assert key_set.versions == {1: VersionState.ACTIVE}
+    assert key_set.versions == {1: MasterKeyVersion()}
     assert key_set.scp_i == (0x70, 0x00)
     assert key_set.require_issued_challenge
     assert not key_set.factory

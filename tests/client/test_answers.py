@@ -11,13 +11,14 @@ from tmsd.client.tks import TokenKeyService
 from tmsd.client.values import PresentedCard, Session
 
 CARD = PresentedCard(bytes(32), bytes(8))
-SESSION = Session(3, 0x70, "pilot", 1, bytes(8), bytes(21), "token")
+SESSION = Session(3, 0x70, "pilot", 1, 2, bytes(8), bytes(21), "token")
 
 OPENED: dict[str, Any] = {
     "scp": "03",
     "i": "70",
     "key_set": "pilot",
     "key_version": 1,
+    "newest_key_version": 2,
     "host_cryptogram": "00" * 8,
     "external_authenticate": "00" * 21,
     "session": "token",
@@ -87,6 +88,7 @@ CALLS: list[tuple[Call, dict[str, Any]]] = [
                     "algorithm": "aes128",
                     "diversification": "kdf3",
                     "versions": [{"version": 1, "state": "active", "key_check_value": None}],
+                    "newest_key_version": None,
                 }
             ]
         },

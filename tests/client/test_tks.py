@@ -92,6 +92,7 @@ async def test_a_channel_is_opened_and_used(tks: TokenKeyService, batch: Batch, 
     assert card.transmit(command).endswith(card.profile.production_data + OK)
     assert (session.scp, session.i, session.key_set) == (batch.scp, batch.i, batch.key_set)
     assert session.key_version == 1
+    assert not session.is_due_for_changeover
     assert session.host_cryptogram in session.external_authenticate
     assert after.state != session.state
     assert after.key_set == session.key_set
@@ -261,7 +262,9 @@ async def test_key_sets_are_described(tks: TokenKeyService) -> None:
     rotated = described["rotated"]
     assert (rotated.scp, rotated.algorithm, rotated.diversification) == (3, "aes128", "kdf3")
     assert [(v.version, v.active) for v in rotated.versions] == [(1, False), (2, True)]
-    assert all(len(v.key_check_value or b"") == 3 for v in rotated.versions)
+    retired, active = rotated.versions
+    assert (retired.key_check_value, len(active.key_check_value or b"")) == (None, 3)
+    assert rotated.newest_key_version == 2
     assert described["absent"].versions == (KeyVersion(1, active=True, key_check_value=None),)
 
 

@@ -14,8 +14,8 @@ from tmsd.config.key_sets import (
     KeySet,
     MasterKeys,
     Scp,
-    VersionState,
 )
+from tmsd.config.key_versions import MasterKeyVersion
 from tmsd.config.policy import Policy
 from tmsd.config.reserved_keys import SERVICE_KEYS
 from tmsd.globalplatform.diversification import EXPOSED_SCHEMES, Role
@@ -59,7 +59,7 @@ def made(**values: object) -> KeySet:
             "scp": Scp.SCP03,
             "algorithm": KeyAlgorithm.AES128,
             "diversification": "kdf3",
-            "versions": {1: VersionState.ACTIVE},
+            "versions": {1: MasterKeyVersion()},
         }
         | values
     )
@@ -70,7 +70,7 @@ def test_what_a_key_set_does_not_say_has_safe_defaults(policy: Load) -> None:
     assert key_set.name == key_set.master_key == "k"
     assert key_set.labels == {Role.ENC: "k", Role.MAC: "k", Role.DEK: "k"}
     assert (key_set.scp, key_set.algorithm) == (Scp.SCP03, KeyAlgorithm.AES256)
-    assert key_set.versions == {1: VersionState.RETIRED, 2: VersionState.ACTIVE}
+    assert key_set.versions == {1: MasterKeyVersion(retired=True), 2: MasterKeyVersion()}
     assert key_set.diversification_data is DiversificationData.KDD
     assert key_set.scp_i == (0x70, 0x00)
     assert key_set.min_security_level == 0x01
@@ -282,7 +282,10 @@ def test_a_scheme_that_exposes_keys_is_taken_where_that_is_accepted(policy: Load
         ),
         (
             {"versions": '{ 1 = "old" }'},
-            "5: key_sets.k.versions.1: 'old' is not one of active, retired",
+            (
+                "5: key_sets.k.versions.1: 'old' is not one of active, retired, "
+                "{ active_from = 2027-01-01T00:00:00Z }"
+            ),
         ),
         ({"scp_i": "[]"}, f"6: key_sets.k.scp_i: must hold at least one of {IN_SCP03}"),
         (
@@ -342,17 +345,17 @@ def test_a_key_version_is_a_decimal_from_1_to_255(
 @given(st.integers(min_value=1, max_value=255))
 def test_every_key_version_is_taken_as_text_and_as_a_number(number: int) -> None:
     for key in (number, str(number)):
-        assert made(versions={key: "active"}).versions == {number: VersionState.ACTIVE}
+        assert made(versions={key: "active"}).versions == {number: MasterKeyVersion()}
 
 
-@pytest.mark.parametrize("target", ["k", "k:", ":1", "k:0", "k:128", "k:01", "k:x", "k:1 ", ""])
-def test_a_changeover_target_is_a_name_a_colon_and_a_version(
+@pytest.mark.parametrize("target", ["k:", ":1", "k:0", "k:128", "k:01", "k:x", "k:1 ", ""])
+def test_a_changeover_target_is_a_name_or_a_name_a_colon_and_a_version(
     policy: Load, refusal: Refusal, target: str
 ) -> None:
     assert refusal(policy, text(**RIGHT, change_to=f'["{target}"]')) == [
         (
-            "6: key_sets.k.change_to[0]: must be a key set and its version from 1 to 127, "
-            f'as "pilot:2", not {target!r}'
+            "6: key_sets.k.change_to[0]: must be a key set, or a key set and its version "
+            f'from 1 to 127, as "pilot" or "pilot:2", not {target!r}'
         )
     ]
 

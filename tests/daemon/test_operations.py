@@ -76,8 +76,12 @@ def test_the_state_says_what_is_served_and_which_way(told: Told) -> None:
     assert state["key_sets"] == {
         "aes128": served(),
         "scp01-hmac": served(card_keys=IN_WORKER),
-        "fresh-scp02": served(versions={"255": "active"}, factory=True, undiversified=True),
-        "des-open": served(versions={"1": "active", "2": "active"}, put_key=IN_WORKER),
+        "fresh-scp02": served(
+            versions={"255": "active"}, newest_version=255, factory=True, undiversified=True
+        ),
+        "des-open": served(
+            versions={"1": "active", "2": "active"}, newest_version=2, put_key=IN_WORKER
+        ),
         "des-closed": served(put_key=UNAVAILABLE),
         "upgraded": served(put_key=IN_WORKER),
     }
@@ -104,6 +108,7 @@ def served(**differences: object) -> dict[str, object]:
     """Return what is told of a key set without anything special, but for differences."""
     return {
         "versions": {"1": "active"},
+        "newest_version": 1,
         "card_keys": "token",
         "sessions": "token",
         "put_key": None,

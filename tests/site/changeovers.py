@@ -6,6 +6,7 @@ fresh-scp02 ──► des-open:1, des-closed:1, upgraded:1      (des-closed: wit
 fresh-scp01 ──► scp01-open:1
 hmac        ──► des-open:1, hmac:2
 by-cuid-old ──► by-cuid-old:2, rotating:1
+dated       ──► dated                                     (its newest active version)
 """
 
 from dataclasses import replace
@@ -91,6 +92,18 @@ BY_CUID_OLD = _in_two_versions(
 )
 """Keys by CUID, now and later."""
 
+DATED = replace(
+    aes_batch("dated", 128, 0x70, "kdf3", 0x98),
+    versions=(
+        '{1 = "active", 2 = {active_from = 2026-01-01T00:00:00Z}, '
+        "3 = {active_from = 2999-01-01T00:00:00Z}}"
+    ),
+    settings='change_to = ["dated"]',
+    imported=(1, 2, 3),
+    other_masters={2: _OTHER_MASTER},
+)
+"""Cards that go to whichever version is the newest: the second, for some centuries."""
+
 CHANGING = (
     ROTATING,
     LONGER,
@@ -103,4 +116,5 @@ CHANGING = (
     FRESH_SCP01,
     HMAC,
     BY_CUID_OLD,
+    DATED,
 )

@@ -54,6 +54,7 @@ OPENED = {
     "i": BYTE,
     "key_set": NAMES,
     "key_version": BYTE,
+    "newest_key_version": BYTE,
     "host_cryptogram": between(8, 16),
     "external_authenticate": between(1, card_messages.MAX_APDU),
     "key_material_in_worker": st.booleans(),
@@ -77,7 +78,7 @@ POLICY_APPROVALS = st.builds(
 KEY_VERSIONS = st.builds(
     card_messages.KeyVersion,
     version=BYTE,
-    state=st.sampled_from(["active", "retired"]),
+    state=st.sampled_from(["pre-active", "active", "retired"]),
     key_check_value=st.none() | CHECK_VALUES,
 )
 
@@ -227,7 +228,9 @@ ANSWERS = {
         card_messages.RandomMade, random=between(1, card_messages.MAX_RANDOM)
     ),
     card_messages.KeySetDescribed: st.builds(
-        card_messages.KeySetDescribed, versions=st.lists(KEY_VERSIONS, max_size=255)
+        card_messages.KeySetDescribed,
+        versions=st.lists(KEY_VERSIONS, max_size=255),
+        newest_key_version=st.none() | BYTE,
     ),
     certificate_messages.PreparedCertificate: st.builds(
         certificate_messages.PreparedCertificate,

@@ -97,6 +97,7 @@ DELIVERED: dict[str, Any] = {
     "i": 0x70,
     "key_set": "pilot",
     "key_version": 1,
+    "newest_key_version": 2,
     "host_cryptogram": bytes(8),
     "external_authenticate": bytes(21),
     "keys": {

@@ -1,5 +1,6 @@
 """What the policy says to a request, refusal by refusal."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,11 @@ from tmsd.errors import Code, ServiceError
 from tmsd.globalplatform.channel import ChannelState, SecurityLevel
 from tmsd.globalplatform.initialize_update import InitializeUpdateResponse, parse
 from tmsd.worker import admission
+from tmsd.worker.admission import WantedKeys
 
 KDD = bytes(range(10))
+MIDDAY = datetime(2027, 1, 1, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
 SCP02_CARD = parse(bytes(range(10)) + b"\x01\x02" + bytes(16))
 SCP03_CARD = parse(bytes(range(10)) + b"\x01\x03\x70" + bytes(16))
 SCP01_CARD = parse(bytes(range(10)) + b"\x01\x01" + bytes(16))
@@ -102,16 +106,18 @@ def test_a_key_set_of_others_is_refused_as_if_there_were_none() -> None:
 
 
 def test_active_versions_alone_are_used() -> None:
-    key_set = made(versions={1: "retired", 2: "active"})
+    key_set = made(versions={1: "retired", 2: "active", 4: {"active_from": MIDDAY}})
 
-    admission.require_version(key_set, 2)
+    key_set.require_active(2, MIDDAY)
+    key_set.require_active(4, MIDDAY)
     for version, code in (
         (1, Code.KEY_VERSION_RETIRED),
         (3, Code.KEY_VERSION_UNKNOWN),
         (0, Code.KEY_VERSION_UNKNOWN),
+        (4, Code.KEY_VERSION_NOT_YET_ACTIVE),
     ):
         with pytest.raises(ServiceError) as refusal:
-            admission.require_version(key_set, version)
+            key_set.require_active(version, MIDDAY - SECOND)
         assert refusal.value.code is code
 
 
@@ -207,13 +213,41 @@ def test_a_card_is_changed_over_along_change_to_alone() -> None:
     caller = _caller("*")
     policy = _policy(caller, key_set, next_set)
 
-    assert admission.change_target(policy, caller, key_set, None, 2) == key_set
-    assert admission.change_target(policy, caller, key_set, "pilot", 2) == key_set
-    assert admission.change_target(policy, caller, key_set, "next", 1) == next_set
+    assert admission.change_target(policy, caller, key_set, WantedKeys(None, 2), MIDDAY) == key_set
+    assert (
+        admission.change_target(policy, caller, key_set, WantedKeys("pilot", 2), MIDDAY) == key_set
+    )
+    assert (
+        admission.change_target(policy, caller, key_set, WantedKeys("next", 1), MIDDAY) == next_set
+    )
     for name, version in ((None, 1), (None, 3), ("next", 2), ("absent", 2), ("next", 0)):
         with pytest.raises(ServiceError, match="may change to pilot:2, next:1") as refusal:
-            admission.change_target(policy, caller, key_set, name, version)
+            admission.change_target(policy, caller, key_set, WantedKeys(name, version), MIDDAY)
         assert refusal.value.code is Code.CHANGE_NOT_ALLOWED
+
+
+def test_a_way_without_a_version_leads_to_the_newest_that_is_active() -> None:
+    key_set = made(
+        KeyAlgorithm.AES128,
+        change_to=("pilot",),
+        versions={1: "active", 2: {"active_from": MIDDAY}},
+    )
+    caller = _caller("*")
+    policy = _policy(caller, key_set)
+
+    def refusal_of(version: int, now: datetime) -> Code | None:
+        try:
+            wanted = WantedKeys(None, version)
+            admission.change_target(policy, caller, key_set, wanted, now)
+        except ServiceError as refusal:
+            return refusal.code
+        return None
+
+    assert refusal_of(1, MIDDAY - SECOND) is None
+    assert refusal_of(2, MIDDAY - SECOND) is Code.KEY_VERSION_NOT_YET_ACTIVE
+    assert refusal_of(2, MIDDAY) is None
+    assert refusal_of(1, MIDDAY) is Code.CHANGE_NOT_ALLOWED
+    assert refusal_of(3, MIDDAY) is Code.KEY_VERSION_UNKNOWN
 
 
 def test_nobody_changes_cards_over_to_key_sets_of_others() -> None:
@@ -223,7 +257,7 @@ def test_nobody_changes_cards_over_to_key_sets_of_others() -> None:
     policy = _policy(caller, key_set, next_set)
 
     with pytest.raises(ServiceError) as refusal:
-        admission.change_target(policy, caller, key_set, "next", 1)
+        admission.change_target(policy, caller, key_set, WantedKeys("next", 1), MIDDAY)
     assert refusal.value.code is Code.CHANGE_NOT_ALLOWED
 
 
@@ -232,4 +266,4 @@ def test_a_key_set_that_leads_nowhere_says_so() -> None:
     policy = _policy(caller)
 
     with pytest.raises(ServiceError, match="may change to nowhere, not to pilot:1"):
-        admission.change_target(policy, caller, SCP03_SET, None, 1)
+        admission.change_target(policy, caller, SCP03_SET, WantedKeys(None, 1), MIDDAY)

@@ -104,6 +104,10 @@ class SessionAnswer(Body):
     i: Byte
     key_set: KeySetName
     key_version: int
+    newest_key_version: int = Field(
+        description="the version that cards of this key set get now; where it is another, "
+        "the card is due for key changeover"
+    )
     host_cryptogram: Cryptogram
     external_authenticate: Apdu = Field(description="the command to send to the card next")
     session: Session | None = Field(default=None, description="with delivery sealed")
@@ -231,8 +235,10 @@ class KeyVersionBody(Body):
     """A version of a master key."""
 
     version: int
-    state: Literal["active", "retired"]
-    key_check_value: CheckValue | None = Field(description="null while the HSM lacks the key")
+    state: Literal["pre-active", "active", "retired"]
+    key_check_value: CheckValue | None = Field(
+        description="null while the HSM lacks the key, and once the version is retired"
+    )
 
 
 class KeySetBody(Body):
@@ -243,6 +249,9 @@ class KeySetBody(Body):
     algorithm: str
     diversification: str
     versions: list[KeyVersionBody]
+    newest_key_version: int | None = Field(
+        description="the version that cards get now; null while none is active"
+    )
 
 
 class KeySetsAnswer(Body):

@@ -207,6 +207,7 @@ ROUTES = (
             Code.CHALLENGE_NOT_ISSUED,
             Code.KEY_SET_UNKNOWN,
             Code.KEY_VERSION_UNKNOWN,
+            Code.KEY_VERSION_NOT_YET_ACTIVE,
             Code.KEY_VERSION_RETIRED,
             Code.IDEMPOTENCY_KEY_MISSING,
             Code.IDEMPOTENCY_KEY_REUSED,

@@ -48,6 +48,9 @@ KINDS: dict[Code, Kind] = {
     Code.KEY_SET_AMBIGUOUS: Kind(409, "The key set must be named", Next.CORRECT_REQUEST),
     Code.KEY_SET_UNKNOWN: Kind(422, "The key set is not known", Next.CORRECT_REQUEST),
     Code.KEY_VERSION_UNKNOWN: Kind(422, "The key version is not known", Next.REFUSE_CARD),
+    Code.KEY_VERSION_NOT_YET_ACTIVE: Kind(
+        422, "The key version is not active yet", Next.REFUSE_CARD
+    ),
     Code.KEY_VERSION_RETIRED: Kind(422, "The key version is retired", Next.REFUSE_CARD),
     Code.KEY_MISSING: Kind(409, "The HSM lacks the master key", Next.CALL_OFFICER),
     Code.INITIALIZE_UPDATE_INVALID: Kind(422, "The card's answer cannot be read", Next.REFUSE_CARD),

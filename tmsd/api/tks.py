@@ -46,6 +46,7 @@ async def _open_session(
         i=bytes([opened.i]),
         key_set=opened.key_set,
         key_version=opened.key_version,
+        newest_key_version=opened.newest_key_version,
         host_cryptogram=opened.host_cryptogram,
         external_authenticate=opened.external_authenticate,
         session=opened.session if isinstance(opened, ChannelOpened) else None,
@@ -131,7 +132,7 @@ async def _random(
 
 
 async def _key_sets(tks: Tks, caller: Caller, _request: None, trail: Trail) -> bodies.KeySetsAnswer:
-    described = await key_sets.describe(tks, caller, trail)
+    found = await key_sets.describe(tks, caller, trail)
     return bodies.KeySetsAnswer(
         key_sets=[
             bodies.KeySetBody(
@@ -145,10 +146,11 @@ async def _key_sets(tks: Tks, caller: Caller, _request: None, trail: Trail) -> b
                         state=version.state,
                         key_check_value=version.key_check_value,
                     )
-                    for version in versions
+                    for version in told.versions
                 ],
+                newest_key_version=told.newest_key_version,
             )
-            for key_set, versions in described
+            for key_set, told in found
         ]
     )
 
@@ -184,6 +186,7 @@ _CHANNEL_REFUSALS = (
     Code.SESSION_CLOSED,
     Code.KEY_SET_UNKNOWN,
     Code.KEY_VERSION_UNKNOWN,
+    Code.KEY_VERSION_NOT_YET_ACTIVE,
     Code.KEY_VERSION_RETIRED,
     Code.KEY_MISSING,
     Code.MECHANISM_UNAVAILABLE,
@@ -196,6 +199,7 @@ _CARD_REFUSALS = (
     Code.KEY_SET_AMBIGUOUS,
     Code.KEY_SET_UNKNOWN,
     Code.KEY_VERSION_UNKNOWN,
+    Code.KEY_VERSION_NOT_YET_ACTIVE,
     Code.KEY_VERSION_RETIRED,
     Code.KEY_MISSING,
     Code.PROTOCOL_MISMATCH,

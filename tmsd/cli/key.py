@@ -38,7 +38,7 @@ from tmsd.cli.named_key import (
 )
 from tmsd.cli.table import print_table
 from tmsd.config.daemon import DaemonConfig, load_daemon_config
-from tmsd.config.key_sets import KeyAlgorithm, VersionState
+from tmsd.config.key_sets import KeyAlgorithm
 from tmsd.config.policy import Policy, declared_cas, load_policy
 from tmsd.config.reserved_keys import RESERVED_PREFIX, SERVICE_KEYS
 
@@ -274,8 +274,9 @@ def _note_unnamed(policy: Policy, named: NamedKey) -> None:
 def _loss(policy: Policy, named: NamedKey, version: int) -> str | None:
     """Return what will not work without this version of the key, if anything."""
     if named.key_set is not None:
-        is_active = policy.key_sets[named.key_set].versions.get(version) is VersionState.ACTIVE
-        return "It is active: cards that have it cannot be served any more." if is_active else None
+        held = policy.key_sets[named.key_set].versions.get(version)
+        is_served = held is not None and not held.retired
+        return f"It is {held}: cards that have it cannot be served any more." if is_served else None
     if named.transport_key is not None:
         is_used = policy.transport_keys[named.transport_key].version == version
         return "It is in use: its callers get no session keys any more." if is_used else None

@@ -52,6 +52,11 @@ def number(answer: Answer, field: str) -> int:
     return value
 
 
+def optional_number(answer: Answer, field: str) -> int | None:
+    """Return an integer, or None for null."""
+    return None if answer.get(field) is None else number(answer, field)
+
+
 def truth(answer: Answer, field: str) -> bool:
     """Return true or false."""
     value = answer.get(field)

@@ -58,6 +58,7 @@ class TokenKeyService:
             i=fields.octet(answer, "i"),
             key_set=fields.text(answer, "key_set"),
             key_version=fields.number(answer, "key_version"),
+            newest_key_version=fields.number(answer, "newest_key_version"),
             host_cryptogram=fields.octets(answer, "host_cryptogram"),
             external_authenticate=fields.octets(answer, "external_authenticate"),
             state=fields.text(answer, "session"),
@@ -78,6 +79,7 @@ class TokenKeyService:
             i=fields.octet(answer, "i"),
             key_set=fields.text(answer, "key_set"),
             key_version=fields.number(answer, "key_version"),
+            newest_key_version=fields.number(answer, "newest_key_version"),
             host_cryptogram=fields.octets(answer, "host_cryptogram"),
             external_authenticate=fields.octets(answer, "external_authenticate"),
             keys=_wrapped_keys(fields.inner(answer, "keys")),
@@ -247,4 +249,5 @@ def _key_set(described: Answer) -> KeySet:
             )
             for version in fields.objects(described, "versions")
         ),
+        newest_key_version=fields.optional_number(described, "newest_key_version"),
     )

@@ -41,6 +41,7 @@ class Session:
         i: its implementation option.
         key_set: whose keys the card holds.
         key_version: which version of them.
+        newest_key_version: which version cards of the key set get now.
         host_cryptogram: 8 bytes, or 16.
         external_authenticate: the command to send to the card next.
         state: opaque; it contains no key and goes with every further request.
@@ -50,9 +51,15 @@ class Session:
     i: int
     key_set: str
     key_version: int
+    newest_key_version: int
     host_cryptogram: bytes
     external_authenticate: bytes
     state: str
+
+    @property
+    def is_due_for_changeover(self) -> bool:
+        """Whether the card holds another version than cards get now."""
+        return self.key_version != self.newest_key_version
 
 
 class WrappingMechanism(StrEnum):
@@ -95,6 +102,7 @@ class DeliveredSession:
     i: int
     key_set: str
     key_version: int
+    newest_key_version: int
     host_cryptogram: bytes
     external_authenticate: bytes
     keys: WrappedKeys
@@ -177,7 +185,10 @@ class PossessionChallenge:
 
 @dataclass(frozen=True, slots=True)
 class KeyVersion:
-    """A version of a master key; the check value is None while the HSM lacks the key."""
+    """A version of a master key.
+
+    The check value is None while the HSM lacks the key, and of a version that is retired.
+    """
 
     version: int
     active: bool
@@ -186,10 +197,11 @@ class KeyVersion:
 
 @dataclass(frozen=True, slots=True)
 class KeySet:
-    """A key set that this caller may use."""
+    """A key set that this caller may use, and the version that cards of it get now, if any."""
 
     name: str
     scp: int
     algorithm: str
     diversification: str
     versions: tuple[KeyVersion, ...]
+    newest_key_version: int | None

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from tmsd.config.authorities import Authorities
 from tmsd.config.callers import ALL_KEY_SETS, APPLIANCE, Caller
 from tmsd.config.cas import Ca
-from tmsd.config.key_sets import KeySet, VersionState
+from tmsd.config.key_sets import KeySet
+from tmsd.config.key_versions import HIGHEST_PUT
 from tmsd.config.toml import Complaint, KeyPath, dotted, shown
 from tmsd.config.transport_keys import TransportKey
 from tmsd.x509.public_keys import spki_sha256
@@ -170,14 +171,14 @@ def _unknown(kind: str, name: str, declared: Collection[str]) -> str:
     return f"{shown(name)} is not a {kind} of this file, which has {some}"
 
 
-def _objections(key_set: KeySet, target: KeySet, version: int) -> Iterator[str]:
+def _objections(key_set: KeySet, target: KeySet, version: int | None) -> Iterator[str]:
     """Yield why cards of `key_set` must not be changed over to a version of `target`."""
-    state = target.versions.get(version)
-    if state is not VersionState.ACTIVE:
-        active = [str(n) for n, held in target.versions.items() if held is VersionState.ACTIVE]
-        yield (
-            f"{target.name} has no active version {version}; active: {', '.join(active) or 'none'}"
-        )
+    active = [number for number, held in target.versions.items() if not held.retired]
+    if version is None and not any(number <= HIGHEST_PUT for number in active):
+        yield f"{target.name} has no active version from 1 to {HIGHEST_PUT}"
+    if version is not None and version not in active:
+        known = ", ".join(map(str, active)) or "none"
+        yield f"{target.name} has no active version {version}; active: {known}"
     if target.undiversified:
         yield f"{target.name} is undiversified: cards are changed over to keys of their own"
     if target.factory:

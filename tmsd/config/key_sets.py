@@ -2,15 +2,23 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from tmsd.config.key_versions import (
+    HIGHEST_PUT,
+    MasterKeyVersion,
+    VersionState,
+    newest_active,
+)
 from tmsd.config.reserved_keys import KeyLabel
 from tmsd.config.table import BY_LOADER, TOML, Table
 from tmsd.config.toml import Complaint, shown
 from tmsd.config.values import DISTINCT, HexByte, Name
+from tmsd.errors import Code, ServiceError
 from tmsd.globalplatform.diversification import EXPOSED_SCHEMES, SCHEMES, Role
 from tmsd.globalplatform.protocols import PROTOCOLS
 
@@ -18,7 +26,6 @@ UNDIVERSIFIED = "none"
 ALL_SCHEMES = (*SCHEMES, *EXPOSED_SCHEMES)
 
 _DECIMAL = re.compile(r"[1-9][0-9]{0,2}")
-_HIGHEST_PUT = 0x7F  # Card Specification 2.3.1, 11.8.2.3: PUT KEY makes versions 01 to 7F
 
 
 class Scp(StrEnum):
@@ -74,29 +81,26 @@ class DiversificationData(StrEnum):
     CUID = "cuid"
 
 
-class VersionState(StrEnum):
-    """Whether a version of a master key opens channels."""
-
-    ACTIVE = "active"
-    RETIRED = "retired"
-
-
 class ChangeTarget(NamedTuple):
-    """A key set and a version that cards may be changed over to."""
+    """A key set and a version that cards may be changed over to; None for its newest active one."""
 
     key_set: str
-    version: int
+    version: int | None
 
 
 def _parse_target(value: str) -> ChangeTarget:
-    """Split `pilot:2`; ValueError unless it is a name, a colon and a version 1 to 127."""
-    name, _, version = value.rpartition(":")
-    if not name or not _DECIMAL.fullmatch(version) or int(version) > _HIGHEST_PUT:
+    """Split `pilot:2`; ValueError unless it is a name, or that, a colon and a version 1 to 127."""
+    name, colon, version = value.partition(":")
+    if not name or (colon and not _is_put(version)):
         raise ValueError(
-            f"must be a key set and its version from 1 to {_HIGHEST_PUT}, "
-            f'as "pilot:2", not {shown(value)}'
+            f"must be a key set, or a key set and its version from 1 to {HIGHEST_PUT}, "
+            f'as "pilot" or "pilot:2", not {shown(value)}'
         )
-    return ChangeTarget(name, int(version))
+    return ChangeTarget(name, int(version) if colon else None)
+
+
+def _is_put(version: str) -> bool:
+    return _DECIMAL.fullmatch(version) is not None and int(version) <= HIGHEST_PUT
 
 
 def _check_target(value: str) -> str:
@@ -111,7 +115,7 @@ def _version(value: object) -> int:
     return int(decimal)
 
 
-def _check_versions(versions: dict[int, VersionState]) -> dict[int, VersionState]:
+def _check_versions(versions: dict[int, MasterKeyVersion]) -> dict[int, MasterKeyVersion]:
     if not versions:
         raise ValueError('must hold at least one version, as {1 = "active"}')
     return versions
@@ -159,11 +163,12 @@ class KeySet(Table):
         allow_key_material_in_worker: what the token cannot do inside may be done in the
             worker's memory.
         diversification_data: what the scheme is given.
-        versions: key version number (1 to 255) to its state.
+        versions: by their numbers, 1 to 255.
         scp_i: values of "i" (1 byte each) that are accepted; the first is the default.
         min_security_level: P1 of EXTERNAL AUTHENTICATE, the least that is opened.
         require_issued_challenge: refuse host challenges that the HSM did not make.
-        change_to: where key changeover may lead, as `name:version`.
+        change_to: where key changeover may lead, as `name:version`, or `name` for the newest
+            version of it that is active.
         put_key_des_type: the key type by which PUT KEY brings 3DES keys to these cards.
         factory: the keys are those that card makers publish.
     """
@@ -184,7 +189,7 @@ class KeySet(Table):
     icv_in_clear: bool = False
     diversification_data: Annotated[DiversificationData, TOML] = DiversificationData.KDD
     versions: Annotated[
-        dict[Annotated[int, BeforeValidator(_version)], Annotated[VersionState, TOML]],
+        dict[Annotated[int, BeforeValidator(_version)], MasterKeyVersion],
         AfterValidator(_check_versions),
     ] = Field(description='the key versions and their states, as {1 = "active"}')
     scp_i: Annotated[tuple[HexByte, ...], TOML, DISTINCT] = Field(
@@ -215,6 +220,31 @@ class KeySet(Table):
     def targets(self) -> tuple[ChangeTarget, ...]:
         """What `change_to` names, split."""
         return tuple(_parse_target(target) for target in self.change_to)
+
+    def newest_version(self, now: datetime) -> int | None:
+        """Return the version that cards get at a time (UTC); None where none is active."""
+        return newest_active(self.versions, now)
+
+    def require_active(self, version: int, now: datetime) -> None:
+        """Refuse a version that is not active at a time (UTC).
+
+        Raises:
+            ServiceError: `key-version-unknown`, `key-version-not-yet-active`,
+                `key-version-retired`.
+        """
+        known = self.versions.get(version)
+        if known is None:
+            raise ServiceError(
+                Code.KEY_VERSION_UNKNOWN, f"key set {self.name} has no version {version}"
+            )
+        match known.state(now):
+            case VersionState.PRE_ACTIVE:
+                code = Code.KEY_VERSION_NOT_YET_ACTIVE
+            case VersionState.RETIRED:
+                code = Code.KEY_VERSION_RETIRED
+            case VersionState.ACTIVE:
+                return
+        raise ServiceError(code, f"version {version} of key set {self.name} is {known}")
 
     def complaints(self) -> Iterator[Complaint]:
         """Yield what protocol, algorithms, scheme and versions have against each other."""

@@ -23,6 +23,9 @@ def _one_of(value: object, context: Mapping[str, Any]) -> str:
 
 _WORDS: dict[str, _Words] = {
     "bool_type": lambda value, _: f"must be true or false, not {shown(value)}",
+    "datetime_type": lambda value, _: (
+        f"must be a date and a time, as 2027-01-01T00:00:00Z, not {shown(value)}"
+    ),
     "dict_type": lambda value, _: f"must be a table, not {shown(value)}",
     "enum": _one_of,
     "finite_number": lambda value, _: f"must be a finite number, not {shown(value)}",

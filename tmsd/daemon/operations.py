@@ -17,6 +17,7 @@ from pathlib import Path
 from aiohttp import web
 
 from tmsd.audit.log import AuditLog
+from tmsd.clock import now
 from tmsd.config.key_sets import KeySet
 from tmsd.config.policy import Policy
 from tmsd.config.unsafe import warnings
@@ -207,8 +208,13 @@ def _place(place: Place, worker: Worker | None) -> Mapping[str, object]:
 
 
 def _key_set(key_set: KeySet, found: KeySetWays | None) -> Mapping[str, object]:
+    present = now()
     return {
-        "versions": {str(number): state.value for number, state in key_set.versions.items()},
+        "versions": {
+            str(number): version.state(present).value
+            for number, version in key_set.versions.items()
+        },
+        "newest_version": key_set.newest_version(present),
         "card_keys": _told(found.card_keys) if found else _UNKNOWN,
         "sessions": _told(found.sessions) if found else _UNKNOWN,
         "put_key": _told(found.put_key) if found else _UNKNOWN,

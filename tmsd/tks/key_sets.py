@@ -7,7 +7,7 @@ from tmsd.config.policy import Policy
 from tmsd.errors import Code, ServiceError
 from tmsd.globalplatform.initialize_update import InitializeUpdateResponse
 from tmsd.tks.service import Tks
-from tmsd.vault.card_messages import DescribeKeySet, KeyVersion
+from tmsd.vault.card_messages import DescribeKeySet, KeySetDescribed
 
 
 def choose(
@@ -40,7 +40,7 @@ def choose(
     return fitting[0]
 
 
-async def describe(tks: Tks, caller: Caller, trail: Trail) -> list[tuple[KeySet, list[KeyVersion]]]:
+async def describe(tks: Tks, caller: Caller, trail: Trail) -> list[tuple[KeySet, KeySetDescribed]]:
     """Return each key set that the caller may use, and its versions with check values.
 
     Raises:
@@ -49,7 +49,7 @@ async def describe(tks: Tks, caller: Caller, trail: Trail) -> list[tuple[KeySet,
     described = []
     for key_set in tks.policy.key_sets_of(caller):
         answer = await tks.ask(DescribeKeySet(caller=caller.name, key_set=key_set.name), trail)
-        described.append((key_set, answer.versions))
+        described.append((key_set, answer))
     trail.details["key_sets"] = len(described)
     return described
 

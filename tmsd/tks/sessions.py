@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from tmsd import clock
 from tmsd.audit.trail import Trail
 from tmsd.config.callers import Caller, Delivery, EncryptPurpose
 from tmsd.config.key_sets import DiversificationData
@@ -90,6 +91,8 @@ async def open_session(
     else:
         delivered = DeliverKeys(caller.name, key_set, card, wanted.security_level)
         opened = await _judged(tks, caller, delivered, card, trail)
+    if opened.newest_key_version != opened.key_version:
+        trail.details["newest_key_version"] = opened.newest_key_version
     note_key_material(trail, opened.key_material_in_worker)
     return opened
 
@@ -177,6 +180,8 @@ def _key_set_for(tks: Tks, caller: Caller, presented: PresentedCard, trail: Trai
     trail.key_version = response.key_version
     key_set = key_sets.choose(tks.policy, caller, response, presented.key_set)
     trail.key_set = key_set.name
+    with faults_at("/card/initialize_update"):
+        key_set.require_active(response.key_version, clock.now())
     if key_set.diversification_data is DiversificationData.CUID:
         trail.diversification_data = presented.card.cuid
     return key_set.name

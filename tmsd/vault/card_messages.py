@@ -59,12 +59,16 @@ class Card(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ChannelOpened(Answer, frozen=True, tag="channel-opened"):
-    """A channel whose card proved its keys; `session` holds its state and no key."""
+    """A channel whose card proved its keys; `session` holds its state and no key.
+
+    `newest_key_version` is the version that cards of the key set get now.
+    """
 
     scp: Byte
     i: Byte
     key_set: Name
     key_version: Byte
+    newest_key_version: Byte
     host_cryptogram: Cryptogram
     external_authenticate: Apdu
     session: Session
@@ -99,6 +103,7 @@ class KeysDelivered(Answer, frozen=True, tag="keys-delivered"):
     i: Byte
     key_set: Name
     key_version: Byte
+    newest_key_version: Byte
     host_cryptogram: Cryptogram
     external_authenticate: Apdu
     keys: DeliveredKeys
@@ -256,17 +261,21 @@ class MakeRandom(Request[RandomMade], frozen=True, tag="make-random"):
 
 
 class KeyVersion(Struct, frozen=True, forbid_unknown_fields=True):
-    """A version of a key set: its state, and its check value if the key is in the token."""
+    """A version of a key set: its state, and its check value if the key is in the token.
+
+    Of a retired one the worker holds nothing, and has no check value either.
+    """
 
     version: Byte
-    state: Literal["active", "retired"]
+    state: Literal["pre-active", "active", "retired"]
     key_check_value: CheckValue | None
 
 
 class KeySetDescribed(Answer, frozen=True, tag="key-set-described"):
-    """The versions of a key set."""
+    """The versions of a key set, and which one cards get now."""
 
     versions: Annotated[list[KeyVersion], Meta(max_length=255)]
+    newest_key_version: Byte | None = None
 
 
 class DescribeKeySet(Request[KeySetDescribed], frozen=True, tag="describe-key-set"):

@@ -3,10 +3,14 @@
 The front asks the same questions to give good answers early; what counts is decided here.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
 from tmsd.config.callers import Caller, Delivery, Role
-from tmsd.config.key_sets import DiversificationData, KeySet, VersionState
+from tmsd.config.key_sets import DiversificationData, KeySet
 from tmsd.config.policy import Policy
-from tmsd.errors import Code, ServiceError
+from tmsd.errors import Code, ServiceError, faults_at
 from tmsd.globalplatform.channel import ChannelState, SecurityLevel
 from tmsd.globalplatform.initialize_update import InitializeUpdateResponse
 from tmsd.globalplatform.protocols import PROTOCOLS
@@ -50,23 +54,6 @@ def usable_key_set(policy: Policy, caller: Caller, name: str) -> KeySet:
     if key_set is None or not caller.may_use(name):
         raise ServiceError(Code.KEY_SET_UNKNOWN, f"{caller.name} may use no key set {name!r}")
     return key_set
-
-
-def require_version(key_set: KeySet, version: int) -> None:
-    """Refuse a key version that is not active.
-
-    Raises:
-        ServiceError: `key-version-unknown`, `key-version-retired`.
-    """
-    state = key_set.versions.get(version)
-    if state is None:
-        raise ServiceError(
-            Code.KEY_VERSION_UNKNOWN, f"key set {key_set.name} has no version {version}"
-        )
-    if state is VersionState.RETIRED:
-        raise ServiceError(
-            Code.KEY_VERSION_RETIRED, f"version {version} of key set {key_set.name} is retired"
-        )
 
 
 def accepted_i(key_set: KeySet, card: InitializeUpdateResponse, claimed: int | None) -> int:
@@ -145,26 +132,49 @@ def diversification_data(key_set: KeySet, kdd: bytes, cuid: bytes) -> bytes:
     return cuid
 
 
+@dataclass(frozen=True, slots=True)
+class WantedKeys:
+    """Which keys a card shall get: a key set, None for that of its channel, and a version."""
+
+    key_set: str | None
+    version: int
+
+
 def change_target(
-    policy: Policy, caller: Caller, key_set: KeySet, target_name: str | None, version: int
+    policy: Policy, caller: Caller, key_set: KeySet, wanted: WantedKeys, now: datetime
 ) -> KeySet:
     """Return the key set that a caller may change a card over to.
 
+    A way without a version leads to the newest that is active.
+
     Raises:
-        ServiceError: `change-not-allowed`.
+        ServiceError: `change-not-allowed`; `key-version-not-yet-active`.
     """
-    name = target_name or key_set.name
-    if (name, version) not in key_set.targets:
-        allowed = ", ".join(key_set.change_to[:8]) or "nowhere"
-        raise ServiceError(
-            Code.CHANGE_NOT_ALLOWED,
-            f"key set {key_set.name} may change to {allowed}, not to {name}:{version}",
-            pointer="/new_key_version",
-        )
+    name = wanted.key_set or key_set.name
+    ways = [target for target in key_set.targets if target.key_set == name]
+    if not any(way.version in (None, wanted.version) for way in ways):
+        raise _change_not_allowed(key_set, name, wanted.version, key_set.change_to)
     if not caller.may_use(name):
         raise ServiceError(
             Code.CHANGE_NOT_ALLOWED,
             f"{caller.name} may use no key set {name!r}, and changes no card over to it",
             pointer="/new_key_set",
         )
-    return policy.key_sets[name]
+    target = policy.key_sets[name]
+    with faults_at("/new_key_version"):
+        target.require_active(wanted.version, now)
+    newest = target.newest_version(now)
+    if not any((way.version or newest) == wanted.version for way in ways):
+        raise _change_not_allowed(key_set, name, wanted.version, [f"{name}:{newest}"])
+    return target
+
+
+def _change_not_allowed(
+    key_set: KeySet, name: str, version: int, ways: Sequence[str]
+) -> ServiceError:
+    allowed = ", ".join(ways[:8]) or "nowhere"
+    return ServiceError(
+        Code.CHANGE_NOT_ALLOWED,
+        f"key set {key_set.name} may change to {allowed}, not to {name}:{version}",
+        pointer="/new_key_version",
+    )

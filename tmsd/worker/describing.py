@@ -2,6 +2,8 @@
 
 from hsm.check_values import key_check_value
 from hsm.errors import KeyUnsuitable
+from tmsd.clock import now
+from tmsd.config.key_sets import KeySet
 from tmsd.errors import ServiceError
 from tmsd.globalplatform.diversification import Role
 from tmsd.vault import card_messages
@@ -25,15 +27,22 @@ def describe_key_set(
     """
     caller = admission.tks_caller(context.policy, request.caller)
     key_set = admission.usable_key_set(context.policy, caller, request.key_set)
-    versions = []
-    for version, state in key_set.versions.items():
-        try:
-            check_value = key_check_value(context.keyring.master_key(key_set, version, Role.ENC))
-        except (ServiceError, KeyUnsuitable):
-            check_value = None
-        versions.append(
-            card_messages.KeyVersion(
-                version=version, state=state.value, key_check_value=check_value
-            )
+    present = now()
+    versions = [
+        card_messages.KeyVersion(
+            version=number,
+            state=version.state(present).value,
+            key_check_value=None if version.retired else _check_value(context, key_set, number),
         )
-    return card_messages.KeySetDescribed(versions=versions)
+        for number, version in key_set.versions.items()
+    ]
+    return card_messages.KeySetDescribed(
+        versions=versions, newest_key_version=key_set.newest_version(present)
+    )
+
+
+def _check_value(context: Context, key_set: KeySet, version: int) -> bytes | None:
+    try:
+        return key_check_value(context.keyring.master_key(key_set, version, Role.ENC))
+    except (ServiceError, KeyUnsuitable):
+        return None

@@ -3,6 +3,7 @@
 from functools import partial
 
 from hsm.operation import Operation
+from tmsd.clock import now
 from tmsd.config.key_sets import DiversificationData
 from tmsd.errors import Code, ServiceError, faults_at
 from tmsd.globalplatform import put_key as command_of
@@ -11,6 +12,7 @@ from tmsd.globalplatform.keys import Use, key_check_value
 from tmsd.globalplatform.put_key import WrappedKey
 from tmsd.vault import card_messages
 from tmsd.worker import admission, card_keys, leaving
+from tmsd.worker.admission import WantedKeys
 from tmsd.worker.card_keys import CardIdentity
 from tmsd.worker.context import Context
 from tmsd.worker.hsm_key import HsmKey
@@ -26,8 +28,9 @@ def put_key(context: Context, request: card_messages.PutKey) -> card_messages.Pu
     """Make the command that changes a card over along the key set's `change_to`.
 
     Raises:
-        ServiceError: the session is of no use; `change-not-allowed`; `key-missing`;
-            `mechanism-unavailable`; `request-invalid` while responses are outstanding.
+        ServiceError: the session is of no use; `change-not-allowed`;
+            `key-version-not-yet-active`; `key-missing`; `mechanism-unavailable`;
+            `request-invalid` while responses are outstanding.
     """
     channel = resume(context, request.session, request.caller)
     target = _target(context, channel, request)
@@ -130,8 +133,8 @@ def _target(
         context.policy,
         channel.caller,
         channel.key_set,
-        request.new_key_set,
-        request.new_key_version,
+        WantedKeys(request.new_key_set, request.new_key_version),
+        now(),
     )
     if key_set.diversification_data is DiversificationData.CUID and not channel.session.cuid:
         raise ServiceError(

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from hsm.operation import Operation
-from tmsd.clock import now_ms
+from tmsd.clock import now, now_ms
 from tmsd.config.callers import Caller
 from tmsd.config.key_sets import DiversificationData, KeySet
 from tmsd.errors import Code, ServiceError, faults_at
@@ -91,7 +91,7 @@ def resume(context: Context, sealed: bytes, caller_name: str) -> ResumedChannel:
     with faults_at("/session"):
         require_open(session.state)
         key_set = admission.usable_key_set(context.policy, caller, session.key_set)
-        admission.require_version(key_set, session.key_version)
+        key_set.require_active(session.key_version, now())
         admission.require_channel(key_set, session.scp, session.state)
         data = admission.diversification_data(key_set, session.kdd, session.cuid)
     return ResumedChannel(

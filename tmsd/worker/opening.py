@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from hsm.operation import Operation
-from tmsd.clock import now_ms
+from tmsd.clock import now, now_ms
 from tmsd.config.callers import Caller, Delivery
 from tmsd.config.key_sets import KeySet
 from tmsd.config.transport_keys import TransportKey
@@ -42,6 +42,7 @@ class _Admitted:
     caller: Caller
     identity: CardIdentity
     answer: InitializeUpdateResponse
+    newest_key_version: int
     cuid: bytes
     i: int
     channel_context: bytes
@@ -106,6 +107,7 @@ def open_channel(
         i=card.i,
         key_set=session.key_set,
         key_version=session.key_version,
+        newest_key_version=card.newest_key_version,
         host_cryptogram=authentication.host_cryptogram,
         external_authenticate=bytes(authentication.command),
         session=sealed_session.seal(context.keyring, context.channel_key_version, session),
@@ -133,6 +135,7 @@ def deliver_keys(
         i=card.i,
         key_set=card.identity.key_set.name,
         key_version=card.identity.key_version,
+        newest_key_version=card.newest_key_version,
         host_cryptogram=authentication.host_cryptogram,
         external_authenticate=bytes(authentication.command),
         keys=delivered,
@@ -193,7 +196,8 @@ def _admit(context: Context, request: _CardRequest) -> _Admitted:
         key_set = admission.usable_key_set(context.policy, caller, request.key_set)
     with faults_at("/card/initialize_update"):
         answer = initialize_update.parse(request.card.initialize_update)
-        admission.require_version(key_set, answer.key_version)
+        present = now()
+        key_set.require_active(answer.key_version, present)
         i = admission.accepted_i(key_set, answer, request.card.scp_i)
     protocol = PROTOCOLS[answer.scp]
     host_challenge = _host_challenge(
@@ -205,6 +209,7 @@ def _admit(context: Context, request: _CardRequest) -> _Admitted:
         caller=caller,
         identity=CardIdentity(key_set, answer.key_version, data),
         answer=answer,
+        newest_key_version=key_set.newest_version(present) or answer.key_version,
         cuid=cuid,
         i=i,
         channel_context=protocol.session_context(host_challenge, answer),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tmsd.clock import now_ms
+from tmsd.clock import now, now_ms
 from tmsd.errors import Code, ServiceError
 from tmsd.vault.certificate_messages import CardProof, CrossedCa, PrepareCertificate, SignedRequest
 from tmsd.vault.message import NamedCard
@@ -87,7 +87,7 @@ def _of_card(
     if caller is None:
         raise ServiceError(Code.CALLER_UNKNOWN, f"the policy has no caller {request.caller!r}")
     key_set = admission.usable_key_set(context.policy, caller, challenge.key_set)
-    admission.require_version(key_set, challenge.key_version)
+    key_set.require_active(challenge.key_version, now())
     key = card_proofs.proven_key(proof.public_key, secret, proof.signature)
     return Proven(building.wanted(profile, key, request.fields), card=_named(challenge))
 
