@@ -13,9 +13,10 @@ from tests.quorum.officers import pem, private_key, signer
 from tests.softhsm.tokens import USER_PIN
 from tmsd import clock
 from tmsd.ceremony.binding import Binding, OfficerOfBinding
-from tmsd.ceremony.people import Ended, Entry
+from tmsd.ceremony.people import Ended, Entry, Stage
 from tmsd.ceremony.refusal import Refused
 from tmsd.ceremony.room import Room
+from tmsd.ceremony.step import Facts
 from tmsd.config.hsm import HsmConfig
 from tmsd.quorum.approval import Approval, approve
 from tmsd.quorum.quorum import Quorum
@@ -64,6 +65,13 @@ class Present:
     told: list[str] = field(default_factory=list)
     asked: list[Request] = field(default_factory=list)
     written_down: dict[str, bytes] = field(default_factory=dict)
+
+    def begin(self, stage: Stage) -> None:
+        """Remember what is next."""
+        self.tell(stage.title, *stage.said)
+
+    def finish(self, facts: Facts) -> None:
+        """Look at the minutes for that."""
 
     def tell(self, *lines: str) -> None:
         """Remember what is shown."""

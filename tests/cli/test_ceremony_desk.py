@@ -1,5 +1,6 @@
 """Officers approve at the desk, and custodians are alone at it: shares are shown, and forgotten."""
 
+import io
 from pathlib import Path
 
 import click
@@ -17,7 +18,7 @@ from hsm.secret import Secret
 from tests.ceremony.rooms import Present, room
 from tests.quorum.officers import HOUR, private_key, quorum, request
 from tmsd import clock
-from tmsd.ceremony.people import Ended, Entry
+from tmsd.ceremony.people import Ended, Entry, Stage
 from tmsd.ceremony.shares import in_rows, read_share, split
 from tmsd.cli.ceremony_desk import Desk
 from tmsd.quorum.quorum import Quorum
@@ -38,7 +39,7 @@ def desk(fresh_token: TokenAddress, tmp_path: Path) -> Desk:
         key = private_key(name).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
         assert officer.private_key is not None
         officer.private_key.write_bytes(key)
-    return Desk(binding, tmp_path)
+    return Desk(binding, tmp_path, "A ceremony")
 
 
 def at(desk: Desk, typed: str, *, entered: bool) -> Result:
@@ -64,14 +65,14 @@ def test_a_share_is_shown_in_rows_and_then_the_screen_forgets_it(desk: Desk) -> 
     shown = at(desk, "\n\n", entered=False)
 
     assert shown.exit_code == 0, shown.output
-    assert "Karl Example (karl) writes down" in shown.output
+    assert "Karl Example (karl), alone at this screen" in shown.output
     first, second, third, *_ = SHARE.split()
-    assert f"\n     1 {first:<9} 2 {second:<9} 3 {third}\n" in shown.output
+    assert f"   1 {first:<9} 2 {second:<9} 3 {third}" in shown.output
     assert shown.output.rindex("\x1b[3J") > shown.output.rindex(SHARE.split()[-1])
 
 
 def test_a_wrong_share_is_told_and_typed_again_and_none_is_shown(desk: Desk) -> None:
-    shown = at(desk, f"\n{SHARE} acid\n{SHARE}\n", entered=True)
+    shown = at(desk, f"\n{SHARE} acid\n{SHARE}\ny\n", entered=True)
 
     assert shown.exit_code == 0, shown.output
     assert "share-malformed: a share has 33 words, and 34 were typed; type it again" in shown.output
@@ -106,16 +107,60 @@ def test_it_asks_for_as_many_as_it_takes_and_lets_more_approve(desk: Desk) -> No
 
     assert "Who approves? 2 more needed" in shown.output
     assert "Who approves? 1 more needed" in shown.output
-    assert "Nothing to go on" in shown.output
+    assert "Enough have approved. Enter to go on" in shown.output
     assert "2 have approved" in shown.output
 
 
 def test_it_asks_for_every_officer_where_it_takes_all(desk: Desk) -> None:
     two = f"anna\n{PASSWORD}\nberta\n{PASSWORD}\n"
 
-    stopped = approving(desk, *asked(everybody=True), f"{two}\n")
-    complete = approving(desk, *asked(everybody=True), f"{two}carl\n{PASSWORD}\n\n")
+    stopped = approving(desk, *asked(everybody=True), f"{two}\ny\n")
+    complete = approving(desk, *asked(everybody=True), f"{two}carl\n{PASSWORD}\n")
 
     assert "Who approves? 3 more needed" in stopped.output
     assert "they ended" in stopped.output
     assert "3 have approved" in complete.output
+
+
+def test_who_types_nothing_by_mistake_ends_nothing(desk: Desk) -> None:
+    approved = approving(
+        desk, *asked(everybody=False), f"\nn\nanna\n\nanna\n{PASSWORD}\nberta\n{PASSWORD}\n\n"
+    )
+    typed = at(desk, f"\n\nn\n{SHARE}\ny\n", entered=True)
+
+    assert "Nothing was typed. Stop the ceremony here?" in approved.output
+    assert "anna has not approved: nothing was typed" in approved.output
+    assert "2 have approved" in approved.output
+    assert typed.exit_code == 0, typed.output
+
+
+def test_what_is_not_what_the_custodian_has_on_paper_is_typed_again(desk: Desk) -> None:
+    shown = at(desk, f"\n{SHARE}\nn\n{SHARE}\ny\n", entered=True)
+
+    assert shown.exit_code == 0, shown.output
+    assert shown.output.count(f"{WHAT}: share 1") == 2
+
+
+def test_what_came_of_a_step_has_words_to_be_read_aloud_for_its_hashes(
+    desk: Desk, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+    digest = "e58294f2e9a22748" + "00" * 24
+
+    desk.begin(Stage("Step 2 of 3", ("Back up every key.",), done=1, steps=3))
+    desk.finish({"backup_sha256": digest, "keys": 2})
+
+    shown = capsys.readouterr().out
+    assert "Step 2 of 3" in shown
+    assert "e58294f2 e9a22748 00000000 00000000" in shown
+    assert "topmost      istanbul     pluto        vagabond" in shown
+
+
+def test_text_is_no_markup(desk: Desk) -> None:
+    desk.begin(Stage("Step 1 of 1", ("Generate key '[red]one[/red]' :key:.",), done=0, steps=1))
+    desk.tell("[bold]as it is[/bold]")
+
+    shown = approving(desk, *asked(everybody=False), "\ny\n").output
+
+    assert "Generate key '[red]one[/red]' :key:." in shown
+    assert "[bold]as it is[/bold]" in shown

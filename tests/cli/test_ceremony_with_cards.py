@@ -91,17 +91,19 @@ def test_two_cards_and_a_file_conduct_it_from_enrolment_to_signed_minutes(
     options = ("--binding", binding, "--minutes", minutes)
 
     with Terminal("ceremony", "run", planned, *options) as terminal:
+        terminal.expect("2 steps")
+        terminal.expect("Read aloud:")
+        terminal.expect("Is it the same for everybody?")
+        terminal.type("y")
         terminal.expect("Step 1 of 2")
         for name, secret in (("anna", PIN), ("berta", PIN), ("carl", PASSWORD)):
             approve(terminal, name, secret)
-            terminal.expect(f"approved by {name}")
-        terminal.expect("Nothing to go on")
-        terminal.type("")
+        go_on(terminal)
 
         terminal.expect("Step 2 of 2")
         approve(terminal, "berta", "999999")
-        terminal.expect("card 'Berta Example'")
-        terminal.expect("refused the PIN")
+        terminal.expect("berta has not approved: card 'Berta Example'")
+        terminal.expect("the PIN")
         assert berta.tries_left == 2
         approve(terminal, "berta", PIN)
         terminal.expect("approved by berta")
@@ -109,16 +111,18 @@ def test_two_cards_and_a_file_conduct_it_from_enrolment_to_signed_minutes(
         approve_elsewhere(tmp_path, elsewhere)
         terminal.expect("Who approves")
         terminal.type(str(elsewhere))
-        terminal.expect("approved by anna")
-        terminal.expect("Nothing to go on")
+        terminal.expect("approved by berta, anna")
+        terminal.expect("Enough have approved")
         terminal.type("")
+        go_on(terminal)
 
+        terminal.expect("The end")
         terminal.expect("minutes sha256")
         approve(terminal, "anna", PIN)
         terminal.expect("approved by anna")
         approve(terminal, "carl", PASSWORD)
-        terminal.expect("approved by carl")
-        terminal.expect("Nothing to go on")
+        terminal.expect("approved by anna, carl")
+        terminal.expect("Enough have approved")
         terminal.type("")
         terminal.expect("The ceremony is over")
         assert terminal.end() == 0
@@ -130,6 +134,13 @@ def test_two_cards_and_a_file_conduct_it_from_enrolment_to_signed_minutes(
     written = terminal.shown + minutes.read_text()
     assert PIN not in written
     assert PASSWORD not in written
+
+
+def go_on(terminal: Terminal) -> None:
+    """Look at what came of a step."""
+    terminal.expect("Done")
+    terminal.expect("Enter, once everybody has seen it")
+    terminal.type("")
 
 
 def approve_elsewhere(folder: Path, out: Path) -> None:

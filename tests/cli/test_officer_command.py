@@ -21,7 +21,7 @@ from tmsd.quorum import canonical
 from tmsd.quorum.approval import given_elsewhere
 from tmsd.quorum.quorum import Officer, Quorum
 from tmsd.quorum.request import Request
-from tmsd.quorum.words import words
+from tmsd.quorum.words import rows
 
 MODULE = str(opensc_module())
 
@@ -66,7 +66,7 @@ def test_the_public_key_of_a_card_is_read_without_its_pin(
     digest = sha256(encoded).digest()
     assert "Card 'Anna Example' (serial " in done.output
     assert digest.hex() in done.output
-    assert f"To be read aloud: {words(digest[:8])}" in done.output
+    assert "\n".join(rows(digest[:8])) in done.output
 
 
 def test_which_card_and_which_key_must_be_clear(put_in_reader: PutInReader, tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_an_officer_approves_with_a_card(
 
     assert done.exit_code == 0, done.output
     assert "Action:     policy.activate" in done.output
-    assert wanted.read_aloud in done.output
+    assert "\n".join(wanted.read_aloud) in done.output
     assert "PIN of card 'Anna Example':" in done.output
     assert PIN not in done.output
     given = given_elsewhere((tmp_path / "approval.json").read_bytes(), wanted, officers)

@@ -60,7 +60,7 @@ def test_every_parameter_is_shown() -> None:
     assert f"sha256: {'ab' * 32}" in shown
     assert "first: no" in shown
     assert "2031-05-04 11:00:00 UTC" in shown
-    assert REQUEST.read_aloud in shown
+    assert "\n".join(REQUEST.read_aloud) in shown
 
 
 def test_a_value_cannot_pretend_to_be_more_lines() -> None:

@@ -44,7 +44,7 @@ def signer_of_file(file: Path, ask: AskSecret) -> Signer:
         content = file.read_bytes()
     except OSError as error:
         raise Refused(f"{file}: {error.strerror}") from None
-    with ask(f"password of {file}") as password:
+    with ask(f"password of {file.name}") as password:
         return key_of_file(content, bytes(password))
 
 

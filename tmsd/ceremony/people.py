@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hsm.secret import Secret
+from tmsd.ceremony.step import Facts
 from tmsd.quorum.approval import Approval
 from tmsd.quorum.quorum import Quorum
 from tmsd.quorum.request import Request
@@ -32,11 +33,39 @@ class Entry:
     sample: Callable[[], Secret]
 
 
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """How far a ceremony has come, and what is next.
+
+    Attributes:
+        title: of what is next, as `Step 2 of 9`.
+        said: what it does, in plain words.
+        done: how many steps are done.
+        steps: how many there are.
+    """
+
+    title: str
+    said: tuple[str, ...]
+    done: int
+    steps: int
+
+    @property
+    def text(self) -> str:
+        """All that is said of it, as officers approve it."""
+        return " ".join(self.said)
+
+
 class People(Protocol):
     """The persons of a ceremony."""
 
+    def begin(self, stage: Stage) -> None:
+        """Show everybody what is next."""
+
     def tell(self, *lines: str) -> None:
-        """Show everybody something."""
+        """Show everybody something that they should know before they go on."""
+
+    def finish(self, facts: Facts) -> None:
+        """Show everybody what came of it."""
 
     def approvals(self, request: Request, quorum: Quorum) -> Sequence[Approval]:
         """Show a request, and return the approvals of those who agree.

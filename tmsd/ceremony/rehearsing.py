@@ -20,12 +20,13 @@ from cryptography.hazmat.primitives.serialization import (
 from hsm.secret import Secret
 from tmsd import clock
 from tmsd.ceremony.binding import Binding, OfficerOfBinding
-from tmsd.ceremony.people import Entry
+from tmsd.ceremony.people import Entry, Stage
 from tmsd.ceremony.quorum_step import QuorumStep
 from tmsd.ceremony.rehearsed_backups import leave_backups
 from tmsd.ceremony.rehearsed_keys import leave_keys
 from tmsd.ceremony.room import Room
 from tmsd.ceremony.script import Script
+from tmsd.ceremony.step import Facts
 from tmsd.ceremony.steps.enrol_quorum import FIRST, EnrolQuorum, enrol
 from tmsd.ceremony.steps.initialise_token import InitialiseToken
 from tmsd.config.hsm import HsmConfig
@@ -55,6 +56,14 @@ class MadeUpPeople:
         self._binding = binding
         self._tell = tell
         self._handed_over: dict[str, bytes] = {}
+
+    def begin(self, stage: Stage) -> None:
+        """Show what is next."""
+        self.tell("", stage.title, *stage.said)
+
+    def finish(self, facts: Facts) -> None:
+        """Show what came of it."""
+        self.tell(*(f"    {name.replace('_', ' ')}: {value}" for name, value in facts.items()))
 
     def tell(self, *lines: str) -> None:
         """Show what happens."""

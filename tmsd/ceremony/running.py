@@ -12,6 +12,7 @@ from hsm.errors import HsmError
 from tmsd.ceremony.approving import CLOSE, PlannedStep, quorum_of, request, require_approval
 from tmsd.ceremony.attesting import attestation, audit_keys
 from tmsd.ceremony.minutes import Event, Minutes
+from tmsd.ceremony.people import Stage
 from tmsd.ceremony.progress import Progress
 from tmsd.ceremony.refusal import Refused
 from tmsd.ceremony.room import Room
@@ -19,6 +20,11 @@ from tmsd.ceremony.script import Script
 from tmsd.ceremony.step import Facts, Step
 from tmsd.quorum.quorum import Quorum
 from tmsd.quorum.refusal import ApprovalRefused
+
+_END = (
+    "Every step is done. The officers sign the minutes, as they are now.",
+    "After that nothing can be added to them, and nothing changed.",
+)
 
 
 def open_ceremony(script: Script, room: Room, minutes: Minutes) -> None:
@@ -70,21 +76,23 @@ def conduct(script: Script, room: Room, minutes: Minutes, before: Progress) -> N
     if before.script_sha256 != script.sha256:
         raise Refused("the minutes are of another script, or it has been changed since")
     room = replace(room, minutes=minutes)
-    begun = before.begun
+    interrupted = before
     for number in range(before.done + 1, len(script.steps) + 1):
-        if number == before.done + 1 and before.shown:
-            room.people.tell("", *_of_shown(before.shown))
-        _conduct_step(script, number, room, minutes, begun=begun)
-        begun = False
+        _conduct_step(script, number, room, minutes, interrupted)
+        interrupted = replace(before, begun=False, shown=0)
     _close(script, room, minutes, before)
 
 
 def _conduct_step(
-    script: Script, number: int, room: Room, minutes: Minutes, *, begun: bool
+    script: Script, number: int, room: Room, minutes: Minutes, interrupted: Progress
 ) -> None:
-    step = script.steps[number - 1]
-    room.people.tell("", f"Step {number} of {len(script.steps)}", *step.said())
-    if begun and (facts := step.found(room)) is not None:
+    step, steps = script.steps[number - 1], len(script.steps)
+    room.people.begin(
+        Stage(f"Step {number} of {steps}", tuple(step.said()), done=number - 1, steps=steps)
+    )
+    if interrupted.shown:
+        room.people.tell(*_of_shown(interrupted.shown))
+    if interrupted.begun and (facts := step.found(room)) is not None:
         room.people.tell("It was done before the interruption.")
         _note_done(number, step, facts, room, minutes)
         return
@@ -114,7 +122,7 @@ def _of_shown(secrets: int) -> Iterator[str]:
 
 def _note_done(number: int, step: Step, facts: Facts, room: Room, minutes: Minutes) -> None:
     minutes.note(Event.DONE, {"step": number, "do": step.do, **facts})
-    room.people.tell(*(f"    {name.replace('_', ' ')}: {value}" for name, value in facts.items()))
+    room.people.finish(facts)
 
 
 def _have_joined(
@@ -122,6 +130,7 @@ def _have_joined(
 ) -> None:
     """Have each officer of a quorum to come show that they have their key."""
     _note_quorum(after, minutes, Event.PROPOSED)
+    room.people.tell("First each officer to come shows their key; then the quorum of now approves.")
     asked = planned.request_to_join(quorum, after)
     require_approval(asked, after, room, minutes, everybody=True)
 
@@ -164,7 +173,8 @@ def _close(script: Script, room: Room, minutes: Minutes, before: Progress) -> No
         with room.token() as token:
             signed = attestation(token, audit_key, closed)
         minutes.note(Event.ATTESTED, signed)
-    quorum = quorum_of(script, room)
+    quorum, steps = quorum_of(script, room), len(script.steps)
+    room.people.begin(Stage("The end", _END, done=steps, steps=steps))
     parameters = {
         "ceremony": minutes.ceremony,
         "script_sha256": script.sha256,

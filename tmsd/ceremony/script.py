@@ -13,7 +13,7 @@ from tmsd.config.table import BY_LOADER, Loaded, Origin, Table
 from tmsd.config.toml import Complaint, ConfigError, read, shown
 from tmsd.config.values import Name, text
 from tmsd.config.wording import explain
-from tmsd.quorum.words import words
+from tmsd.quorum.words import rows
 
 MOST_STEPS = 200
 
@@ -46,14 +46,8 @@ class Script(Table):
             yield f"{number:3}. {first}"
             yield from (f"     {line}" for line in others)
         yield f"SHA-256: {self.sha256}"
-        yield from read_aloud(self.sha256)
-
-
-def read_aloud(digest: str) -> Iterator[str]:
-    """Yield a hash (64 hex digits) as lines of eight words each."""
-    spoken = words(bytes.fromhex(digest)).split()
-    for at in range(0, len(spoken), 8):
-        yield "         " + " ".join(spoken[at : at + 8])
+        yield "To be read aloud, row by row:"
+        yield from rows(bytes.fromhex(self.sha256))
 
 
 def load_script(path: Path) -> Script:

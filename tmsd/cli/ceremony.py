@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from hsm.errors import HsmError
 from tmsd.audit.chain_file import ChainFile
 from tmsd.ceremony.binding import Binding, load_binding
 from tmsd.ceremony.minutes import Minutes, events
@@ -24,6 +25,7 @@ from tmsd.cli.output_file import out_option, require_place, write_public
 from tmsd.quickstart.softhsm import softhsm_module
 from tmsd.quorum import quorum as quorums
 from tmsd.quorum.quorum import Quorum
+from tmsd.quorum.refusal import ApprovalRefused
 
 _script = click.argument(
     "script_file", metavar="SCRIPT", type=click.Path(path_type=Path, dir_okay=False)
@@ -86,10 +88,10 @@ def run(script_file: Path, binding_file: Path, minutes_file: Path) -> None:
     """Conduct SCRIPT; before each step the officers are asked. What is interrupted is resumed."""
     script, binding = load_script(script_file), load_binding(binding_file)
     _require_new(minutes_file)
-    for line in script.said():
-        click.echo(line)
+    desk = _desk(script, binding, minutes_file)
+    desk.open(script)
     with _ending(minutes_file):
-        _open_and_conduct(script, _room(script, binding, minutes_file), minutes_file)
+        _open_and_conduct(script, _room(script, binding, desk), minutes_file)
 
 
 @ceremony.command()
@@ -102,7 +104,9 @@ def resume(script_file: Path, binding_file: Path, minutes_file: Path) -> None:
     before = progress(events(minutes_file))
     with _ending(minutes_file), ChainFile.open(minutes_file) as chain:
         minutes = Minutes(chain, before.ceremony, binding.operator)
-        resume_ceremony(script, _room(script, binding, minutes_file), minutes, before)
+        desk = _desk(script, binding, minutes_file)
+        resume_ceremony(script, _room(script, binding, desk), minutes, before)
+        click.echo(f"The ceremony is over. Its minutes: {minutes_file}")
 
 
 _file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
@@ -160,13 +164,16 @@ def _open_and_conduct(script: Script, room: Room, minutes_file: Path) -> None:
     click.echo(f"The ceremony is over. Its minutes: {minutes_file}")
 
 
-def _room(script: Script, binding: Binding, minutes_file: Path) -> Room:
-    folder = minutes_file.absolute().parent
-    return Room(binding, Desk(binding, folder), folder, script.deployment)
+def _desk(script: Script, binding: Binding, minutes_file: Path) -> Desk:
+    return Desk(binding, minutes_file.absolute().parent, script.title)
+
+
+def _room(script: Script, binding: Binding, desk: Desk) -> Room:
+    return Room(binding, desk, desk.folder, script.deployment)
 
 
 def _require_new(file: Path) -> None:
-    if file.exists():
+    if file.exists() and file.stat().st_size:
         raise Refused(f"{file} is there already: minutes are of one ceremony; resume goes on")
 
 
@@ -175,7 +182,21 @@ def _ending(minutes_file: Path) -> Iterator[None]:
     """Say how to go on when a ceremony stops before its end."""
     try:
         yield
-    except (Ended, KeyboardInterrupt, EOFError):
-        raise click.ClickException(
-            f"stopped; tmsctl ceremony resume goes on with the minutes {minutes_file}"
-        ) from None
+    except (Ended, KeyboardInterrupt, EOFError, click.Abort):
+        raise click.ClickException(f"stopped; {_how_to_go_on(minutes_file)}") from None
+    except (ApprovalRefused, HsmError, Refused) as refusal:
+        if not _can_go_on(minutes_file):
+            raise
+        message = f"{refusal}\nThe step is not done; {_how_to_go_on(minutes_file)}"
+        raise click.ClickException(message) from refusal
+
+
+def _can_go_on(minutes_file: Path) -> bool:
+    try:
+        return not progress(events(minutes_file)).signed
+    except Refused:
+        return False
+
+
+def _how_to_go_on(minutes_file: Path) -> str:
+    return f"tmsctl ceremony resume goes on with the minutes {minutes_file}"

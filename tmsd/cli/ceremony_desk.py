@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from textwrap import indent
 
 import click
 
@@ -11,8 +10,11 @@ from hsm.secret import Secret
 from tmsd import clock
 from tmsd.ceremony.binding import Binding
 from tmsd.ceremony.officer_signer import signer_of
-from tmsd.ceremony.people import Ended, Entry
+from tmsd.ceremony.people import Ended, Entry, Stage
 from tmsd.ceremony.refusal import Refused
+from tmsd.ceremony.script import Script
+from tmsd.ceremony.step import Facts
+from tmsd.cli.ceremony_screen import Screen
 from tmsd.cli.output_file import write_public
 from tmsd.cli.typed_secret import typed_secret
 from tmsd.quorum import canonical
@@ -20,11 +22,12 @@ from tmsd.quorum.approval import Approval, approve, given_elsewhere
 from tmsd.quorum.quorum import Quorum
 from tmsd.quorum.refusal import ApprovalRefused
 from tmsd.quorum.request import Request
+from tmsd.quorum.words import rows
 
 _REQUEST_FILE, _QUORUM_FILE = "request.json", "quorum.json"
-
-# Terminals keep lines that were cleared or scrolled away; this is xterm's word for losing them.
-_FORGET_LINES = "\x1b[3J"
+# What the panel of a stage says already.
+_OF_STAGE = frozenset({"does", "of", "step"})
+_NOTHING_YET = Stage("", ("",), 0, 1)
 
 
 class Desk:
@@ -33,16 +36,53 @@ class Desk:
     Args:
         binding: who they are.
         folder: where a request is put, for officers who sit elsewhere.
+        title: of the ceremony.
+
+    Attributes:
+        folder: the same.
     """
 
-    def __init__(self, binding: Binding, folder: Path) -> None:
+    def __init__(self, binding: Binding, folder: Path, title: str) -> None:
         self._binding = binding
-        self._folder = folder
+        self.folder = folder
+        self._title = title
+        self._screen = Screen()
+        self._stage = _NOTHING_YET
+        self._told: list[str] = []
+
+    def open(self, script: Script) -> None:
+        """Have everybody compare the script's hash with what they reviewed.
+
+        Raises:
+            Ended: it is another one.
+        """
+        steps = len(script.steps)
+        self.begin(Stage(f"{steps} steps", ("Is this the script that you reviewed?",), 0, steps))
+        self._draw()
+        self._screen.lines((f"Deployment: {script.deployment}", f"SHA-256: {script.sha256}", ""))
+        self._screen.aloud(rows(bytes.fromhex(script.sha256)))
+        click.echo()
+        if not click.confirm("Is it the same for everybody?", default=None):
+            raise Ended("it is not the script that was reviewed")
+
+    def begin(self, stage: Stage) -> None:
+        """Remember what is next; it is shown whenever something is asked."""
+        self._stage = stage
+        self._told = []
 
     def tell(self, *lines: str) -> None:
-        """Show everybody something."""
-        for line in lines:
-            click.echo(line)
+        """Show everybody something, with all that is asked until the stage is over."""
+        self._told += lines
+
+    def finish(self, facts: Facts) -> None:
+        """Show everybody what came of it, until they have seen it."""
+        stage = self._stage
+        self._stage = Stage(stage.title, stage.said, stage.done + 1, stage.steps)
+        self._screen.clear()
+        self._screen.head(self._title, self._stage)
+        self._screen.lines(self._told, "yellow")
+        self._screen.facts("Done", stage.text, facts)
+        _wait("Enter, once everybody has seen it")
 
     def approvals(self, request: Request, quorum: Quorum) -> Sequence[Approval]:
         """Show a request, and let officers approve it one after another, here or elsewhere.
@@ -50,68 +90,93 @@ class Desk:
         Raises:
             Ended: they end before there are enough.
         """
-        click.echo()
-        for line in request.shown():
-            click.echo(f"  {line}")
         self._put_down(request, quorum)
         given: dict[str, Approval] = {}
+        happened = ""
         while True:
             missing = _missing(request, quorum, given)
+            if not missing and len(given) == len(quorum.officers):
+                return list(given.values())
+            self._ask(request, given, happened)
             name = click.prompt(
-                f"Who approves? {missing} more needed; nothing to end"
+                f"Who approves? {missing} more needed. Name, or file"
                 if missing
-                else "Who approves as well? Nothing to go on",
+                else "Enough have approved. Enter to go on, or another name",
                 default="",
                 show_default=False,
             ).strip()
-            if not name and missing:
-                raise Ended("not approved")
-            if not name:
+            if not name and not missing:
                 return list(given.values())
+            if not name:
+                _require_going_on()
+                continue
             try:
                 approval = self._approval(name, request, quorum)
-            except (ApprovalRefused, HsmError, Refused) as refusal:
-                click.echo(f"  {refusal}", err=True)
+            except (ApprovalRefused, Ended, HsmError, Refused) as refusal:
+                happened = f"{name} has not approved: {refusal}"
             else:
                 given[approval.officer] = approval
-                click.echo(f"  approved by {approval.officer}")
+                happened = ""
 
     def entered(self, entry: Entry) -> Secret:
         """Let a custodian, who is alone at the screen, type a secret until it is right.
 
         Raises:
-            Ended: they type nothing.
+            Ended: they type nothing, and want to stop.
         """
-        self._alone(entry.custodian, f"types {entry.what}")
         try:
+            self._alone(entry.custodian, f"You will type {entry.what}.")
             while True:
-                secret = typed_secret(f"{entry.what}, or nothing to end")
                 try:
-                    click.echo(f"  {entry.what}: {entry.check(secret)}")
+                    secret = typed_secret(f"Type {entry.what}; it is not shown")
+                except Ended:
+                    _require_going_on()
+                    continue
+                try:
+                    confirmed = entry.check(secret)
                 except (HsmError, Refused) as wrong:
                     secret.wipe()
-                    click.echo(f"  {wrong}; type it again", err=True)
-                else:
+                    self._screen.lines((f"  {wrong}; type it again",), "red")
+                    continue
+                self._screen.lines(("", f"  {entry.what}: {confirmed}", ""), "bold")
+                if click.confirm("Is that right? With n it is typed again", default=None):
                     return secret
+                secret.wipe()
         finally:
-            _leave(entry.custodian)
+            self._leave(entry.custodian)
 
     def handed_over(self, custodian: str, what: str, secret: Secret) -> None:
         """Show a custodian, who is alone at the screen, a secret, and clear it again."""
-        self._alone(custodian, f"writes down {what}")
         try:
-            click.echo(f"\n  {what}\n\n{indent(secret.reveal().decode(), '    ')}\n")
-            click.prompt("Enter, once it is written down", default="", show_default=False)
+            self._alone(custodian, f"You will write down {what}.")
+            self._screen.clear()
+            self._screen.secret(what, secret.reveal().decode())
+            _wait("It is not shown again. Enter, once it is written down")
         finally:
-            _leave(custodian)
+            self._leave(custodian)
+
+    def _draw(self) -> None:
+        self._screen.clear()
+        self._screen.head(self._title, self._stage)
+        self._screen.panel("What is next", self._stage.text)
+        self._screen.lines(self._told, "yellow")
+
+    def _ask(self, request: Request, given: Collection[str], happened: str) -> None:
+        """Draw the screen on which officers approve."""
+        self._draw()
+        is_the_stage = request.parameters.get("does") == self._stage.text
+        told = request.told(but=_OF_STAGE if is_the_stage else ())
+        # Without indents a hash fits into a line of 80 columns.
+        self._screen.lines(map(str.strip, told), "dim")
+        self._screen.aloud(request.read_aloud)
+        if given:
+            self._screen.lines((f"approved by {', '.join(given)}",), "green")
+        if happened:
+            self._screen.lines((happened,), "red")
 
     def _put_down(self, request: Request, quorum: Quorum) -> None:
         for name, content in ((_REQUEST_FILE, request), (_QUORUM_FILE, quorum)):
-            write_public(self._folder / name, canonical.encode(content))
-        click.echo(
-            f"  Who sits elsewhere approves {_REQUEST_FILE} by {_QUORUM_FILE}, both in "
-            f"{self._folder}, with tmsctl officer approve; its file can be named here."
-        )
+            write_public(self.folder / name, canonical.encode(content))
 
     def _approval(self, name: str, request: Request, quorum: Quorum) -> Approval:
         """Return the approval of an officer of the binding, or that of a file."""
@@ -126,18 +191,32 @@ class Desk:
 
     def _alone(self, custodian: str, does: str) -> None:
         person = self._binding.custodians.get(custodian, custodian)
-        click.clear()
-        click.prompt(
-            f"{person} ({custodian}) {does}, alone at this screen; others look away. Enter",
-            default="",
-            show_default=False,
+        self._screen.clear()
+        self._screen.head(self._title, self._stage)
+        self._screen.panel(
+            f"{person} ({custodian}), alone at this screen",
+            f"{does} Everybody else looks away.",
+            "magenta",
         )
+        _wait("Enter, once nobody else can see this screen")
+
+    def _leave(self, custodian: str) -> None:
+        self._screen.forget()
+        click.echo(f"The screen is cleared; {custodian} is done.")
 
 
-def _leave(custodian: str) -> None:
-    click.clear()
-    click.echo(_FORGET_LINES, nl=False)
-    click.echo(f"The screen is cleared; {custodian} is done.")
+def _wait(for_what: str) -> None:
+    click.prompt(for_what, default="", show_default=False)
+
+
+def _require_going_on() -> None:
+    """Make sure that it was by mistake that somebody typed nothing.
+
+    Raises:
+        Ended: it was not.
+    """
+    if click.confirm("Nothing was typed. Stop the ceremony here? It can be resumed"):
+        raise Ended("they want to stop")
 
 
 def _missing(request: Request, quorum: Quorum, given: Collection[str]) -> int:

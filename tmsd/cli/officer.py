@@ -25,7 +25,7 @@ from tmsd.cli.output_file import out_option, require_place, write_public
 from tmsd.cli.typed_secret import typed_secret
 from tmsd.quorum import canonical, quorum, request
 from tmsd.quorum.officer_key import OfficerPrivateKey, OfficerPublicKey, accepted, spki
-from tmsd.quorum.words import words
+from tmsd.quorum.words import rows
 
 _PRIVATE = 0o600
 _READ_ALOUD_BYTES = 8
@@ -130,4 +130,6 @@ def _pem(public_key: OfficerPublicKey) -> bytes:
 def _tell_hash(public_key: bytes) -> None:
     digest = sha256(public_key).digest()
     click.echo(f"SHA-256 of the public key: {digest.hex()}")
-    click.echo(f"To be read aloud: {words(digest[:_READ_ALOUD_BYTES])}")
+    click.echo("To be read aloud:")
+    for row in rows(digest[:_READ_ALOUD_BYTES]):
+        click.echo(row)

@@ -1,7 +1,7 @@
 """What officers are asked to approve: an action, all that it does, and until when."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Annotated, Literal
@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from tmsd.quorum import canonical
 from tmsd.quorum.quorum import Name, Quorum, Sha256Hex
 from tmsd.quorum.refusal import ApprovalRefused, Rule
-from tmsd.quorum.words import words
+from tmsd.quorum.words import rows
 
 DOMAIN_TAG = b"tmsd-approval-v1"
 LONGEST_LIFE_SECONDS = 7 * 24 * 3600
@@ -69,21 +69,33 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         return sha256(self.to_be_signed()).digest()
 
     @property
-    def read_aloud(self) -> str:
-        """Words by which those in a room make sure that they look at the same request."""
-        return words(self.digest[:_READ_ALOUD_BYTES])
+    def read_aloud(self) -> Iterator[str]:
+        """Rows of words by which those in a room make sure that they look at the same request."""
+        return rows(self.digest[:_READ_ALOUD_BYTES])
 
     def shown(self) -> Iterator[str]:
-        """Yield lines that say all that would be approved."""
+        """Yield lines that say all that would be approved, with words to be read aloud."""
+        yield from self.told()
+        yield "To be read aloud:"
+        yield from self.read_aloud
+
+    def told(self, *, but: Collection[str] = ()) -> Iterator[str]:
+        """Yield lines that say all that would be approved.
+
+        Args:
+            but: names of parameters that are told elsewhere.
+        """
         yield f"Deployment: {self.deployment}"
         yield f"Action:     {self.action}"
         for name, value in sorted(self.parameters.items()):
+            if name in but:
+                continue
             yield f"    {name.replace('_', ' ')}: {_shown(value)}"
         yield f"Asked by:   {self.requester}"
         yield f"Until:      {datetime.fromtimestamp(self.expires, UTC):%Y-%m-%d %H:%M:%S} UTC"
         if self.policy_version:
             yield f"Policy in force: {self.policy_version}"
-        yield f"Request {self.request_id}, to be read aloud: {self.read_aloud}"
+        yield f"Request:    {self.request_id}"
 
 
 def decode(document: bytes) -> Request:

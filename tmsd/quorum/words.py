@@ -5,6 +5,8 @@ at even places have words of two syllables and those at odd places words of thre
 that was left out, said twice or exchanged with its neighbour is heard.
 """
 
+from collections.abc import Iterator
+
 _EVEN_WORDS = """
     aardvark absurd accrue acme adrift adult afflict ahead aimless algol allow alone ammo
     ancient apple artist assume athens atlas aztec baboon backfield backward banjo beaming
@@ -61,8 +63,18 @@ _ODD_WORDS = """
 """
 _EVEN = tuple(_EVEN_WORDS.split())
 _ODD = tuple(_ODD_WORDS.split())
+_IN_A_ROW = 4
+_COLUMN = 13  # two more than the longest word has letters
 
 
 def words(data: bytes) -> str:
     """Return a word for each byte, with spaces between them."""
     return " ".join((_ODD if place % 2 else _EVEN)[byte] for place, byte in enumerate(data))
+
+
+def rows(data: bytes) -> Iterator[str]:
+    """Yield the words as they are read aloud: in numbered rows of four, one below the other."""
+    spoken = words(data).split()
+    for number, at in enumerate(range(0, len(spoken), _IN_A_ROW), start=1):
+        cells = "".join(f"{word:<{_COLUMN}}" for word in spoken[at : at + _IN_A_ROW])
+        yield f"{number:3}  {cells}".rstrip()

@@ -89,7 +89,7 @@ def test_what_is_asked_is_shown_and_an_officer_approves_it_by_a_password(
         assert "version: 1 becomes 2\nChanged key set aes128:\n" in shown
         assert "UNSAFE: key set aes128 is undiversified" in shown
         assert f"policy sha256: {digest}\n" in shown
-        assert "to be read aloud: " in shown
+        assert "To be read aloud:\n    1  " in shown
     assert "Do you approve? [y/N]: y\n" in shown
     assert "Approved by anna: " in shown
     approval = json.loads((governed.directory / "anna.approval").read_bytes())

@@ -15,7 +15,7 @@ from types import FrameType
 
 from smartcard.Exceptions import SmartcardException
 
-from tests.demo.ceremony.desk import Desk
+from tests.demo.ceremony.desk import ROWS, Desk
 from tests.demo.ceremony.folder import FIRST, SECOND, Ceremony, FolderInUse, make_folder
 from tests.demo.ceremony.officers_cards import SIGNING_KEY, officers_cards
 from tests.demo.ceremony.people import OFFICERS, People
@@ -98,6 +98,8 @@ def _story(screen: Screen, folder: Path) -> None:
     for ceremony in (FIRST, SECOND):
         records.verify(ceremony)
     records.alter(FIRST)
+    if desk.tallest > ROWS:
+        raise Deviation("the tallest screen", f"{ROWS} rows at most", str(desk.tallest))
 
 
 def _show_officers(screen: Screen, desk: Desk) -> None:

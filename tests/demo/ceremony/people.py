@@ -12,6 +12,7 @@ OPERATOR, AUDITOR = "olaf", "adele"
 EVERYBODY = "Everybody"
 
 _COMPONENT_BYTES = 16
+_WHO_SITS_DOWN = re.compile(r"(\w+ \w+) \(\w+\), alone at this screen")
 _NUMBERED_WORD = re.compile(r"\d+ ([a-z]+)")
 
 
@@ -89,14 +90,16 @@ class People:
         self._at_the_screen = EVERYBODY
         self._has_erred = False
         self._answers: dict[str, Callable[[re.Match[str]], Answer]] = {
+            r"Is it the same for everybody\? .*": self._agrees,
             r"Who approves\? .*": self._approves,
-            r"Who approves as well\? .*": self._goes_on,
+            r"Enough have approved\. .*|Enter, once everybody has seen it": self._goes_on,
             r"(?P<person>\w+ \w+): (?P<what>PIN|password) of .*": self._signs,
             r"password of the new key|the same again": self._keeps_a_key,
-            r"(?P<person>\w+ \w+) \(\w+\) .*, alone at this screen.*": self._sits_down,
-            r"Enter, once it is written down": self._writes_down,
-            r"component .*, or nothing to end": self._types_component,
-            r"the share of .*, or nothing to end": self._types_share,
+            r"Enter, once nobody else can see this screen": self._sits_down,
+            r".*Enter, once it is written down": self._writes_down,
+            r"Type component .*": self._types_component,
+            r"Type the share of .*": self._types_share,
+            r"Is that right\? .*": self._confirms,
         }
 
     def is_asked(self, shown: str) -> bool:
@@ -135,8 +138,14 @@ class People:
         [officer] = [each for each in OFFICERS if not each.has_card]
         return Answer(officer.person, officer.secret, f"{officer.person} types a password")
 
+    def _agrees(self, _found: re.Match[str]) -> Answer:
+        return Answer(EVERYBODY, "y")
+
+    def _confirms(self, _found: re.Match[str]) -> Answer:
+        return Answer(self._at_the_screen, "y")
+
     def _sits_down(self, found: re.Match[str]) -> Answer:
-        self._at_the_screen = found["person"]
+        [self._at_the_screen] = _WHO_SITS_DOWN.findall(found.string)[-1:]
         return Answer(self._at_the_screen, "")
 
     def _writes_down(self, found: re.Match[str]) -> Answer:
