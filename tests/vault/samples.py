@@ -98,6 +98,34 @@ def _cut(text: str) -> str:
     return text[:MAX_VALUE]
 
 
+PROOFS = st.one_of(
+    st.builds(certificate_messages.SignedRequest, csr=between(1, 1024)),
+    st.builds(
+        certificate_messages.CardProof,
+        public_key=between(1, 1024),
+        ticket=between(1, MAX_TICKET),
+        signature=between(1, 512),
+    ),
+    st.builds(
+        certificate_messages.CrossedCa,
+        certificate=between(1, 1024),
+        csr=st.none() | between(1, 1024),
+    ),
+)
+WANTED = {
+    "caller": NAMES,
+    "ca": NAMES,
+    "profile": NAMES,
+    "proof": PROOFS,
+    "fields": st.dictionaries(FIELD_NAMES, st.lists(TEXTS.map(_cut), min_size=1, max_size=3)),
+    "days": st.none() | st.integers(-(2**31), 2**31 - 1),
+}
+APPROVALS = st.none() | st.builds(
+    certificate_messages.QuorumApproval,
+    request=between(1, 1024),
+    approvals=st.lists(between(1, 1024), max_size=certificate_messages.MAX_APPROVALS),
+)
+
 REQUESTS = {
     card_messages.IssueChallenge: st.builds(
         card_messages.IssueChallenge, caller=NAMES, length=st.sampled_from([8, 16])
@@ -144,30 +172,17 @@ REQUESTS = {
     card_messages.DescribeKeySet: st.builds(
         card_messages.DescribeKeySet, caller=NAMES, key_set=NAMES
     ),
+    certificate_messages.DraftCertificate: st.builds(
+        certificate_messages.DraftCertificate, **WANTED
+    ),
     certificate_messages.PrepareCertificate: st.builds(
-        certificate_messages.PrepareCertificate,
-        caller=NAMES,
-        ca=NAMES,
-        profile=NAMES,
-        proof=st.one_of(
-            st.builds(certificate_messages.SignedRequest, csr=between(1, 1024)),
-            st.builds(
-                certificate_messages.CardProof,
-                public_key=between(1, 1024),
-                ticket=between(1, MAX_TICKET),
-                signature=between(1, 512),
-            ),
-            st.builds(
-                certificate_messages.CrossedCa,
-                certificate=between(1, 1024),
-                csr=st.none() | between(1, 1024),
-            ),
-        ),
-        fields=st.dictionaries(FIELD_NAMES, st.lists(TEXTS.map(_cut), min_size=1, max_size=3)),
-        days=st.none() | st.integers(-(2**31), 2**31 - 1),
+        certificate_messages.PrepareCertificate, **WANTED, approval=APPROVALS
     ),
     certificate_messages.SignCertificate: st.builds(
-        certificate_messages.SignCertificate, caller=NAMES, prepared=between(1, 1024)
+        certificate_messages.SignCertificate,
+        caller=NAMES,
+        prepared=between(1, 1024),
+        approval=APPROVALS,
     ),
     certificate_messages.SignCrl: st.builds(
         certificate_messages.SignCrl,
@@ -231,6 +246,12 @@ ANSWERS = {
         card_messages.KeySetDescribed,
         versions=st.lists(KEY_VERSIONS, max_size=255),
         newest_key_version=st.none() | BYTE,
+    ),
+    certificate_messages.DraftedCertificate: st.builds(
+        certificate_messages.DraftedCertificate,
+        certificate=between(1, 1024),
+        quorum=between(1, 1024),
+        policy_version=st.integers(1, 2**31 - 1),
     ),
     certificate_messages.PreparedCertificate: st.builds(
         certificate_messages.PreparedCertificate,

@@ -172,7 +172,7 @@ def test_what_is_too_large_is_not_sent() -> None:
 
 
 def test_what_is_too_large_for_its_kind_is_refused_though_another_kind_may_be_larger() -> None:
-    fields = {f"f{n}": ["v" * 256] * 64 for n in range(5)}
+    fields = {f"f{n}": ["v" * 256] * 64 for n in range(14)}
     prepare = certificate_messages.PrepareCertificate(
         "a", "b", "c", certificate_messages.SignedRequest(b"request"), fields, None
     )

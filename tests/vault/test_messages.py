@@ -52,6 +52,7 @@ PREPARE = {
     "fields": {"dns": ["pki.example"]},
     "days": None,
 }
+DRAFT = PREPARE | {"type": "draft-certificate"}
 SIGN = {"type": "sign-certificate", "caller": "ra", "prepared": b"p"}
 SIGN_CRL = {
     "type": "sign-crl",
@@ -80,6 +81,7 @@ EVERY: list[Mapping[str, Any]] = [
     RANDOM,
     DESCRIBE,
     VERIFY,
+    DRAFT,
     PREPARE,
     SIGN,
     SIGN_CRL,
@@ -209,6 +211,11 @@ def test_each_request_is_read_and_no_field_may_be_added_or_missing(
         ENCRYPT | {"purpose": "key"},
         ENCRYPT | {"data": bytes(7)},
         ENCRYPT | {"data": bytes(card_messages.MAX_ENCRYPTED + 1)},
+        SIGN | {"approval": {"request": b"r"}},
+        SIGN | {"approval": {"request": b"", "approvals": []}},
+        SIGN | {"approval": {"request": b"r", "approvals": [b""]}},
+        SIGN | {"approval": {"request": b"r", "approvals": [b"a"] * 33}},
+        PREPARE | {"approval": b"approved"},
         RANDOM | {"length": 0},
         RANDOM | {"length": card_messages.MAX_RANDOM + 1},
         RANDOM | {"type": "random-made"},

@@ -60,7 +60,7 @@ def test_what_the_quorum_approved_is_in_force(token: Token, keyring: Keyring, po
     found = require_policy(token, keyring, signed, had_quorum=False)
 
     assert found is not None
-    assert found.approved_by == ("anna", "berta")
+    assert found.policy.approved_by == ("anna", "berta")
 
 
 def test_what_lies_there_without_approvals_is_not(

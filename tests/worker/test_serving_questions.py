@@ -50,6 +50,7 @@ from tmsd.vault.card_messages import (
     WrapCommands,
 )
 from tmsd.vault.certificate_messages import (
+    DraftCertificate,
     PrepareCertificate,
     SignCertificate,
     SignCrl,
@@ -218,7 +219,7 @@ def test_each_question_is_answered_once_in_order_by_its_number(context: Context)
 
 
 # test_certifying.py and test_publishing.py ask these of a worker that has a CA.
-OF_CAS = {PrepareCertificate, SignCertificate, SignCrl, SignStatuses}
+OF_CAS = {DraftCertificate, PrepareCertificate, SignCertificate, SignCrl, SignStatuses}
 
 
 def test_every_request_is_answered_in_its_own_kind(context: Context) -> None:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
+from typing import TypeVar
 
 import msgspec
 from cryptography import x509
@@ -24,18 +25,30 @@ from tmsd import clock
 from tmsd.audit.trail import Trail
 from tmsd.ca.service import Certification
 from tmsd.errors import Code, ServiceError
+from tmsd.quorum import refusal as quorum
 from tmsd.store import certificates as table
 from tmsd.store.certificates import Record, Request, State
 from tmsd.vault.certificate_messages import (
+    DraftCertificate,
+    DraftedCertificate,
     PrepareCertificate,
     PreparedCertificate,
     Proof,
+    QuorumApproval,
     SignCertificate,
 )
 from tmsd.vault.message import MAX_FRAME
 from tmsd.x509.refusal import Rule
 
 _LONGEST_SUBJECT = 1024
+# What is on record of a certificate before it is signed.
+_INTENDED = (
+    *("ca", "profile", "serial_number"),
+    *("request", "request_sha256", "requester", "approved_by"),
+)
+_RULES = frozenset((*Rule, *quorum.Rule))
+
+Q = TypeVar("Q", DraftCertificate, PrepareCertificate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +62,7 @@ class CertificateWanted:
         fields: of the profile; they go before those of the request.
         days: how long it shall be valid; None for as long as there is.
         idempotency_key: names this wish among the asker's.
+        approval: by the quorum, of what takes one; anybody's approval is of the same wish.
     """
 
     ca: str
@@ -57,13 +71,28 @@ class CertificateWanted:
     fields: Mapping[str, Sequence[str]]
     days: int | None
     idempotency_key: str
+    approval: QuorumApproval | None = None
 
     @property
     def digest(self) -> bytes:
-        """SHA-256 of all but the key, by which a wish is known again; 32 bytes."""
+        """SHA-256 of what is wanted, by which a wish is known again; 32 bytes."""
         fields = {name: list(values) for name, values in sorted(self.fields.items())}
         wish = [self.ca, self.profile, self.proof, fields, str(self.days)]
         return sha256(msgspec.msgpack.encode(wish)).digest()
+
+
+async def draft(
+    ca: Certification, asker: str, wanted: CertificateWanted, trail: Trail
+) -> DraftedCertificate:
+    """Draft a certificate that takes a quorum's approval; it is on record once it is approved.
+
+    Raises:
+        ServiceError: as `issue` does.
+    """
+    ca.authority(wanted.ca)
+    _tell_of(wanted, trail)
+    with _rule_on_record(trail):
+        return await ca.ask(_question(DraftCertificate, asker, wanted), trail)
 
 
 async def issue(
@@ -83,17 +112,21 @@ async def issue(
             `idempotency-key-reused`; or the HSM, the store or the audit log cannot be used.
     """
     ca.authority(wanted.ca)
+    _tell_of(wanted, trail)
+    with _rule_on_record(trail):
+        record = await _on_record(ca, asker, wanted, trail)
+        trail.details["serial_number"] = record.serial.hex()
+        trail.details["public_key_sha256"] = record.public_key_sha256.hex()
+        certificate = record.certificate or await _signed(ca, asker, wanted, record, trail)
+    return x509.load_der_x509_certificate(certificate)
+
+
+def _tell_of(wanted: CertificateWanted, trail: Trail) -> None:
     trail.details |= {
         "ca": wanted.ca,
         "profile": wanted.profile,
         "proof": str(wanted.proof.__struct_config__.tag),
     }
-    with _rule_on_record(trail):
-        record = await _on_record(ca, asker, wanted, trail)
-        trail.details["serial_number"] = record.serial.hex()
-        trail.details["public_key_sha256"] = record.public_key_sha256.hex()
-        certificate = record.certificate or await _signed(ca, asker, record, trail)
-    return x509.load_der_x509_certificate(certificate)
 
 
 @contextmanager
@@ -103,7 +136,7 @@ def _rule_on_record(trail: Trail) -> Iterator[None]:
         yield
     except ServiceError as refusal:
         rule, _, _ = refusal.detail.partition(": ")
-        if refusal.code is Code.ISSUANCE_REFUSED and rule in list(Rule):
+        if refusal.code is Code.ISSUANCE_REFUSED and rule in _RULES:
             trail.details["rule"] = rule
         raise
 
@@ -117,7 +150,7 @@ async def _on_record(
     )
     if known is not None:
         return known
-    prepared = await ca.ask(_question(asker, wanted), trail)
+    prepared = await ca.ask(_question(PrepareCertificate, asker, wanted), trail)
     if prepared.left_out:
         trail.details["left_out"] = ", ".join(prepared.left_out)
     if (card := prepared.card) is not None:
@@ -129,25 +162,27 @@ async def _on_record(
     return await ca.store.run(partial(_prepare, request=request, unique_key=unique))
 
 
-async def _signed(ca: Certification, asker: str, record: Record, trail: Trail) -> bytes:
+async def _signed(
+    ca: Certification, asker: str, wanted: CertificateWanted, record: Record, trail: Trail
+) -> bytes:
     """Have a prepared certificate signed; return what is on record from then on."""
     if record.state is State.ABANDONED or record.prepared is None:
         raise _given_up()
-    intent = {key: trail.details[key] for key in ("ca", "profile", "serial_number")}
+    intent = {name: trail.details[name] for name in _INTENDED if name in trail.details}
     await ca.intend(trail, intent)
-    signed = await ca.ask(SignCertificate(asker, record.prepared), trail)
+    signed = await ca.ask(SignCertificate(asker, record.prepared, wanted.approval), trail)
     return await ca.store.run(
         partial(_issue, ca=record.ca, serial=record.serial, certificate=signed.certificate)
     )
 
 
-def _question(asker: str, wanted: CertificateWanted) -> PrepareCertificate:
+def _question(kind: type[Q], asker: str, wanted: CertificateWanted) -> Q:
     """Return what the worker is asked; one that is asked anything else ends.
 
     Raises:
         ServiceError: `request-invalid`, where a length or a number is out of bounds.
     """
-    question = {
+    question: dict[str, object] = {
         "caller": asker,
         "ca": wanted.ca,
         "profile": wanted.profile,
@@ -155,11 +190,15 @@ def _question(asker: str, wanted: CertificateWanted) -> PrepareCertificate:
         "fields": {name: list(values) for name, values in wanted.fields.items()},
         "days": wanted.days,
     }
+    longest = MAX_FRAME
+    if wanted.approval is not None:
+        question["approval"] = msgspec.to_builtins(wanted.approval, builtin_types=(bytes,))
+        longest += QuorumApproval.LARGEST
     try:
-        checked = msgspec.convert(question, PrepareCertificate)
+        checked = msgspec.convert(question, kind)
     except msgspec.ValidationError as error:
         raise ServiceError(Code.REQUEST_INVALID, str(error).replace("`$.", "`")) from None
-    if len(msgspec.msgpack.encode(checked)) > MAX_FRAME:
+    if len(msgspec.msgpack.encode(checked)) > longest:
         raise ServiceError(Code.REQUEST_INVALID, f"csr and fields have at most {MAX_FRAME} bytes")
     return checked
 
@@ -219,6 +258,10 @@ def _conflicts() -> Iterator[None]:
             Code.IDEMPOTENCY_KEY_REUSED,
             "the Idempotency-Key stands for another certificate; take another",
         ) from None
+    except table.SerialTaken:
+        raise _refused(
+            quorum.Rule.REQUEST_OF_OTHER_CERTIFICATE, "the CA has one of this serial number"
+        ) from None
     except table.Abandoned:
         raise _given_up() from None
 
@@ -230,5 +273,5 @@ def _given_up() -> ServiceError:
     )
 
 
-def _refused(rule: Rule, words: str) -> ServiceError:
+def _refused(rule: Rule | quorum.Rule, words: str) -> ServiceError:
     return ServiceError(Code.ISSUANCE_REFUSED, f"{rule}: {words}")

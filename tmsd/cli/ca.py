@@ -15,6 +15,7 @@ from tmsd.ca.revoking import Named, hold, release, revoke
 from tmsd.ca.service import Certification
 from tmsd.cli.appliance import done_at_appliance
 from tmsd.cli.ca_issue import cross_certify, issue_certificate
+from tmsd.cli.ca_propose import propose_certificate, propose_cross_certificate
 from tmsd.cli.ca_records import list_cas, search_certificates, show_certificate
 from tmsd.cli.ca_setup import make_root_certificate, request_for_signing
 from tmsd.cli.certificate_options import authority_of, ca_option, names_a_certificate
@@ -40,7 +41,9 @@ for _command in (
     show_certificate,
     make_root_certificate,
     request_for_signing,
+    propose_certificate,
     issue_certificate,
+    propose_cross_certificate,
     cross_certify,
 ):
     ca.add_command(_command)

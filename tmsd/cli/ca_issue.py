@@ -1,9 +1,7 @@
 """`tmsctl ca issue` and `cross`: certificates for requests for signing, and for other CAs."""
 
-from collections.abc import Callable
-from functools import wraps
+from dataclasses import replace
 from pathlib import Path
-from uuid import uuid4
 
 import click
 from cryptography import x509
@@ -16,140 +14,61 @@ from tmsd.cli.appliance import done_at_appliance
 from tmsd.cli.certificate_options import ca_option
 from tmsd.cli.configuration import configuration
 from tmsd.cli.output_file import out_option, require_place, write_public
+from tmsd.cli.quorum_files import Answered, answered_request
+from tmsd.cli.wanted_certificate import wants_a_certificate, wants_a_cross_certificate
 from tmsd.config.callers import APPLIANCE
-from tmsd.vault.certificate_messages import CrossedCa, SignedRequest
-from tmsd.x509.requests import MAX_CSR, UNREADABLE
-
-_profile_option = click.option("--profile", metavar="NAME", required=True, help="One of the CA's.")
-_days_option = click.option(
-    "--days", type=int, help="How long it is valid; by default as long as can be."
-)
-
-
-def _wants_a_certificate(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say what is wanted; the command gets them as its `wanted`."""
-
-    @_profile_option
-    @click.option(
-        "--csr",
-        type=click.Path(path_type=Path, dir_okay=False),
-        required=True,
-        help="A request for signing (PKCS #10), PEM or DER.",
-    )
-    @click.option(
-        "--field",
-        "fields",
-        metavar="NAME=VALUE",
-        multiple=True,
-        callback=_parsed_fields,
-        help="A field of the profile, in place of the request's; again for further values.",
-    )
-    @_days_option
-    @wraps(command)
-    def packed(
-        *,
-        ca_name: str,
-        profile: str,
-        csr: Path,
-        fields: dict[str, list[str]],
-        days: int | None,
-        **others: object,
-    ) -> None:
-        proof = SignedRequest(_read(csr))
-        wanted = CertificateWanted(ca_name, profile, proof, fields, days, uuid4().hex)
-        command(wanted=wanted, **others)
-
-    return packed
-
-
-def _wants_a_cross_certificate(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say which CA is certified; the command gets them as its `wanted`."""
-
-    @_profile_option
-    @click.option(
-        "--certificate",
-        type=click.Path(path_type=Path, dir_okay=False),
-        required=True,
-        help="The other CA's, the first of a PEM file: its subject and key are certified.",
-    )
-    @click.option(
-        "--csr",
-        type=click.Path(path_type=Path, dir_okay=False),
-        help="A request for signing by the same key, unless the certificate is a root's.",
-    )
-    @_days_option
-    @wraps(command)
-    def packed(
-        *,
-        ca_name: str,
-        profile: str,
-        certificate: Path,
-        csr: Path | None,
-        days: int | None,
-        **others: object,
-    ) -> None:
-        proof = CrossedCa(_first_certificate(certificate), None if csr is None else _read(csr))
-        wanted = CertificateWanted(ca_name, profile, proof, {}, days, uuid4().hex)
-        command(wanted=wanted, **others)
-
-    return packed
-
-
-def _parsed_fields(
-    _context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]
-) -> dict[str, list[str]]:
-    fields: dict[str, list[str]] = {}
-    for each in given:
-        name, equals, value = each.partition("=")
-        if not equals:
-            raise click.BadParameter(f"{each!r} is not NAME=VALUE")
-        fields.setdefault(name, []).append(value)
-    return fields
+from tmsd.quorum import canonical
+from tmsd.vault.certificate_messages import QuorumApproval
 
 
 @click.command("issue")
 @configuration
 @ca_option
-@_wants_a_certificate
+@wants_a_certificate
+@answered_request(required=False)
 @out_option
-def issue_certificate(config_file: Path, wanted: CertificateWanted, out: Path) -> None:
-    """Issue a certificate for a request for signing."""
-    _issue(config_file, "ca.issue", wanted, out)
+def issue_certificate(
+    config_file: Path, wanted: CertificateWanted, answered: Answered | None, out: Path
+) -> None:
+    """Issue a certificate for a request for signing.
+
+    Where the token has a quorum, certificates of CAs, OCSP responders and officers take its
+    approval: `propose` asks for it, with the same options.
+    """
+    _issue(config_file, "ca.issue", wanted, answered, out)
 
 
 @click.command("cross")
 @configuration
 @ca_option
-@_wants_a_cross_certificate
+@wants_a_cross_certificate
+@answered_request(required=False)
 @out_option
-def cross_certify(config_file: Path, wanted: CertificateWanted, out: Path) -> None:
+def cross_certify(
+    config_file: Path, wanted: CertificateWanted, answered: Answered | None, out: Path
+) -> None:
     """Certify another CA, as its certificate has it: who trusts this one trusts that then.
 
     The profile is a CA's, and its path_length leaves room for the CAs below the other one.
+    Where the token has a quorum, it takes its approval: `propose-cross` asks for it.
     """
-    _issue(config_file, "ca.cross", wanted, out)
+    _issue(config_file, "ca.cross", wanted, answered, out)
 
 
-def _first_certificate(file: Path) -> bytes:
-    """Return the first certificate of a file, in DER."""
-    try:
-        found = x509.load_pem_x509_certificate(_read(file))
-    except UNREADABLE:
-        raise click.ClickException(f"{file}: must begin with a certificate in PEM") from None
-    return found.public_bytes(Encoding.DER)
-
-
-def _read(file: Path) -> bytes:
-    """Return what a file holds, or enough of it to be refused as too long."""
-    with file.open("rb") as opened:
-        return opened.read(MAX_CSR + 1)
-
-
-def _issue(config_file: Path, operation: str, wanted: CertificateWanted, out: Path) -> None:
+def _issue(
+    config_file: Path,
+    operation: str,
+    wanted: CertificateWanted,
+    answered: Answered | None,
+    out: Path,
+) -> None:
     """Have a certificate issued, write it, and show what it says."""
+    wish = wanted if answered is None else _approved(wanted, answered)
 
     async def issued(service: Certification, trail: Trail) -> x509.Certificate:
-        return await issue(service, APPLIANCE, wanted, trail)
+        if answered is not None:
+            trail.details |= answered.details
+        return await issue(service, APPLIANCE, wish, trail)
 
     require_place(out)
     certificate = done_at_appliance(config_file, operation, issued)
@@ -159,3 +78,17 @@ def _issue(config_file: Path, operation: str, wanted: CertificateWanted, out: Pa
     click.echo(f"subject       {certificate.subject.rfc4514_string()}")
     click.echo(f"valid         {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC")
     click.echo(f"written to    {out}")
+
+
+def _approved(wanted: CertificateWanted, answered: Answered) -> CertificateWanted:
+    """Return what is wanted, as the quorum approved it; one request is one wish, for good."""
+    if wanted.days is not None:
+        raise click.UsageError("--days is for propose: the request says how long it is valid")
+    return replace(
+        wanted,
+        idempotency_key=answered.request.request_id,
+        approval=QuorumApproval(
+            canonical.encode(answered.request),
+            [canonical.encode(each) for each in answered.approvals],
+        ),
+    )

@@ -20,6 +20,7 @@ from tmsd.ca.service import Details
 from tmsd.ceremony.configured_token import configured_token
 from tmsd.ceremony.steps.make_root import LONGEST_DAYS, RootWanted, make_root
 from tmsd.ceremony.steps.request_certificate import request_certificate
+from tmsd.ceremony.ungoverned_token import ungoverned_token
 from tmsd.cli.appliance import on_record
 from tmsd.cli.configuration import configuration, in_token_for_nonces, token_table
 from tmsd.cli.output_file import out_option, require_place, write_public
@@ -108,7 +109,7 @@ def make_root_certificate(
     """Make the certificate of a root CA, which its own key signs."""
     config = load_daemon_config(config_file)
     require_place(out)
-    with configured_token(config.hsm) as token:
+    with ungoverned_token(config.hsm) as token:
         root = root_on_record(token, reference, wanted, config.audit.file)
     write_public(out, root.public_bytes(Encoding.PEM))
     begin, end = root.not_valid_before_utc, root.not_valid_after_utc

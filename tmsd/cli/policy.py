@@ -3,9 +3,8 @@
 Where the token has a quorum, workers go by no other policy than one that was activated here.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 
@@ -27,11 +26,18 @@ from tmsd.cli.configuration import configuration
 from tmsd.cli.officer_consent import consent
 from tmsd.cli.officer_options import file_path, signs_by_card_or_key
 from tmsd.cli.output_file import require_place, write_public
+from tmsd.cli.quorum_files import (
+    Answered,
+    Asking,
+    answered_request,
+    request_option,
+    request_out_option,
+    requester_option,
+)
 from tmsd.config.daemon import DaemonConfig, load_daemon_config
 from tmsd.config.policy import Policy, load_policy
 from tmsd.config.policy_difference import UNSAFE, differences
 from tmsd.config.toml import ConfigError
-from tmsd.quorum import approval as approvals
 from tmsd.quorum import canonical
 from tmsd.quorum import quorum as quorums
 from tmsd.quorum import request as requests
@@ -42,11 +48,7 @@ from tmsd.quorum.policy_approval import (
     require_in_place_of,
     require_request_for,
 )
-from tmsd.quorum.quorum import Quorum
 from tmsd.quorum.request import Request
-
-QUORUM_FILE = "quorum.json"
-_LONGEST_DETAIL = 1000
 
 _new_policy = click.option(
     "--policy",
@@ -55,9 +57,6 @@ _new_policy = click.option(
     type=file_path,
     required=True,
     help="The new policy.toml, with the files that it names beside it.",
-)
-_request = click.option(
-    "--request", "request_file", metavar="FILE", type=file_path, required=True, help="Of propose."
 )
 _out = click.option(
     "--out",
@@ -68,18 +67,10 @@ _out = click.option(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What is asked, and who."""
-
-    request: Request
-    quorum: Quorum
-
-
 def _asks_a_quorum(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that name a request and a quorum; the command gets both as its `asked`."""
 
-    @_request
+    @request_option(required=True)
     @click.option(
         "--quorum",
         "quorum_file",
@@ -92,7 +83,7 @@ def _asks_a_quorum(command: Callable[..., None]) -> Callable[..., None]:
     def packed(*, request_file: Path, quorum_file: Path, **others: object) -> None:
         asked = requests.decode(request_file.read_bytes())
         quorum = quorums.decode(quorum_file.read_bytes())
-        command(asked=_Asked(asked, quorum), **others)
+        command(asked=Asking(asked, quorum), **others)
 
     return packed
 
@@ -114,8 +105,8 @@ def diff(old_file: Path, new_file: Path) -> None:
 @policy.command()
 @configuration
 @_new_policy
-@click.option("--requester", metavar="NAME", required=True, help="Who asks, and cannot approve.")
-@_out
+@requester_option
+@request_out_option
 def propose(config_file: Path, policy_file: Path, requester: str, out: Path) -> None:
     """Ask the officers for a new policy: what they approve goes into a file.
 
@@ -127,12 +118,9 @@ def propose(config_file: Path, policy_file: Path, requester: str, out: Path) -> 
         governed = governance(token)
     quorum, before = governed.quorum, governed.in_force
     asked = request_for(identity(new), before, quorum, requester, clock.now())
-    document = canonical.encode(asked)
-    requests.decode(document)  # a name, for one, may be none
+    asking = Asking(asked, quorum).readable()
     _show(_policy_in_force(config, before), new, asked)
-    write_public(out, document)
-    write_public(out.with_name(QUORUM_FILE), canonical.encode(quorum))
-    click.echo(f"{quorum.approvals} officers have to approve it: {out}, {QUORUM_FILE} beside it")
+    asking.write(out)
 
 
 @policy.command()
@@ -150,7 +138,7 @@ def propose(config_file: Path, policy_file: Path, requester: str, out: Path) -> 
 def approve(
     policy_file: Path,
     old_file: Path | None,
-    asked: _Asked,
+    asked: Asking,
     by: CardOfOfficer | Path,
     out: Path,
 ) -> None:
@@ -170,34 +158,18 @@ def approve(
 @policy.command("activate")
 @configuration
 @_new_policy
-@_request
-@click.option(
-    "--approval",
-    "approval_files",
-    metavar="FILE",
-    type=file_path,
-    multiple=True,
-    help="Of approve; again for each officer.",
-)
-def activate_policy(
-    config_file: Path, policy_file: Path, request_file: Path, approval_files: Sequence[Path]
-) -> None:
+@answered_request(required=True)
+def activate_policy(config_file: Path, policy_file: Path, answered: Answered) -> None:
     """Put a policy that was approved in force; what was interrupted goes on."""
     config, new = load_daemon_config(config_file), load_policy(policy_file)
-    given = PolicyApprovals(
-        request=requests.decode(request_file.read_bytes()),
-        approvals=tuple(approvals.decode(file.read_bytes()) for file in approval_files),
-    )
+    given = PolicyApprovals(request=answered.request, approvals=answered.approvals)
     with configured_token(config.hsm, writable=True) as token:
         governed = governance(token)
         in_force = require_activation(governed, new, given, clock.now())
         details: dict[str, str | int | bool] = {
             "policy_version": new.version,
             "policy_digest": new.digest,
-            "request": given.request.request_id,
-            "request_sha256": given.request.digest.hex(),
-            "requester": given.request.requester,
-            "approved_by": ", ".join(in_force.approved_by)[:_LONGEST_DETAIL],
+            **answered.details,
         }
 
         def done(trail: Trail) -> None:

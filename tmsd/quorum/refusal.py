@@ -37,6 +37,11 @@ class Rule(StrEnum):
     POLICY_VERSION_NOT_NEXT = "policy-version-not-next"
     REQUEST_OF_OTHER_POLICY = "request-of-other-policy"
 
+    # Certificates under a quorum
+    APPROVAL_REQUIRED = "approval-required"
+    APPROVAL_NOT_NEEDED = "approval-not-needed"
+    REQUEST_OF_OTHER_CERTIFICATE = "request-of-other-certificate"
+
     # Inventories
     INVENTORY_MALFORMED = "inventory-malformed"
     INVENTORY_UNSIGNED = "inventory-unsigned"

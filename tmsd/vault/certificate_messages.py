@@ -4,13 +4,14 @@ A message names a CA and a profile, never a digest, an algorithm or a key: the w
 it signs, by its own policy.
 """
 
-from typing import Annotated
+from typing import Annotated, ClassVar, Generic
 
 from msgspec import Meta, Struct
 
 from tmsd.vault.message import (
     HEADING,
     MAX_FRAME,
+    A,
     Answer,
     Lane,
     Name,
@@ -37,6 +38,10 @@ MAX_CRL = 80 * MAX_CRL_ENTRIES
 # An entry takes a hundredth of a millisecond, and a tenth on a machine that has much else to do.
 _SECONDS_FOR_ENTRY = 1e-4
 MAX_STATUSES = 32
+MAX_QUORUM = 64 * 1024
+MAX_ASKED = 16 * 1024
+MAX_APPROVAL = 4 * 1024
+MAX_APPROVALS = 32
 
 Prepared = Annotated[bytes, Meta(min_length=1, max_length=MAX_PREPARED)]
 CertificateRequest = Annotated[bytes, Meta(min_length=1, max_length=MAX_CSR)]
@@ -82,6 +87,51 @@ Proof = SignedRequest | CardProof | CrossedCa
 """Which key a certificate is for, and what shows that who asks holds it."""
 
 
+class QuorumApproval(Struct, frozen=True, forbid_unknown_fields=True):
+    """A request to the quorum, and approvals of it: each as the file is that has it."""
+
+    LARGEST: ClassVar[int] = MAX_ASKED + MAX_APPROVALS * MAX_APPROVAL
+    request: Annotated[bytes, Meta(min_length=1, max_length=MAX_ASKED)]
+    approvals: Annotated[
+        list[Annotated[bytes, Meta(min_length=1, max_length=MAX_APPROVAL)]],
+        Meta(max_length=MAX_APPROVALS),
+    ]
+
+
+class CertificateWanted(Request[A], Generic[A], frozen=True):
+    """A certificate as it is asked for.
+
+    `caller` is who asks, or the appliance itself. `fields` take the place of those of the same
+    name in a request for signing.
+    """
+
+    caller: Name
+    ca: Name
+    profile: Name
+    proof: Proof
+    fields: Fields
+    days: Annotated[int, Meta(ge=-(2**31), lt=2**31)] | None
+
+
+class DraftedCertificate(Answer, frozen=True, tag="drafted-certificate"):
+    """What a quorum would have to approve, and which: as the token has it.
+
+    `certificate` is as it will be, but for its signature: a throw-away key has made that.
+    """
+
+    LARGEST = MAX_CERTIFICATE + MAX_QUORUM + HEADING
+    certificate: Certificate
+    quorum: Annotated[bytes, Meta(min_length=1, max_length=MAX_QUORUM)]
+    policy_version: Annotated[int, Meta(ge=1, lt=2**31)]
+
+
+class DraftCertificate(CertificateWanted[DraftedCertificate], frozen=True, tag="draft-certificate"):
+    """Build a certificate that takes a quorum's approval, for officers to look at."""
+
+    ANSWER = DraftedCertificate
+    LARGEST = MAX_FRAME + HEADING
+
+
 class PreparedCertificate(Answer, frozen=True, tag="prepared-certificate"):
     """A certificate that was looked over and waits to be signed.
 
@@ -103,21 +153,17 @@ class PreparedCertificate(Answer, frozen=True, tag="prepared-certificate"):
     card: NamedCard | None
 
 
-class PrepareCertificate(Request[PreparedCertificate], frozen=True, tag="prepare-certificate"):
+class PrepareCertificate(
+    CertificateWanted[PreparedCertificate], frozen=True, tag="prepare-certificate"
+):
     """Build a certificate by a profile and look it over; it is not signed yet.
 
-    `caller` is who asks, or the appliance itself. `fields` take the place of those of the same
-    name in a request for signing.
+    What a quorum has approved has the validity that it approved, whatever `days` are.
     """
 
     ANSWER = PreparedCertificate
-    LARGEST = MAX_FRAME + HEADING  # a body of the API fits in
-    caller: Name
-    ca: Name
-    profile: Name
-    proof: Proof
-    fields: Fields
-    days: Annotated[int, Meta(ge=-(2**31), lt=2**31)] | None
+    LARGEST = MAX_FRAME + QuorumApproval.LARGEST + HEADING  # a body of the API fits in
+    approval: QuorumApproval | None = None
 
 
 class SignedCertificate(Answer, frozen=True, tag="signed-certificate"):
@@ -134,8 +180,10 @@ class SignCertificate(Request[SignedCertificate], frozen=True, tag="sign-certifi
 
     ANSWER = SignedCertificate
     LANE = Lane.SLOW
+    LARGEST = MAX_PREPARED + QuorumApproval.LARGEST + HEADING
     caller: Name
     prepared: Prepared
+    approval: QuorumApproval | None = None
 
 
 class SignedCrl(Answer, frozen=True, tag="signed-crl"):

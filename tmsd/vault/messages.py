@@ -34,6 +34,8 @@ from tmsd.vault.card_messages import (
     WrapCommands,
 )
 from tmsd.vault.certificate_messages import (
+    DraftCertificate,
+    DraftedCertificate,
     PrepareCertificate,
     PreparedCertificate,
     SignCertificate,
@@ -57,6 +59,7 @@ AnyRequest = (
     | EncryptData
     | MakeRandom
     | DescribeKeySet
+    | DraftCertificate
     | PrepareCertificate
     | SignCertificate
     | SignCrl
@@ -74,6 +77,7 @@ AnyAnswer = (
     | DataEncrypted
     | RandomMade
     | KeySetDescribed
+    | DraftedCertificate
     | PreparedCertificate
     | SignedCertificate
     | SignedCrl

@@ -35,6 +35,7 @@ ANSWERS: dict[type[messages.AnyRequest], Callable[[Context, Any], messages.AnyAn
     card_messages.ConfirmPutKey: key_changeover.confirm_put_key,
     card_messages.MakeRandom: describing.make_random,
     card_messages.DescribeKeySet: describing.describe_key_set,
+    certificate_messages.DraftCertificate: certifying.draft_certificate,
     certificate_messages.PrepareCertificate: certifying.prepare_certificate,
     certificate_messages.SignCertificate: certifying.sign_certificate,
     certificate_messages.SignCrl: publishing.sign_crl,

@@ -15,8 +15,18 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_der_publ
 from tmsd.clock import now, now_ms
 from tmsd.config.authorities import Authority
 from tmsd.errors import Code, ServiceError
+from tmsd.quorum import canonical
+from tmsd.quorum.certificate_approval import Draft, require_request_for
+from tmsd.quorum.refusal import ApprovalRefused
+from tmsd.quorum.request import Request
 from tmsd.vault import certificate_messages, message
-from tmsd.worker import certificate_admission, issuing_keys, possession, prepared
+from tmsd.worker import (
+    certificate_admission,
+    certificate_approval,
+    issuing_keys,
+    possession,
+    prepared,
+)
 from tmsd.worker.context import Context
 from tmsd.worker.prepared import Prepared
 from tmsd.x509 import building, crosses, linting
@@ -34,6 +44,29 @@ SERIAL_NUMBER_LENGTH = 16
 _PREPARED_FOR_MS = 3_600_000
 
 
+def draft_certificate(
+    context: Context, request: certificate_messages.DraftCertificate
+) -> certificate_messages.DraftedCertificate:
+    """Build a certificate for the officers who have to approve it.
+
+    Raises:
+        ServiceError: as prepare_certificate does.
+    """
+    authority, profile = certificate_admission.admitted(
+        context, request.caller, request.ca, request.profile
+    )
+    with _refusals():
+        governed = certificate_approval.asked_quorum(context, profile)
+        asked = possession.proven(context, profile, request).asked
+        terms = _new_terms(context, authority, asked, request.days)
+        trial = _looked_over(context, authority, _partition(authority, terms), asked, terms)
+    return certificate_messages.DraftedCertificate(
+        certificate=trial.public_bytes(Encoding.DER),
+        quorum=canonical.encode(governed.quorum),
+        policy_version=governed.policy.version,
+    )
+
+
 def prepare_certificate(
     context: Context, request: certificate_messages.PrepareCertificate
 ) -> certificate_messages.PreparedCertificate:
@@ -48,13 +81,18 @@ def prepare_certificate(
     )
     version = prepared.key_version(context)
     with _refusals():
+        approved = certificate_approval.approved(context, profile, request.approval)
         proven = possession.proven(context, profile, request)
         asked = proven.asked
-        not_before, not_after = _validity(asked, authority.issuer, request.days)
-        serial_number = context.token.random(SERIAL_NUMBER_LENGTH)
-        partition = partition_of(serial_number, authority.table.crl_partitions)
-        terms = Terms(int.from_bytes(serial_number), not_before, not_after)
+        if approved is None:
+            terms = _new_terms(context, authority, asked, request.days)
+        else:
+            at_most = _validity(asked, authority.issuer, None)
+            terms = certificate_approval.approved_terms(approved, at_most)
+        partition = _partition(authority, terms)
         trial = _looked_over(context, authority, partition, asked, terms)
+        _require_approved(approved, Draft(request.ca, request.profile, trial))
+    serial_number = _serial_number(terms)
     value = Prepared(
         caller=request.caller,
         ca=request.ca,
@@ -64,8 +102,8 @@ def prepare_certificate(
         fields={} if isinstance(asked, Crossing) else _sorted(asked.fields),
         serial_number=serial_number,
         partition=partition,
-        not_before=int(not_before.timestamp()),
-        not_after=int(not_after.timestamp()),
+        not_before=int(terms.not_before.timestamp()),
+        not_after=int(terms.not_after.timestamp()),
         tbs_sha256=sha256(trial.tbs_certificate_bytes).digest(),
         expires=now_ms() + _PREPARED_FOR_MS,
     )
@@ -91,13 +129,14 @@ def sign_certificate(
 
     Raises:
         ServiceError: `prepared-invalid`; `issuance-refused`, where the policy has changed
-            meanwhile; `key-missing`.
+            meanwhile, or the quorum has not approved it; `key-missing`.
     """
     value = prepared.unseal(context.keyring, request.prepared, request.caller, now_ms())
     authority, profile = certificate_admission.admitted(
         context, request.caller, value.ca, value.profile
     )
     with _refusals():
+        approved = certificate_approval.approved(context, profile, request.approval)
         asked = _asked(profile, value)
         terms = Terms(
             int.from_bytes(value.serial_number),
@@ -106,6 +145,7 @@ def sign_certificate(
         )
         trial = _looked_over(context, authority, value.partition, asked, terms)
         _require_prepared(trial, value)
+        _require_approved(approved, Draft(value.ca, value.profile, trial))
         built = _built(authority.issuer_in(value.partition), asked, terms)
         certificate = issuing_keys.scheme_of(authority).sign_certificate(
             built, issuing_keys.ca_key(context, authority)
@@ -121,6 +161,22 @@ def _asked(profile: Profile, value: Prepared) -> Wanted | Crossing:
     if value.crossed:
         return Crossing(profile, x509.load_der_x509_certificate(value.crossed))
     return building.wanted(profile, load_der_public_key(value.public_key), value.fields)
+
+
+def _new_terms(
+    context: Context, authority: Authority, asked: Wanted | Crossing, days: int | None
+) -> Terms:
+    not_before, not_after = _validity(asked, authority.issuer, days)
+    serial_number = context.token.random(SERIAL_NUMBER_LENGTH)
+    return Terms(int.from_bytes(serial_number), not_before, not_after)
+
+
+def _serial_number(terms: Terms) -> bytes:
+    return terms.serial_number.to_bytes(SERIAL_NUMBER_LENGTH)
+
+
+def _partition(authority: Authority, terms: Terms) -> int:
+    return partition_of(_serial_number(terms), authority.table.crl_partitions)
 
 
 def _validity(
@@ -158,6 +214,11 @@ def _sorted(fields: Fields) -> dict[str, list[str]]:
     return {name: list(values) for name, values in sorted(fields.items())}
 
 
+def _require_approved(approved: Request | None, draft: Draft) -> None:
+    if approved is not None:
+        require_request_for(approved, draft)
+
+
 def _require_prepared(trial: x509.Certificate, value: Prepared) -> None:
     if sha256(trial.tbs_certificate_bytes).digest() != value.tbs_sha256:
         raise CertificateRefused(
@@ -177,3 +238,5 @@ def _refusals() -> Iterator[None]:
             str(refused),
             pointer="/days" if refused.field == "days" else pointer,
         ) from None
+    except ApprovalRefused as refused:
+        raise ServiceError(Code.ISSUANCE_REFUSED, str(refused)) from None

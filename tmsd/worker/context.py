@@ -5,8 +5,8 @@ from typing import Protocol
 
 from hsm.token import Token
 from tmsd.config.policy import Policy
-from tmsd.quorum.policy_in_force import PolicyInForce
 from tmsd.worker.keyring import Keyring
+from tmsd.worker.policy_in_force import Governed
 
 
 class LoggedIn(Protocol):
@@ -29,7 +29,6 @@ class Context:
         token: logged in.
         keyring: its keys.
         policy: what is allowed, as this process read it.
-        policy_in_force: what the token remembers of it; None where no quorum approves policies.
         channel_key_version: the version that seals sessions.
         challenge_key_version: the version that MACs tickets.
         receipt_key_version: the version that MACs receipts.
@@ -38,6 +37,7 @@ class Context:
         for_appliance: whether the appliance itself asks, and not callers.
         session_seconds: how long a channel may live.
         challenge_seconds: how long a ticket may be used.
+        governed: by which quorum, and what it has put in force; None where there is none.
     """
 
     token: Token
@@ -50,4 +50,4 @@ class Context:
     challenge_seconds: int
     certificate_key_version: int | None = None
     for_appliance: bool = False
-    policy_in_force: PolicyInForce | None = None
+    governed: Governed | None = None

@@ -45,8 +45,9 @@ def begin_for_callers(config_file: Path, *, for_appliance: bool) -> Begun[Contex
     opening = Opening(config.hsm, worker.start_seconds, worker.call_seconds, tested)
     begun = begin(opening, policy, lambda name: service(Receipts(name)))
     context = begun.generations.context
-    if context is None or (in_force := context.policy_in_force) is None:
+    if context is None or context.governed is None:
         return begun
+    in_force = context.governed.policy
     approval = PolicyApproval(approved_by=list(in_force.approved_by), activated=in_force.activated)
     return replace(
         begun, announcement=structs.replace(begun.announcement, policy_approval=approval)
@@ -84,14 +85,13 @@ class _Testing:
         channel_key_version = keyring.latest_version(CHANNEL_KEY)
         # From here on the keyring holds a key, which tells a lost token from a missing key.
         keyring.service_mac(CHANNEL_KEY, channel_key_version, b"")
-        in_force = require_policy(token, keyring, self.policy, had_quorum=self.had_quorum)
-        self.had_quorum = in_force is not None
+        governed = require_policy(token, keyring, self.policy, had_quorum=self.had_quorum)
+        self.had_quorum = governed is not None
         limits = self.config.limits
         return Context(
             token=token,
             keyring=keyring,
             policy=self.policy,
-            policy_in_force=in_force,
             channel_key_version=channel_key_version,
             challenge_key_version=keyring.latest_version(CHALLENGE_KEY),
             receipt_key_version=keyring.latest_version(RECEIPT_KEY),
@@ -101,6 +101,7 @@ class _Testing:
             for_appliance=self.for_appliance,
             session_seconds=limits.session_seconds,
             challenge_seconds=limits.challenge_seconds,
+            governed=governed,
         )
 
 

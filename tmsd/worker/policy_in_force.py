@@ -5,6 +5,7 @@ documents: it logs in nowhere.
 """
 
 import logging
+from dataclasses import dataclass
 
 from hsm.data_objects import read_documents
 from hsm.token import Token
@@ -13,16 +14,27 @@ from tmsd.config.reserved_keys import POLICY_DOCUMENT, QUORUM_DOCUMENT
 from tmsd.quorum import policy_in_force, quorum
 from tmsd.quorum.policy_approval import PolicyIdentity
 from tmsd.quorum.policy_in_force import PolicyInForce, require_in_force
+from tmsd.quorum.quorum import Quorum
 from tmsd.quorum.refusal import ApprovalRefused, Rule
 from tmsd.worker.keyring import Keyring
 
 LOG = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Governed:
+    """Who decides, and the policy that they have put in force, as the token has both."""
+
+    quorum: Quorum
+    policy: PolicyInForce
+
+
 def require_policy(
     token: Token, keyring: Keyring, policy: Policy, *, had_quorum: bool
-) -> PolicyInForce | None:
-    """Return what the token remembers of a policy; None where it has no quorum that approves any.
+) -> Governed | None:
+    """Return who has put a policy in force, and what the token remembers of it.
+
+    None stands for a token without a quorum, where nobody approves any.
 
     Args:
         token: logged in.
@@ -52,4 +64,4 @@ def require_policy(
             "tmsctl policy activate goes on with it",
             max(each.version for each in remembered),
         )
-    return found
+    return Governed(officers, found)

@@ -1,10 +1,17 @@
 """Proof of possession: for which key a certificate is asked, and that who asks holds it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from tmsd.clock import now, now_ms
 from tmsd.errors import Code, ServiceError
-from tmsd.vault.certificate_messages import CardProof, CrossedCa, PrepareCertificate, SignedRequest
+from tmsd.vault.certificate_messages import (
+    CardProof,
+    CertificateWanted,
+    CrossedCa,
+    PrepareCertificate,
+    SignedRequest,
+)
 from tmsd.vault.message import NamedCard
 from tmsd.worker import admission, card_challenges
 from tmsd.worker.card_challenges import CardChallenge
@@ -31,7 +38,7 @@ class Proven:
     card: NamedCard | None = None
 
 
-def proven(context: Context, profile: Profile, request: PrepareCertificate) -> Proven:
+def proven(context: Context, profile: Profile, request: CertificateWanted[Any]) -> Proven:
     """Return what is asked for, once it is shown that who asks holds the key.
 
     Raises:
@@ -70,7 +77,7 @@ def _require_taken(profile: Profile, proof: Proof) -> None:
         )
 
 
-def _of_request(profile: Profile, request: PrepareCertificate, csr: bytes) -> Proven:
+def _of_request(profile: Profile, request: CertificateWanted[Any], csr: bytes) -> Proven:
     asked = requests.parse(csr)
     given = {name: values for name, values in asked.fields.items() if name in profile.fields}
     wanted = building.wanted(profile, asked.public_key, given | request.fields)
@@ -78,7 +85,7 @@ def _of_request(profile: Profile, request: PrepareCertificate, csr: bytes) -> Pr
 
 
 def _of_card(
-    context: Context, profile: Profile, request: PrepareCertificate, proof: CardProof
+    context: Context, profile: Profile, request: CertificateWanted[Any], proof: CardProof
 ) -> Proven:
     secret, challenge = card_challenges.verify(
         context.keyring, proof.ticket, request.caller, now_ms()
@@ -93,7 +100,7 @@ def _of_card(
 
 
 def _of_crossed(
-    profile: Profile, request: PrepareCertificate, certificate: bytes, csr: bytes | None
+    profile: Profile, request: CertificateWanted[Any], certificate: bytes, csr: bytes | None
 ) -> Proven:
     for name in request.fields:
         raise CertificateRefused(

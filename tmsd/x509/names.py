@@ -128,6 +128,22 @@ def alternative_name(kind: AlternativeName, value: str) -> x509.GeneralName:
     return _ALTERNATIVE_NAMES[kind](value)
 
 
+def kind_and_value(name: x509.GeneralName) -> tuple[str, str]:
+    """Return what an alternative name says, and its kind as profiles name it.
+
+    Other kinds have the name of their class, or the object identifier of their type.
+
+    Raises:
+        ValueError: it is a user principal name, and no text.
+    """
+    if not isinstance(name, x509.OtherName):
+        kind = type(name)
+        return _KINDS.get(kind, kind.__name__), str(name.value)
+    if name.type_id == UPN:
+        return AlternativeName.UPN, user_principal_name(name)
+    return name.type_id.dotted_string, name.value.hex()
+
+
 def folded(value: str) -> str:
     """Return what names have in common that readers or programs take for the same."""
     return " ".join(unicodedata.normalize("NFKC", value).casefold().split())
@@ -238,6 +254,12 @@ def _upn(value: str) -> x509.OtherName:
     return x509.OtherName(UPN, UTF8String(f"{user}@{_dns_name(domain)}").dump())
 
 
+_KINDS: Mapping[type[x509.GeneralName], AlternativeName] = {
+    x509.DNSName: AlternativeName.DNS,
+    x509.RFC822Name: AlternativeName.EMAIL,
+    x509.UniformResourceIdentifier: AlternativeName.URI,
+    x509.IPAddress: AlternativeName.IP,
+}
 _ALTERNATIVE_NAMES: Mapping[AlternativeName, Callable[[str], x509.GeneralName]] = {
     AlternativeName.DNS: lambda value: x509.DNSName(_dns_name(value)),
     AlternativeName.EMAIL: lambda value: x509.RFC822Name(_email(value)),

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
 from cryptography.x509.oid import NameOID
 
-from tmsd.x509.names import UPN, AlternativeName, AttributeType, user_principal_name
+from tmsd.x509.names import AlternativeName, AttributeType, kind_and_value
 from tmsd.x509.public_keys import require_known, spki
 from tmsd.x509.refusal import CertificateRefused, Rule
 
@@ -39,12 +39,6 @@ _PEM = b"-----BEGIN"
 _FIELDS: Mapping[x509.ObjectIdentifier, str] = {
     **{kind.oid: kind.name.lower() for kind in AttributeType},
     NameOID.EMAIL_ADDRESS: AlternativeName.EMAIL,
-}
-_ALTERNATIVE_NAMES: Mapping[type[x509.GeneralName], str] = {
-    x509.DNSName: AlternativeName.DNS,
-    x509.RFC822Name: AlternativeName.EMAIL,
-    x509.UniformResourceIdentifier: AlternativeName.URI,
-    x509.IPAddress: AlternativeName.IP,
 }
 
 
@@ -138,13 +132,4 @@ def _alternative_names(csr: x509.CertificateSigningRequest) -> Iterator[tuple[st
                 Rule.CSR_ASKS_FOR_CA, "a request does not make a CA: the profile does"
             )
         if isinstance(value, x509.SubjectAlternativeName):
-            yield from map(_alternative_name, value)
-
-
-def _alternative_name(name: x509.GeneralName) -> tuple[str, str]:
-    if not isinstance(name, x509.OtherName):
-        kind = type(name)
-        return _ALTERNATIVE_NAMES.get(kind, kind.__name__), str(name.value)
-    if name.type_id == UPN:
-        return AlternativeName.UPN, user_principal_name(name)
-    return name.type_id.dotted_string, name.value.hex()
+            yield from map(kind_and_value, value)

@@ -1,5 +1,7 @@
 """Where officers are enrolled, nobody does alone to keys what a ceremony does."""
 
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
@@ -18,9 +20,18 @@ from tmsd.cli.main import tmsctl
 )
 def test_keys_of_such_a_token_take_a_ceremony(governed: Site, command: tuple[str, ...]) -> None:
     verb, *arguments = command
-    configured = ["key", verb, "--config", str(governed.configuration), *arguments]
+    require_refused("key", verb, "--config", str(governed.configuration), *arguments)
 
-    refused = CliRunner().invoke(tmsctl, configured, input="00" * 16)
+
+def test_a_root_of_such_a_token_takes_a_ceremony(governed: Site, tmp_path: Path) -> None:
+    out = tmp_path / "root.pem"
+    root = ("--label", "root", "--subject", "CN=Root", "--out", str(out))
+    require_refused("ca", "make-root", "--config", str(governed.configuration), *root)
+    assert not out.exists()
+
+
+def require_refused(*command: str) -> None:
+    refused = CliRunner().invoke(tmsctl, command, input="00" * 16)
 
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert refused.stderr == (
