@@ -20,12 +20,16 @@ from tests.responder.process import over
 from tests.responder.serving import Got, Served, in_path, openssl_ocsp, request_about, serving
 from tests.site.daemon import PATIENCE
 from tests.softhsm.tokens import SoftHsm
+from tmsd.quorum import canonical
+from tmsd.quorum.inventory import Inventory
+from tmsd.quorum.refusal import ApprovalRefused
 from tmsd.store.certificates import Reason
 from tmsd.vault.card_messages import MakeRandom
 from tmsd.vault.framing import FrameReader, encode
 from tmsd.vault.messages import Question
 from tmsd.vault.nonce_messages import NonceReply
 from tmsd.vault.worker_messages import Condition, Started
+from tmsd.worker.for_nonces import begin_for_nonces
 
 NO_NONCE = "WARNING: no nonce in response"
 
@@ -244,3 +248,14 @@ async def test_a_worker_answers_nothing_else(site: NonceSite) -> None:
         ]
         assert all(isinstance(reply.answer, Condition) for reply in told)
         assert worker.wait(PATIENCE) == 1
+
+
+def test_a_worker_serves_with_no_key_that_its_inventory_does_not_have(site: NonceSite) -> None:
+    table, named = "[ocsp.nonces.hsm]\n", 'inventory = "inventory.json"\n'
+    site.configuration.write_text(site.configuration.read_text().replace(table, table + named))
+    empty = Inventory(token="nonces", serial="0", keys=())
+    (site.directory / "inventory.json").write_bytes(canonical.encode(empty))
+
+    drift = "inventory-drift: private key 'demo-nonces' version 1: not in the inventory"
+    with pytest.raises(ApprovalRefused, match=drift):
+        begin_for_nonces(site.configuration)

@@ -94,3 +94,4 @@ def test_no_documents_of_a_token_that_is_gone_say_nothing(tmp_path: Path) -> Non
 
     assert (met["before"], met["after"]) == (1, 0)  # and no error
     assert met["unsigned"].startswith("TokenLost: ")
+    assert met["inventory"].startswith("TokenLost: ")  # and not that all of its keys are missing
