@@ -1,7 +1,10 @@
 """Versions of master keys over the API: who is served, who is told to move, and where to."""
 
+import json
 from dataclasses import replace
+from typing import Any
 
+from tests.cli.sites import tmsctl
 from tests.site.batches import ROTATED, Batch
 from tests.site.caller import Caller
 from tests.site.changeovers import DATED
@@ -16,6 +19,7 @@ from tests.site.channels import (
     session_request,
 )
 from tests.site.contract import Answer
+from tests.site.daemon import wait_until
 from tests.site.fixtures import RunningSite
 from tests.virtual_token.card import Card
 from tmsd.audit.record import Outcome
@@ -48,6 +52,39 @@ def test_a_card_of_an_older_version_is_served_and_told_to_move_and_moved(
 
     moved = opened(tps, replace(DATED, key_version=2), card).document
     assert (moved["key_version"], moved["newest_key_version"]) == (2, 2)
+
+
+def cards(site: RunningSite, *arguments: str) -> dict[str, Any]:
+    """Return what `tmsctl key cards` tells of the key set."""
+    done = tmsctl(
+        *("key", "cards", "--config", site.site.configuration, "--key-set", DATED.key_set),
+        *("--json", *arguments),
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+def is_listed(site: RunningSite, card: Card, version: str) -> bool:
+    listed = cards(site, "--version", version, "--page-size", "1000")["cards"]
+    return card.profile.kdd.hex() in [each["diversification_data"] for each in listed]
+
+
+def test_which_version_a_card_was_last_seen_with_is_told_once_it_has_proved_its_keys(
+    tps: Caller, site: RunningSite
+) -> None:
+    seen, forged = DATED.card(), replace(DATED, master=bytes(16)).card()
+    assert opened(tps, DATED, forged).code == "card-cryptogram-mismatch"
+    assert tps.post(VERIFY, {"card": presented(tps, DATED, seen)}).document == {"valid": True}
+
+    wait_until(lambda: is_listed(site, seen, "1"))
+    assert not is_listed(site, forged, "1")
+    told = cards(site)
+    assert told["newest_version"] == 2
+    assert [(each["version"], each["state"]) for each in told["versions"]] == [
+        *((1, "active"), (2, "active"), (3, "pre-active"))
+    ]
+    assert cards(site, "--version", "1", "--page-size", "1")["count"] >= 1
 
 
 def test_no_card_goes_to_a_version_before_its_date_nor_stays_behind_it(tps: Caller) -> None:

@@ -1,13 +1,15 @@
 """Each query that is asked often, or of many rows, goes by an index."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeAlias
 
 import pytest
 from sqlalchemy import Connection, event
 
 from tests.store.certificates import DEMO, NOW_MS, issued, request
-from tmsd.store import ocsp_answers
+from tmsd.store import cards_seen, ocsp_answers
+from tmsd.store.cards_seen import SeenCard
 from tmsd.store.certificate_search import Position, Wanted, search
 from tmsd.store.certificates import (
     Reason,
@@ -91,12 +93,17 @@ HOT: dict[str, tuple[Callable[[Connection], object], tuple[str, ...]]] = {
     "last of a partition": (lambda c: last_end(c, DEMO, 1), ("ix_certificates_partition_ends",)),
     "due": (lambda c: ocsp_answers.due(c, DEMO, NOW_MS, 10), ("ix_ocsp_answers_due",)),
     "signed": (answer, ANSWER),
+    "cards of a version": (
+        lambda c: cards_seen.page(c, "pilot", 1, bytes(10), 10),
+        ("ix_cards_seen_version",),
+    ),
+    "cards by version": (lambda c: cards_seen.counts(c, "pilot"), ("ix_cards_seen_version",)),
     "responder": (lambda c: ocsp_answers.find(c, DEMO, SERIAL), ANSWER),
 }
 WHOLE_TABLES = [
     f"{scan} {table}"
     for scan in ("Seq Scan on", "SCAN")
-    for table in ("certificates", "ocsp_answers", "crls")
+    for table in ("certificates", "ocsp_answers", "crls", "cards_seen")
 ]
 
 
@@ -127,6 +134,8 @@ def filled(connection: Connection) -> Connection:
         serial = issued(connection, partition=number % 3, caller=f"c{number % 7}").serial
         if number % 5 == 0:
             revoke(connection, DEMO, serial, SUPERSEDED)
+        card = SeenCard("pilot", serial[:10], number % 3 + 1, NOW_MS)
+        cards_seen.put(connection, [card, replace(card, key_set=f"other-{number}")])
     connection.exec_driver_sql("ANALYZE")
     return connection
 

@@ -27,6 +27,7 @@ from tmsd.ceremony.ungoverned_token import ungoverned_token
 from tmsd.ceremony.wanted_key import WantedKey, require_algorithm
 from tmsd.cli.configuration import configuration, in_token_for_nonces, token_table
 from tmsd.cli.confirmation import confirm
+from tmsd.cli.key_cards import list_cards
 from tmsd.cli.key_pair import PAIR_HEADINGS, destroy_pair, generate_pair, pair_row
 from tmsd.cli.named_key import (
     NAMES,
@@ -63,6 +64,9 @@ def _wanted_pair(config_file: Path, pair: NamedKeyPair, named: NamedKey) -> Want
 @click.group()
 def key() -> None:
     """Import, generate, list and destroy keys in the HSM."""
+
+
+key.add_command(list_cards)
 
 
 @key.command("import")

@@ -36,6 +36,7 @@ from tmsd.systemd.journal import Event, about
 from tmsd.systemd.notifying import ServiceManager
 from tmsd.tks.budgets import Budgets
 from tmsd.tks.card_failures import CardFailures
+from tmsd.tks.cards_seen import CardsSeen
 from tmsd.tks.judging import Judging
 from tmsd.tks.service import Tks
 from tmsd.tks.used_challenges import UsedChallenges
@@ -97,6 +98,7 @@ async def _run(config_file: Path, manager: ServiceManager, inherited: list[socke
                 config.worker.queue_per_caller,
                 config.worker.deadline_seconds,
             ),
+            cards_seen=CardsSeen(store),
         )
         ca = Certification(vault, policy, store, reader, audit)
         edge = Edge(
@@ -108,7 +110,10 @@ async def _run(config_file: Path, manager: ServiceManager, inherited: list[socke
         app = application(edge)
         listener = Listener(config.api, config.limits, admission.tls, app, tuple(inherited))
         # The audit log is locked: no other daemon of this configuration uses the socket.
-        async with operations_listening(config.operations.socket, operations):
+        async with (
+            operations_listening(config.operations.socket, operations),
+            tks.cards_seen.written(),
+        ):
             reloading = Reloading(config_file, edge, operations, manager, wanted)
             await _serve(listener, reloading)
     LOG.info("stopped")

@@ -55,6 +55,20 @@ CARD_FAILURES = Table(
     Column("until_ms", BigInteger, nullable=False, index=True),
 )
 
+# Cards that proved to hold keys of a key set: of which version, and when, as they were seen last.
+CARDS_SEEN = Table(
+    "cards_seen",
+    METADATA,
+    Column("key_set", String(64), primary_key=True),
+    Column("diversification_data", LargeBinary(10), primary_key=True),
+    Column("key_version", Integer, nullable=False),
+    Column("seen_ms", BigInteger, nullable=False),
+    _holds("cards_seen_key_set", "length(key_set) BETWEEN 1 AND 64"),
+    _holds("cards_seen_card", "length(diversification_data) = 10"),
+    _holds("cards_seen_key_version", "key_version BETWEEN 1 AND 255"),
+    _index("cards_seen_version", "key_set", "key_version", "diversification_data"),
+)
+
 # Certificate authorities. Each change of a certificate's revocation has the next number of its CA.
 AUTHORITIES = Table(
     "authorities",

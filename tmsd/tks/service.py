@@ -7,6 +7,7 @@ from tmsd import asking
 from tmsd.audit.trail import Trail
 from tmsd.config.policy import Policy
 from tmsd.tks.budgets import Budgets
+from tmsd.tks.cards_seen import CardsSeen
 from tmsd.tks.judging import Judging
 from tmsd.tks.used_challenges import UsedChallenges
 from tmsd.vault.message import Answer, Request
@@ -24,6 +25,7 @@ class Tks:
     used_challenges: UsedChallenges
     budgets: Budgets
     judging: Judging
+    cards_seen: CardsSeen
 
     async def ask(self, request: Request[A], trail: Trail) -> A:
         """Ask the HSM's workers, and put on record what they tell of it.

@@ -7,7 +7,7 @@ from typing import TypeVar
 from tmsd import clock
 from tmsd.audit.trail import Trail
 from tmsd.config.callers import Caller, Delivery, EncryptPurpose
-from tmsd.config.key_sets import DiversificationData
+from tmsd.config.key_sets import DiversificationData, KeySet
 from tmsd.errors import Code, ServiceError, faults_at
 from tmsd.globalplatform import initialize_update
 from tmsd.store.card_failures import CardOfCaller
@@ -86,11 +86,12 @@ async def open_session(
     card = wanted.card.card
     opened: ChannelOpened | KeysDelivered
     if wanted.delivery is Delivery.SEALED:
-        sealed = OpenChannel(caller.name, key_set, card, wanted.security_level)
+        sealed = OpenChannel(caller.name, key_set.name, card, wanted.security_level)
         opened = await _judged(tks, caller, sealed, card, trail)
     else:
-        delivered = DeliverKeys(caller.name, key_set, card, wanted.security_level)
+        delivered = DeliverKeys(caller.name, key_set.name, card, wanted.security_level)
         opened = await _judged(tks, caller, delivered, card, trail)
+    _note_seen(tks, key_set, trail)
     if opened.newest_key_version != opened.key_version:
         trail.details["newest_key_version"] = opened.newest_key_version
     note_key_material(trail, opened.key_material_in_worker)
@@ -106,9 +107,11 @@ async def verify(
         ServiceError: as for `open_session`, but a wrong cryptogram is an answer.
     """
     key_set = _key_set_for(tks, caller, presented, trail)
-    request = VerifyCryptogram(caller.name, key_set, presented.card)
+    request = VerifyCryptogram(caller.name, key_set.name, presented.card)
     verified = await _judged(tks, caller, request, presented.card, trail)
     trail.details["valid"] = verified.valid
+    if verified.valid:
+        _note_seen(tks, key_set, trail)
     note_key_material(trail, verified.key_material_in_worker)
     return verified
 
@@ -173,18 +176,24 @@ def note_key_material(trail: Trail, in_worker: bool) -> None:
         trail.details["key_material_in_worker"] = True
 
 
-def _key_set_for(tks: Tks, caller: Caller, presented: PresentedCard, trail: Trail) -> str:
+def _key_set_for(tks: Tks, caller: Caller, presented: PresentedCard, trail: Trail) -> KeySet:
     with faults_at("/card/initialize_update"):
         response = initialize_update.parse(presented.card.initialize_update)
     trail.diversification_data = response.diversification_data
     trail.key_version = response.key_version
     key_set = key_sets.choose(tks.policy, caller, response, presented.key_set)
     trail.key_set = key_set.name
-    with faults_at("/card/initialize_update"):
-        key_set.require_active(response.key_version, clock.now())
     if key_set.diversification_data is DiversificationData.CUID:
         trail.diversification_data = presented.card.cuid
-    return key_set.name
+    with faults_at("/card/initialize_update"):
+        key_set.require_active(response.key_version, clock.now())
+    return key_set
+
+
+def _note_seen(tks: Tks, key_set: KeySet, trail: Trail) -> None:
+    """Remember which version of its keys the card has proved to hold."""
+    if trail.diversification_data is not None and trail.key_version is not None:
+        tks.cards_seen.note(key_set, trail.diversification_data, trail.key_version)
 
 
 async def _judged(tks: Tks, caller: Caller, request: Request[A], card: Card, trail: Trail) -> A:
