@@ -8,6 +8,8 @@ import pytest
 
 from tests.ceremony.backups import BACK_UP, BY_SHARES, KEYS, MAKE, RESTORE, VERIFY
 from tests.ceremony.rooms import ENROL, script
+from tests.ceremony.test_import_certificate import IMPORT as IMPORT_CERTIFICATE
+from tests.ceremony.test_key_pair_steps import PAIR
 from tmsd.ceremony.minutes import Event, events
 from tmsd.ceremony.reviewing import review
 
@@ -21,6 +23,13 @@ version = 1
 algorithm = "des3"
 custodians = ["karl", "lena", "mia"]
 """
+CERTIFICATE = IMPORT_CERTIFICATE.format(issuer_sha256="ab" * 32)
+DESTROY_PAIR = """
+[[steps]]
+do = "destroy-key-pair"
+label = "issuer"
+version = 1
+"""
 NEXT = BACK_UP.replace("pilot", "next") + "version = 2\n"
 SCRIPTS = {
     "from an empty token to a backup": (
@@ -29,6 +38,11 @@ SCRIPTS = {
     ),
     "a restoration": (INITIALISE, ENROL, RESTORE + BY_SHARES, SERVICE_KEYS),
     "what goes on from others": (VERIFY, NEXT, VERIFY + BY_SHARES),
+    "a CA below another": (
+        CERTIFICATE,
+        DESTROY_PAIR,
+        PAIR.format(label="issuer", algorithm="p256"),
+    ),
 }
 
 

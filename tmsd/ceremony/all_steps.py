@@ -7,6 +7,7 @@ from tmsd.ceremony.step import Step
 from tmsd.ceremony.steps.back_up import BackUp
 from tmsd.ceremony.steps.change_quorum import ChangeQuorum
 from tmsd.ceremony.steps.destroy_key import DestroyKey
+from tmsd.ceremony.steps.destroy_key_pair import DestroyKeyPair
 from tmsd.ceremony.steps.enrol_quorum import EnrolQuorum
 from tmsd.ceremony.steps.generate_audit_key import GenerateAuditKey
 from tmsd.ceremony.steps.generate_key import GenerateKey
@@ -14,6 +15,7 @@ from tmsd.ceremony.steps.generate_key_pair import GenerateKeyPair
 from tmsd.ceremony.steps.generate_service_keys import GenerateServiceKeys
 from tmsd.ceremony.steps.generate_transport_key import GenerateTransportKey
 from tmsd.ceremony.steps.generate_wrapped_transport_key import GenerateWrappedTransportKey
+from tmsd.ceremony.steps.import_certificate import ImportCertificate
 from tmsd.ceremony.steps.import_key import ImportKey
 from tmsd.ceremony.steps.initialise_token import InitialiseToken
 from tmsd.ceremony.steps.make_backup_key import MakeBackupKey
@@ -34,7 +36,9 @@ _KINDS: tuple[type[Step], ...] = (
     GenerateKeyPair,
     MakeRoot,
     RequestCertificate,
+    ImportCertificate,
     DestroyKey,
+    DestroyKeyPair,
     GenerateTransportKey,
     GenerateWrappedTransportKey,
     MakeBackupKey,

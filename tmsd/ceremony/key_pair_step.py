@@ -55,7 +55,7 @@ class KeyPairStep(Step, ABC):
         """The key pair as minutes have it, as `root:1`."""
         return f"{self.label}:{self.version}"
 
-    def public_key_sha256(self, token: Token) -> str:
+    def proven_public_key_sha256(self, token: Token) -> str:
         """Return the SHA-256 of the SubjectPublicKeyInfo, in hex, once the private half signed.
 
         Raises:

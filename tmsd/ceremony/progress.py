@@ -1,11 +1,12 @@
 """How far a ceremony has come, by its minutes: what an interrupted one goes on from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from tmsd.audit.record import Record
 from tmsd.ceremony.minutes import Event
 from tmsd.ceremony.refusal import Refused
+from tmsd.ceremony.step import Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,8 @@ class Progress:
         script_sha256: of the script that it follows.
         done: how many steps are done.
         begun: whether the next one has begun: it may be done or not.
+        asked: what officers were asked last.
+        approved: what they were asked before a step began last.
         shown: how many secrets custodians were shown in it.
         closed: the hash of the record by which the ceremony was closed; None before.
         audit_key: the hash of the public key that it names; None where the token has no audit key.
@@ -28,6 +31,8 @@ class Progress:
     script_sha256: str
     done: int = 0
     begun: bool = False
+    asked: Facts = field(default_factory=dict)
+    approved: Facts = field(default_factory=dict)
     shown: int = 0
     closed: str | None = None
     audit_key: str | None = None
@@ -57,8 +62,12 @@ def progress(records: Sequence[Record]) -> Progress:
 
 def _after(reached: Progress, record: Record) -> Progress:
     match record.decision.operation:
-        case Event.BEGUN | Event.FAILED as event:
-            reached = replace(reached, begun=event == Event.BEGUN)
+        case Event.ASKED:
+            reached = replace(reached, asked=record.decision.details)
+        case Event.BEGUN:
+            reached = replace(reached, begun=True, approved=reached.asked)
+        case Event.FAILED:
+            reached = replace(reached, begun=False)
         case Event.SHOWN:
             reached = replace(reached, shown=reached.shown + 1)
         case Event.DONE:

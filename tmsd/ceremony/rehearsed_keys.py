@@ -8,6 +8,7 @@ from tmsd.ceremony.key_step import KeyStep
 from tmsd.ceremony.room import Room
 from tmsd.ceremony.script import Script
 from tmsd.ceremony.steps.destroy_key import DestroyKey
+from tmsd.ceremony.steps.destroy_key_pair import DestroyKeyPair
 from tmsd.ceremony.steps.generate_key import generate_key
 from tmsd.ceremony.steps.generate_key_pair import GenerateKeyPair
 from tmsd.ceremony.steps.make_root import MakeRoot
@@ -36,6 +37,8 @@ def leave_keys(script: Script, room: Room) -> None:
             case DestroyKey():
                 with room.token() as token:
                     generate_key(token, WantedKey(step.reference, KeyAlgorithm.AES256))
+            case DestroyKeyPair() if step.reference in pairs:
+                pairs.remove(step.reference)
             case GenerateKeyPair():
                 pairs.add(step.reference)
             case KeyPairStep() if step.reference not in pairs:
@@ -43,4 +46,5 @@ def leave_keys(script: Script, room: Room) -> None:
                 algorithm = KeyPairAlgorithm.RSA2048 if wants_rsa else KeyPairAlgorithm.P256
                 with room.token() as token:
                     generate_key_pair(token, step.reference, algorithm)
-                pairs.add(step.reference)
+                if not isinstance(step, DestroyKeyPair):
+                    pairs.add(step.reference)

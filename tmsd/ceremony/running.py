@@ -92,7 +92,8 @@ def _conduct_step(
     )
     if interrupted.shown:
         room.people.tell(*_of_shown(interrupted.shown))
-    if interrupted.begun and (facts := step.found(room)) is not None:
+    before = replace(room, approved=interrupted.approved)
+    if interrupted.begun and (facts := step.found(before)) is not None:
         room.people.tell("It was done before the interruption.")
         _note_done(number, step, facts, room, minutes)
         return

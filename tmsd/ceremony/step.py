@@ -73,6 +73,8 @@ class Step(Table):
     def found(self, room: "Room") -> Facts | None:
         """Return what the minutes would say if it was done already, before an interruption.
 
+        `room.approved` is what was approved when it began.
+
         Raises:
             HsmError: the token refuses.
         """

@@ -8,28 +8,19 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.x509 import (
-    Certificate,
-    ExtendedKeyUsage,
-    ExtensionNotFound,
-    load_pem_x509_certificates,
-)
+from cryptography.x509 import Certificate, ExtendedKeyUsage, ExtensionNotFound
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from tmsd.config.cas import Ca, NonceResponder, Responder
 from tmsd.config.profiles import load_profile
 from tmsd.config.toml import ConfigError, Fault
 from tmsd.x509.building import Issuer
-from tmsd.x509.constraints import require_permitted
 from tmsd.x509.distribution import WHOLE, crl_url
+from tmsd.x509.paths import LARGEST_FILE, is_issued_by, objections, read_path
 from tmsd.x509.profile import Profile
 from tmsd.x509.public_keys import spki_sha256
-from tmsd.x509.refusal import CertificateRefused
-from tmsd.x509.requests import UNREADABLE
 
 PROFILES = "profiles"
-_LARGEST_FILE = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,16 +140,13 @@ class _Loading:
     def _read(self, file: Path) -> tuple[Certificate, ...]:
         try:
             with file.open("rb") as opened:
-                content = opened.read(_LARGEST_FILE)
-            certificates = tuple(load_pem_x509_certificates(content))
+                content = opened.read(LARGEST_FILE)
+            certificates = read_path(content)
         except OSError as error:
             self.faults.append(Fault(file, None, "", f"cannot be read: {error.strerror}"))
             return ()
-        except UNREADABLE:
-            self.faults.append(Fault(file, None, "", "must hold certificates in PEM"))
-            return ()
-        if not all(map(_has_readable_extensions, certificates)):
-            self.faults.append(Fault(file, None, "", "has extensions that cannot be read"))
+        except ValueError as error:
+            self.faults.append(Fault(file, None, "", str(error)))
             return ()
         self.digests[named_from(self._directory, file)] = sha256(content).hexdigest()
         return certificates
@@ -169,34 +157,11 @@ def named_from(directory: Path, file: Path) -> str:
     return str(file.relative_to(directory) if file.is_relative_to(directory) else file)
 
 
-def _has_readable_extensions(certificate: Certificate) -> bool:
-    """Say whether they can be read, which is tried when they are looked for."""
-    try:
-        return certificate.extensions is not None
-    except UNREADABLE:
-        return False
-
-
 def _complaints(authority: Authority) -> Iterator[str]:
     if not authority.issuer.may_issue:
         yield "the first certificate must be a CA's, with key usages keyCertSign and cRLSign"
-    for certificate, issuer in zip(authority.chain, authority.chain[1:], strict=False):
-        if not _is_issued_by(certificate, issuer):
-            yield "each certificate must be followed by its issuer's"
-    yield from _complaints_of_path(authority.chain)
+    yield from objections(authority.chain)
     yield from _complaints_of_responders(authority)
-
-
-def _complaints_of_path(chain: tuple[Certificate, ...]) -> Iterator[str]:
-    """Yield what CAs above have against those below, so that nobody would accept the CA."""
-    allowed = Issuer(chain[0], chain[1:]).path_length
-    if allowed is not None and allowed < 0:
-        yield "there are more CAs in a row than one of them allows (RFC 5280, 4.2.1.9)"
-    for number, certificate in enumerate(chain):
-        try:
-            require_permitted(certificate, chain[number + 1 :])
-        except CertificateRefused as refused:
-            yield f"a certificate has a name that those above do not allow: {refused.words}"
 
 
 def _complaints_of_responders(authority: Authority) -> Iterator[str]:
@@ -208,7 +173,7 @@ def _complaints_of_responders(authority: Authority) -> Iterator[str]:
     for who, certificate in responders.items():
         if certificate is None:
             continue
-        if not _is_issued_by(certificate, authority.certificate):
+        if not is_issued_by(certificate, authority.certificate):
             yield f"{who}'s certificate must be issued by the CA itself"
         if not _answers_for_others(certificate):
             yield f"{who}'s certificate must be by the profile ocsp-signing"
@@ -224,11 +189,3 @@ def _answers_for_others(certificate: Certificate) -> bool:
     except ExtensionNotFound:
         return False
     return ExtendedKeyUsageOID.OCSP_SIGNING in purposes
-
-
-def _is_issued_by(certificate: Certificate, issuer: Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-        return False
-    return True

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from tmsd.config.table import BY_LOADER, TOML, Table
 from tmsd.config.toml import Complaint, shown
-from tmsd.config.values import DISTINCT, Name
+from tmsd.config.values import DISTINCT, Name, Sha256
 from tmsd.globalplatform.put_key import PUT_KEY
 
 ALL_KEY_SETS = "*"
@@ -17,7 +17,6 @@ ANY_COMMAND = "*"
 APPLIANCE = "appliance"
 """Who asks when nobody called: the appliance itself. No caller has the name."""
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _INS = re.compile(r"[0-9a-f]{2}")
 
@@ -46,12 +45,6 @@ class EncryptPurpose(StrEnum):
     PROOF_OF_POSSESSION = "proof-of-possession"
     PIN = "pin"
     OBJECT = "object"
-
-
-def _check_sha256(value: str) -> str:
-    if not _SHA256.fullmatch(value):
-        raise ValueError(f"must be a SHA-256, 64 lower-case hex digits, not {shown(value)}")
-    return value
 
 
 def _check_roles(roles: tuple[Role, ...]) -> tuple[Role, ...]:
@@ -117,7 +110,7 @@ class Caller(Table):
     """
 
     name: Annotated[Name, BY_LOADER]
-    public_key_sha256: Annotated[str, AfterValidator(_check_sha256)] = Field(
+    public_key_sha256: Sha256 = Field(
         description="the SHA-256 of the caller's public key, 64 hex digits"
     )
     roles: Annotated[

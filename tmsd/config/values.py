@@ -13,6 +13,7 @@ from tmsd.config.toml import shown
 T = TypeVar("T", bound=Hashable)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _HEX_BYTE = re.compile(r"[0-9a-f]{2}")
 _CREDENTIAL = re.compile(r"(?!\.\.?$)[A-Za-z0-9._-]{1,255}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -63,6 +64,16 @@ def _name(value: str) -> str:
 
 Name = Annotated[str, AfterValidator(_name)]
 """The name of a caller or of a key set."""
+
+
+def _sha256(value: str) -> str:
+    if not _SHA256.fullmatch(value):
+        raise ValueError(f"must be a SHA-256, 64 lower-case hex digits, not {shown(value)}")
+    return value
+
+
+Sha256 = Annotated[str, AfterValidator(_sha256)]
+"""A SHA-256: 64 lower-case hex digits."""
 
 
 def _hex_byte(value: object, info: ValidationInfo) -> int:

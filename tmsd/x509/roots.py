@@ -49,8 +49,17 @@ def lint_root(certificate: x509.Certificate, path_length: int | None) -> None:
     Raises:
         CertificateRefused: with the first rule that it breaks.
     """
-    profile = Profile(
-        name="root",
+    lint(certificate, profile_of_cas(path_length), Issuer(certificate))
+
+
+def profile_of_cas(path_length: int | None) -> Profile:
+    """Return what any CA's certificate may say.
+
+    Args:
+        path_length: how many CAs may follow; None for any number.
+    """
+    return Profile(
+        name="ca",
         holder=Holder.SUBORDINATE_CA,
         issue_by=(),
         days=_LONGEST,
@@ -64,4 +73,3 @@ def lint_root(certificate: x509.Certificate, path_length: int | None) -> None:
         policies=(),
         path_length=path_length,
     )
-    lint(certificate, profile, Issuer(certificate))

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Annotated, Literal
 
 from cryptography import x509
@@ -16,6 +15,7 @@ from hsm.keys import KeyReference
 from hsm.signing import signing_key
 from hsm.token import Token
 from tmsd import clock
+from tmsd.ceremony.described_certificate import certificate_facts
 from tmsd.ceremony.key_pair_step import KeyPairStep, Subject
 from tmsd.ceremony.new_file import PemName, require_no_file, write_new
 from tmsd.ceremony.refusal import Refused
@@ -70,7 +70,7 @@ class MakeRoot(KeyPairStep):
         subject = x509.Name.from_rfc4514_string(self.subject)
         wanted = RootWanted(subject, self.days, self.path_length, self.pss)
         with room.token() as token:
-            self.public_key_sha256(token)
+            self.proven_public_key_sha256(token)
             try:
                 root = make_root(token, self.reference, wanted, clock.now())
             except ServiceError as refused:
@@ -84,7 +84,7 @@ class MakeRoot(KeyPairStep):
         if not path.exists():
             return None
         with room.token() as token:
-            expected = self.public_key_sha256(token)
+            expected = self.proven_public_key_sha256(token)
         try:
             root = x509.load_pem_x509_certificate(path.read_bytes())
             root.verify_directly_issued_by(root)
@@ -97,12 +97,7 @@ class MakeRoot(KeyPairStep):
     def _facts(self, root: x509.Certificate) -> Facts:
         return {
             "key_pair": self.key,
-            "subject": root.subject.rfc4514_string(),
-            "serial_number": f"{root.serial_number:032x}",
-            "not_before": f"{root.not_valid_before_utc:%Y-%m-%d %H:%M:%S} UTC",
-            "not_after": f"{root.not_valid_after_utc:%Y-%m-%d %H:%M:%S} UTC",
-            "public_key_sha256": spki_sha256(root.public_key()),
-            "certificate_sha256": sha256(root.public_bytes(Encoding.DER)).hexdigest(),
+            **certificate_facts(root),
             "file": self.file,
         }
 

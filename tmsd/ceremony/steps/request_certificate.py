@@ -43,7 +43,7 @@ class RequestCertificate(KeyPairStep):
         require_no_file(path)
         subject = x509.Name.from_rfc4514_string(self.subject)
         with room.token() as token:
-            self.public_key_sha256(token)
+            self.proven_public_key_sha256(token)
             request = request_certificate(token, self.reference, subject)
         write_new(path, request.public_bytes(Encoding.PEM))
         return self._facts(request)
@@ -54,7 +54,7 @@ class RequestCertificate(KeyPairStep):
         if not path.exists():
             return None
         with room.token() as token:
-            expected = self.public_key_sha256(token)
+            expected = self.proven_public_key_sha256(token)
         try:
             request = x509.load_pem_x509_csr(path.read_bytes())
         except ValueError:
