@@ -27,6 +27,8 @@ from tmsd.quorum.words import rows
 _REQUEST_FILE, _QUORUM_FILE = "request.json", "quorum.json"
 # What the panel of a stage says already.
 _OF_STAGE = frozenset({"does", "of", "step"})
+# What is the same for each step, or nearly so.
+_OF_EVERY_STEP = frozenset({"ceremony", "everybody", "script_sha256"})
 _NOTHING_YET = Stage("", ("",), 0, 1)
 
 
@@ -165,9 +167,10 @@ class Desk:
         """Draw the screen on which officers approve."""
         self._draw()
         is_the_stage = request.parameters.get("does") == self._stage.text
-        told = request.told(but=_OF_STAGE if is_the_stage else ())
-        # Without indents a hash fits into a line of 80 columns.
-        self._screen.lines(map(str.strip, told), "dim")
+        said = _OF_STAGE if is_the_stage else frozenset[str]()
+        stands_out = request.parameters.keys() - said - _OF_EVERY_STEP
+        self._screen.lines(request.parameters_told(stands_out))
+        self._screen.small_print(request.told(but=said | stands_out))
         self._screen.aloud(request.read_aloud)
         if given:
             self._screen.lines((f"approved by {', '.join(given)}",), "green")

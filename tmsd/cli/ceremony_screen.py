@@ -19,6 +19,7 @@ from tmsd.ceremony.step import Facts
 from tmsd.quorum.words import rows
 
 _WIDEST = 96  # columns: longer lines are hard to follow
+_BAR = 20  # columns
 _DONE = "green"
 
 _END_OF_SENTENCE = ". "
@@ -49,12 +50,12 @@ class Screen:
 
     def head(self, title: str, stage: Stage) -> None:
         """Say of which ceremony this is, and how far it has come."""
-        self._show(Text(title, "bold", no_wrap=True, overflow="ellipsis"))
+        bar = ProgressBar(
+            stage.steps, stage.done, width=_BAR, complete_style=_DONE, finished_style=_DONE
+        )
         line = Table.grid(expand=True, padding=(0, 2))
-        line.add_column(ratio=1)
-        line.add_column(no_wrap=True)
-        bar = ProgressBar(stage.steps, stage.done, complete_style=_DONE, finished_style=_DONE)
-        line.add_row(bar, Text(stage.title, "bold"))
+        line.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+        line.add_row(Text(title, "bold"), bar, Text(stage.title, "bold", no_wrap=True))
         self._show(line)
 
     def panel(self, title: str, text: str, style: str = "") -> None:
@@ -67,6 +68,10 @@ class Screen:
         """Show lines as they are."""
         for line in lines:
             self._show(Text(line, style))
+
+    def small_print(self, lines: Iterable[str]) -> None:
+        """Show lines that are all to be there, and that few will read, in one paragraph."""
+        self._show(Text(" · ".join(" ".join(line.split()) for line in lines), "dim"))
 
     def aloud(self, rows_of_words: Iterable[str]) -> None:
         """Show words that are read aloud, row by row."""

@@ -79,7 +79,12 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         yield "To be read aloud:"
         yield from self.read_aloud
 
-    def told(self, *, but: Collection[str] = ()) -> Iterator[str]:
+    def parameters_told(self, names: Collection[str]) -> Iterator[str]:
+        """Yield a line for each of these parameters, in the order of their names."""
+        for name in sorted(names):
+            yield f"{name.replace('_', ' ')}: {_shown(self.parameters[name])}"
+
+    def told(self, *, but: frozenset[str] = frozenset()) -> Iterator[str]:
         """Yield lines that say all that would be approved.
 
         Args:
@@ -87,10 +92,8 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         """
         yield f"Deployment: {self.deployment}"
         yield f"Action:     {self.action}"
-        for name, value in sorted(self.parameters.items()):
-            if name in but:
-                continue
-            yield f"    {name.replace('_', ' ')}: {_shown(value)}"
+        for line in self.parameters_told(self.parameters.keys() - but):
+            yield f"    {line}"
         yield f"Asked by:   {self.requester}"
         yield f"Until:      {datetime.fromtimestamp(self.expires, UTC):%Y-%m-%d %H:%M:%S} UTC"
         if self.policy_version:

@@ -12,7 +12,7 @@ from tests.terminal import CLEARED, Terminal, plain
 
 ROWS, COLUMNS = 24, 80
 # Of a screen that was there before, what has changed is printed: these are on most.
-_HEADING_LINES = 2
+_HEADING_LINES = 1
 
 
 class Desk:

@@ -60,8 +60,8 @@ class Records:
         """Compare what both tokens hold."""
         self._screen.step("What both tokens hold")
         self._screen.say(
-            "Each key computes its check value in its token. The daemon's own keys and the audit"
-            " key are in no backup, so that the second token has others."
+            "The officers have signed the inventory of each token. The daemon's own keys and the"
+            " audit key are in no backup, so that the second token has others."
         )
         first, second = (self._check_values(ceremony) for ceremony in (FIRST, SECOND))
         rows = [(key, first.get(key, "-"), second.get(key, "-")) for key in {**first, **second}]
@@ -71,10 +71,9 @@ class Records:
         self._findings.seen("KCVs of staff:1 and visitors:1", "the same in both tokens")
 
     def _check_values(self, ceremony: Ceremony) -> Mapping[str, str]:
-        written = self._run(
-            "inventory", "write", "--config", ceremony.configuration, "--out", ceremony.inventory
-        )
-        self._findings.require_equal("exit code", 0, written.returncode)
+        files = ("--config", ceremony.configuration, "--inventory", ceremony.inventory)
+        compared = self._run("inventory", "compare", *files)
+        self._findings.require_equal("exit code", 0, compared.returncode)
         held = json.loads((self._folder / ceremony.inventory).read_bytes())["keys"]
         return {
             f"{key['label']}:{int(key['id'], 16)}": key["check"]
