@@ -55,6 +55,14 @@ RESTORED_KEY = _granting(Attribute.TOKEN, Attribute.EXTRACTABLE)
 # MACs one backup, and lies in it, wrapped.
 BACKUP_MAC_KEY = _granting(Attribute.EXTRACTABLE, Attribute.SIGN)
 
+# A zone master key unwraps keys that card makers send, and does nothing else.
+ZONE_MASTER_KEY = _granting(Attribute.TOKEN, Attribute.UNWRAP)
+# One that protects key blocks derives the two keys of each, as a CMAC (key_block.py).
+KEY_BLOCK_PROTECTION_KEY = _granting(Attribute.TOKEN, Attribute.DERIVE, Attribute.ENCRYPT)
+# The keys of a key block: one decrypts or encrypts it, the other makes its MAC in ECB steps.
+KEY_BLOCK_ENCRYPTION_KEY = _granting(Attribute.ENCRYPT, Attribute.DECRYPT)
+KEY_BLOCK_MAC_KEY = _granting(Attribute.ENCRYPT)
+
 # Keys that serve the daemon's own messages: MACs and nothing else.
 SERVICE_MAC_KEY = _granting(Attribute.TOKEN, Attribute.SIGN)
 # The same in a token that refuses CKM_AES_CMAC: MACs are made in steps (cmac.py).
@@ -90,13 +98,13 @@ VERIFYING_KEY: Template = {
     Attribute.DERIVE: False,
 }
 
+# The private half of a key pair that card makers wrap keys for: it unwraps, and does nothing else.
+UNWRAPPING_KEY: Template = {**SIGNING_KEY, Attribute.SIGN: False, Attribute.UNWRAP: True}
+# Its public half.
+WRAPPING_KEY: Template = {**VERIFYING_KEY, Attribute.VERIFY: False, Attribute.WRAP: True}
+
 # The public key of who gets a key: it wraps that, and is gone with the operation.
-RECIPIENT_KEY: Template = {
-    **VERIFYING_KEY,
-    Attribute.TOKEN: False,
-    Attribute.VERIFY: False,
-    Attribute.WRAP: True,
-}
+RECIPIENT_KEY: Template = {**WRAPPING_KEY, Attribute.TOKEN: False}
 
 # A component is only shown by its check value.
 COMPONENT = _granting(Attribute.ENCRYPT)

@@ -27,7 +27,7 @@ class OaepHash(StrEnum):
     SHA256 = "sha256"
 
 
-_PARAMETERS: Mapping[OaepHash, tuple[Mechanism, MGF, None]] = {
+OAEP_PARAMETERS: Mapping[OaepHash, tuple[Mechanism, MGF, None]] = {
     OaepHash.SHA1: (Mechanism.SHA_1, MGF.SHA1, None),
     OaepHash.SHA256: (Mechanism.SHA256, MGF.SHA256, None),
 }
@@ -71,7 +71,7 @@ def wrap_to(operation: Operation, recipient: RSAPublicKey, key: TokenKey, oaep: 
             handle.wrap_key(
                 key.handle,
                 mechanism=Mechanism.RSA_PKCS_OAEP,
-                mechanism_param=_PARAMETERS[oaep],
+                mechanism_param=OAEP_PARAMETERS[oaep],
             )
         )
     except (ArgumentsBad, MechanismInvalid, MechanismParamInvalid) as error:

@@ -65,7 +65,7 @@ def generate_key_pair(
     require_no_pair(token, reference)
     signing = RESTORED_SIGNING_KEY if extractable else SIGNING_KEY
     try:
-        _generate(token, algorithm, naming(reference), signing)
+        generate_halves(token, algorithm, naming(reference), VERIFYING_KEY, signing)
     except (AttributeValueInvalid, DomainParamsInvalid, KeySizeRange) as error:
         raise MechanismUnavailable(f"the token makes no key pairs of {algorithm}") from error
     return find_key_pair(token, reference)
@@ -92,7 +92,7 @@ def find_key_pair(token: Token, reference: KeyReference) -> KeyPair:
             or the private half may not sign.
         TokenLost: the token is gone.
     """
-    private, public = _both_halves(token, reference)
+    private, public = both_halves(token, reference)
     try:
         return _matched(token, reference, private, public)
     except KeyUnsuitable as error:
@@ -147,8 +147,16 @@ def destroy_key_pair(token: Token, reference: KeyReference) -> None:
             handle.destroy()
 
 
-def _generate(token: Token, algorithm: KeyPairAlgorithm, name: Template, signing: Template) -> None:
-    public, private = {**VERIFYING_KEY, **name}, {**signing, **name}
+@hsm_errors
+def generate_halves(
+    token: Token,
+    algorithm: KeyPairAlgorithm,
+    name: Template,
+    public_half: Template,
+    private_half: Template,
+) -> None:
+    """Make both halves in one call; each gets its template's attributes and the name."""
+    public, private = {**public_half, **name}, {**private_half, **name}
     if algorithm in RSA_BITS:
         token.session.generate_keypair(
             KeyType.RSA,
@@ -180,11 +188,12 @@ def _matched(token: Token, reference: KeyReference, private: Any, public: Any) -
     return KeyPair(token, reference, algorithm, private, public_key_of(public, algorithm))
 
 
-def _both_halves(token: Token, reference: KeyReference) -> tuple[Any, Any]:
+@hsm_errors
+def both_halves(token: Token, reference: KeyReference) -> tuple[Any, Any]:
     """Return the handles of the private and the public half.
 
     Raises:
-        KeyNotFound: as find_key_pair says.
+        KeyNotFound: one half or both are not there, or more than once.
     """
     private, public = (_halves(token, reference, half) for half in _HALVES)
     if not private and not public:

@@ -102,7 +102,7 @@ class Token:
             KeyUnsuitable: it is neither an AES, a triple DES nor a generic key.
         """
         key_type = handle[Attribute.KEY_TYPE]
-        length = self._length(handle) if key_type in _LENGTHS_VARY else None
+        length = self.length_of(handle) if key_type in _LENGTHS_VARY else None
         for shape in SHAPES:
             if shape.key_type is key_type and length in (None, shape.length):
                 key = TokenKey(handle, shape)
@@ -110,7 +110,9 @@ class Token:
                 return key
         raise KeyUnsuitable(f"{reference}: it is neither an AES, a triple DES nor a generic key")
 
-    def _length(self, handle: Any) -> int:  # noqa: ANN401  see TokenKey
+    @hsm_errors
+    def length_of(self, handle: Any) -> int:  # noqa: ANN401  see TokenKey
+        """Return how long an AES or a generic key is, in bytes; 0 where nothing tells."""
         if length := handle[Attribute.VALUE_LEN]:
             return int(length)
         with self.operation() as operation:

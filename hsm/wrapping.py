@@ -2,13 +2,15 @@
 
 from typing import Any
 
-from pkcs11 import Attribute, Mechanism, ObjectClass
+from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
 from pkcs11.exceptions import (
+    ArgumentsBad,
     EncryptedDataInvalid,
     EncryptedDataLenRange,
     FunctionFailed,
     GeneralError,
     MechanismInvalid,
+    MechanismParamInvalid,
     PKCS11Error,
     WrappedKeyInvalid,
     WrappedKeyLenRange,
@@ -114,23 +116,48 @@ def unwrap_session_key(
     return operation.own(_unwrap(unwrapping, wrapped, shape, template), shape)
 
 
-@hsm_errors
 def _unwrap(unwrapping: TokenKey, wrapped: bytes, shape: KeyShape, template: Template) -> Any:  # noqa: ANN401  see TokenKey
     if len(wrapped) != shape.length + _INTEGRITY_LENGTH:
         raise errors.WrappedKeyInvalid(
             f"{len(wrapped)} bytes are not a key of {shape.length}, wrapped"
         )
+    return unwrap_by((Mechanism.AES_KEY_WRAP, None), unwrapping, wrapped, shape.key_type, template)
+
+
+@hsm_errors
+def unwrap_by(
+    means: tuple[Mechanism, object],
+    unwrapping: TokenKey,
+    wrapped: bytes,
+    key_type: KeyType,
+    template: Template,
+) -> Any:  # noqa: ANN401  see TokenKey
+    """Return the handle of a key that C_UnwrapKey makes.
+
+    Args:
+        means: the mechanism and its parameter.
+        unwrapping: needs CKA_UNWRAP.
+        wrapped: what came.
+        key_type: what it is taken for.
+        template: the attributes that it gets.
+
+    Raises:
+        WrappedKeyInvalid: it was wrapped by another key, or changed since.
+        MechanismUnavailable: the token does not unwrap by these means.
+    """
+    mechanism, parameter = means
     try:
         return unwrapping.method("unwrap_key")(
             ObjectClass.SECRET_KEY,
-            shape.key_type,
+            key_type,
             wrapped,
-            mechanism=Mechanism.AES_KEY_WRAP,
+            mechanism=mechanism,
+            mechanism_param=parameter,
             template=in_order(template),
         )
-    except MechanismInvalid as error:
+    except (ArgumentsBad, MechanismInvalid, MechanismParamInvalid) as error:
         raise MechanismUnavailable(
-            "the token does not unwrap keys with CKM_AES_KEY_WRAP"
+            f"the token does not unwrap keys with CKM_{mechanism.name}, or not with this parameter"
         ) from error
     except INTEGRITY as error:
         raise not_unwrapped(error) from error

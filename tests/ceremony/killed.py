@@ -11,10 +11,13 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from cryptography.hazmat.primitives.keywrap import aes_key_wrap
+
 from hsm.keys import KeyReference
 from hsm.module import TokenAddress
 from tests.ceremony.conducting import begin, minutes_of, resume
-from tests.ceremony.rooms import ENROL, GENERATE, Present, room, script
+from tests.ceremony.keys import check_value
+from tests.ceremony.rooms import ENROL, Present, room, script
 from tests.quorum.officers import private_key
 from tests.softhsm.tokens import SoftHsm
 from tmsd.audit.record import Record
@@ -22,8 +25,30 @@ from tmsd.ceremony.minutes import Event, Minutes, events
 from tmsd.ceremony.reviewing import review
 from tmsd.ceremony.room import Room
 from tmsd.ceremony.script import Script, load_script
+from tmsd.config.key_sets import KeyAlgorithm
 
-_LABELS = ("one", "two")
+_LABELS = ("zone", "sent")
+_ZONE_MASTER, _SENT = bytes(range(32)), bytes(range(16))
+_IMPORT = """
+[[steps]]
+do = "import-key"
+label = "zone"
+version = 1
+algorithm = "aes256"
+purpose = "zone-master"
+custodians = ["karl"]
+"""
+_IMPORT_WRAPPED = f"""
+[[steps]]
+do = "import-wrapped-key"
+label = "sent"
+version = 1
+algorithm = "aes128"
+form = "aes-kw"
+zone_key = "zone"
+kcv = "{check_value(_SENT, KeyAlgorithm.AES128).hex()}"
+file = "sent.key"
+"""
 
 
 def main(folder: Path) -> None:
@@ -116,11 +141,13 @@ def _kill_at(at: int, *, begun: bool) -> None:
 
 
 def _script(place: Path) -> Script:
-    return load_script(script(place, ENROL, *(GENERATE.format(label=label) for label in _LABELS)))
+    (place / "sent.key").write_bytes(aes_key_wrap(_ZONE_MASTER, _SENT))
+    return load_script(script(place, ENROL, _IMPORT, _IMPORT_WRAPPED))
 
 
 def _room(place: Path, token: TokenAddress) -> Room:
-    return room(place, token, Present())
+    typed = {"component 1 of 1 of key 'zone' version 1": [_ZONE_MASTER.hex().encode()]}
+    return room(place, token, Present(typed=typed))
 
 
 def _module() -> Path:

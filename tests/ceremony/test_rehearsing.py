@@ -31,6 +31,48 @@ label = "issuer"
 version = 1
 """
 NEXT = BACK_UP.replace("pilot", "next") + "version = 2\n"
+ZONE = """
+[[steps]]
+do = "import-key"
+label = "zone"
+version = 1
+algorithm = "aes256"
+purpose = "{purpose}"
+custodians = ["karl", "lena", "mia"]
+"""
+ZONE_PAIR = """
+[[steps]]
+do = "generate-zone-key-pair"
+label = "makers"
+version = 1
+algorithm = "rsa2048"
+file = "makers.pem"
+"""
+WRAPPED = """
+[[steps]]
+do = "import-wrapped-key"
+label = "{label}"
+version = 1
+algorithm = "aes128"
+form = "{form}"
+file = "{label}.key"
+kcv = "0a1b2c"
+zone_key = "{zone}"
+"""
+BLOCK = """
+[[steps]]
+do = "import-key-block"
+label = "blocked"
+version = 1
+algorithm = "des3"
+file = "maker.block"
+kcv = "0a1b2c"
+zone_key = "{zone}"
+"""
+BY_KEY = WRAPPED.format(label="sent", form="aes-kw", zone="zone")
+FOR_PAIR = WRAPPED.format(label="under", form="rsa-oaep-sha256", zone="makers") + (
+    f'file_sha256 = "{"0" * 64}"\n'
+)
 SCRIPTS = {
     "from an empty token to a backup": (
         *(INITIALISE, ENROL, SERVICE_KEYS, KEYS[0], IMPORT, MAKE),
@@ -42,6 +84,16 @@ SCRIPTS = {
         CERTIFICATE,
         DESTROY_PAIR,
         PAIR.format(label="issuer", algorithm="p256"),
+    ),
+    "keys from card makers": (
+        *(INITIALISE, ENROL, ZONE.format(purpose="zone-master"), BY_KEY, ZONE_PAIR),
+        FOR_PAIR + 'purpose = "zone-master"\n',
+        *(WRAPPED.format(label="last", form="aes-kwp", zone="under"),),
+        *(ZONE.replace("zone", "blocks", 1).format(purpose="key-block-protection"),),
+        BLOCK.format(zone="blocks"),
+    ),
+    "keys from card makers, under others that are there": (
+        *(BY_KEY, FOR_PAIR, BLOCK.format(zone="other")),
     ),
 }
 

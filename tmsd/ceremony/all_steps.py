@@ -15,8 +15,11 @@ from tmsd.ceremony.steps.generate_key_pair import GenerateKeyPair
 from tmsd.ceremony.steps.generate_service_keys import GenerateServiceKeys
 from tmsd.ceremony.steps.generate_transport_key import GenerateTransportKey
 from tmsd.ceremony.steps.generate_wrapped_transport_key import GenerateWrappedTransportKey
+from tmsd.ceremony.steps.generate_zone_key_pair import GenerateZoneKeyPair
 from tmsd.ceremony.steps.import_certificate import ImportCertificate
 from tmsd.ceremony.steps.import_key import ImportKey
+from tmsd.ceremony.steps.import_key_block import ImportKeyBlock
+from tmsd.ceremony.steps.import_wrapped_key import ImportWrappedKey
 from tmsd.ceremony.steps.initialise_token import InitialiseToken
 from tmsd.ceremony.steps.make_backup_key import MakeBackupKey
 from tmsd.ceremony.steps.make_root import MakeRoot
@@ -31,6 +34,9 @@ _KINDS: tuple[type[Step], ...] = (
     ChangeQuorum,
     GenerateKey,
     ImportKey,
+    GenerateZoneKeyPair,
+    ImportWrappedKey,
+    ImportKeyBlock,
     GenerateServiceKeys,
     GenerateAuditKey,
     GenerateKeyPair,

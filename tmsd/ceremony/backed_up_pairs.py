@@ -12,6 +12,7 @@ from hsm.key_pairs import destroy_key_pair, find_key_pair, list_key_pairs, lone_
 from hsm.keys import TokenKey
 from hsm.public_keys import PublicKey
 from hsm.token import Token
+from hsm.unwrapping_pairs import unwraps
 from tmsd.ceremony.backup_file import BackedUpKeyPair, Backup
 from tmsd.ceremony.backup_refusal import BackupRefused, BackupRule
 
@@ -23,6 +24,8 @@ def wrapped_pairs(token: Token, backup_key: TokenKey) -> Iterator[BackedUpKeyPai
         HsmError: the token refuses; a half of a key pair is missing.
     """
     for reference in list_key_pairs(token):
+        if unwraps(token, reference):
+            continue  # it never leaves: a card maker wraps keys for another one as well
         pair = find_key_pair(token, reference)
         if pair.private[Attribute.EXTRACTABLE]:
             wrapped = wrap_private_key(backup_key, pair)

@@ -1,10 +1,26 @@
 """What minutes and tables say of a key in the token: name, shape, check value."""
 
+import re
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 from hsm.check_values import key_check_value
 from hsm.errors import KeyUnsuitable
 from hsm.keys import KeyReference, KeyShape, TokenKey
+
+_KCV = re.compile(r"[0-9a-f]{6}")
+
+
+def _kcv(value: str) -> str:
+    if not _KCV.fullmatch(value):
+        raise ValueError(f"must be 6 lower-case hex digits, not {value!r}")
+    return value
+
+
+Kcv = Annotated[str, AfterValidator(_kcv)]
+"""A check value, as scripts say which one is expected."""
 
 
 @dataclass(frozen=True, slots=True)

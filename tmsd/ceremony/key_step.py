@@ -16,6 +16,7 @@ from tmsd.ceremony.wanted_key import Backup, Purpose, WantedKey
 from tmsd.config.key_sets import KeyAlgorithm
 from tmsd.config.reserved_keys import KeyLabel
 from tmsd.config.table import TOML
+from tmsd.config.toml import Complaint
 
 
 class KeyPurpose(StrEnum):
@@ -25,6 +26,13 @@ class KeyPurpose(StrEnum):
     UNDIVERSIFIED = "undiversified"
     HMAC_MASTER = "hmac-master"
     TRANSPORT = "transport"
+    ZONE_MASTER = "zone-master"
+    KEY_BLOCK_PROTECTION = "key-block-protection"
+
+    @property
+    def is_of_zone(self) -> bool:
+        """Whether other keys arrive under it, and a card maker has it as well."""
+        return self in (KeyPurpose.ZONE_MASTER, KeyPurpose.KEY_BLOCK_PROTECTION)
 
 
 _PURPOSES: Mapping[KeyPurpose, Purpose] = {
@@ -32,6 +40,8 @@ _PURPOSES: Mapping[KeyPurpose, Purpose] = {
     KeyPurpose.UNDIVERSIFIED: Purpose.UNDIVERSIFIED,
     KeyPurpose.HMAC_MASTER: Purpose.HMAC_MASTER,
     KeyPurpose.TRANSPORT: Purpose.TRANSPORT,
+    KeyPurpose.ZONE_MASTER: Purpose.ZONE_MASTER,
+    KeyPurpose.KEY_BLOCK_PROTECTION: Purpose.KEY_BLOCK_PROTECTION,
 }
 
 
@@ -53,6 +63,18 @@ class KeyStep(Step, ABC):
     purpose: Annotated[KeyPurpose, TOML] = KeyPurpose.MASTER
     factory: bool = False
     backup: Annotated[Backup, TOML] = Backup.NONE
+
+    def complaints(self) -> Iterator[Complaint]:
+        """Yield what a key that card makers have as well cannot be."""
+        yield from super().complaints()
+        if self.purpose is KeyPurpose.ZONE_MASTER and self.algorithm is KeyAlgorithm.DES3:
+            yield Complaint(
+                ("algorithm",),
+                "must be AES, as AES key wrap takes it: "
+                "under triple DES there are key blocks alone (key-block-protection)",
+            )
+        if self.purpose.is_of_zone and self.backup is not Backup.NONE:
+            yield Complaint(("backup",), "must be none: the card maker has the key as well")
 
     @property
     def key(self) -> WantedKey:

@@ -11,6 +11,7 @@ from tmsd.ceremony.steps.destroy_key import DestroyKey
 from tmsd.ceremony.steps.destroy_key_pair import DestroyKeyPair
 from tmsd.ceremony.steps.generate_key import generate_key
 from tmsd.ceremony.steps.generate_key_pair import GenerateKeyPair
+from tmsd.ceremony.steps.generate_zone_key_pair import GenerateZoneKeyPair
 from tmsd.ceremony.steps.make_root import MakeRoot
 from tmsd.ceremony.wanted_key import WantedKey
 from tmsd.config.key_sets import KeyAlgorithm
@@ -39,7 +40,7 @@ def leave_keys(script: Script, room: Room) -> None:
                     generate_key(token, WantedKey(step.reference, KeyAlgorithm.AES256))
             case DestroyKeyPair() if step.reference in pairs:
                 pairs.remove(step.reference)
-            case GenerateKeyPair():
+            case GenerateKeyPair() | GenerateZoneKeyPair():
                 pairs.add(step.reference)
             case KeyPairStep() if step.reference not in pairs:
                 wants_rsa = isinstance(step, MakeRoot) and step.pss

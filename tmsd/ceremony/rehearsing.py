@@ -24,6 +24,7 @@ from tmsd.ceremony.people import Entry, Stage
 from tmsd.ceremony.quorum_step import QuorumStep
 from tmsd.ceremony.rehearsed_backups import leave_backups
 from tmsd.ceremony.rehearsed_keys import leave_keys
+from tmsd.ceremony.rehearsed_wrapped_keys import leave_wrapped_keys
 from tmsd.ceremony.room import Room
 from tmsd.ceremony.script import Script
 from tmsd.ceremony.step import Facts
@@ -117,6 +118,7 @@ def rehearsal(script: Script, module: Path, tell: Callable[[str], None]) -> Iter
                     enrol(token, step.quorum(room, FIRST))
             leave_keys(script, room)
         leave_backups(script, room)
+        leave_wrapped_keys(script, room)
         yield room
 
 

@@ -31,6 +31,8 @@ class Purpose(Enum):
     UNDIVERSIFIED = "is each card's key itself"
     HMAC_MASTER = "derives the cards' keys by HMAC"
     TRANSPORT = "wraps session keys for a caller"
+    ZONE_MASTER = "unwraps keys that card makers send"
+    KEY_BLOCK_PROTECTION = "opens key blocks that card makers send"
 
 
 class Backup(StrEnum):
@@ -45,6 +47,8 @@ _TEMPLATES: Mapping[Purpose, Template] = {
     Purpose.UNDIVERSIFIED: attributes.UNDIVERSIFIED_KEY,
     Purpose.HMAC_MASTER: attributes.HMAC_MASTER_KEY,
     Purpose.TRANSPORT: attributes.TRANSPORT_KEY,
+    Purpose.ZONE_MASTER: attributes.ZONE_MASTER_KEY,
+    Purpose.KEY_BLOCK_PROTECTION: attributes.KEY_BLOCK_PROTECTION_KEY,
 }
 _COMPONENT_SHAPES: Mapping[KeyAlgorithm, tuple[KeyShape, ...]] = {
     KeyAlgorithm.AES128: (AES_128,),

@@ -1,28 +1,19 @@
 """Step: destroy a key for good, after saying which one it is."""
 
-import re
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from hsm import importing
 from hsm.keys import KeyReference
 from hsm.token import Token
-from tmsd.ceremony.described_key import DescribedKey, describe
+from tmsd.ceremony.described_key import DescribedKey, Kcv, describe
 from tmsd.ceremony.refusal import Refused
 from tmsd.ceremony.room import Room
 from tmsd.ceremony.step import Facts, Step
 from tmsd.ceremony.wanted_key import WantedKey
 from tmsd.config.reserved_keys import KeyLabel
-
-_KCV = re.compile(r"[0-9a-f]{6}")
-
-
-def _kcv(value: str) -> str:
-    if not _KCV.fullmatch(value):
-        raise ValueError(f"must be 6 lower-case hex digits, not {value!r}")
-    return value
 
 
 class DestroyKey(Step):
@@ -37,7 +28,7 @@ class DestroyKey(Step):
     do: Literal["destroy-key"]
     label: KeyLabel
     version: Annotated[int, Field(ge=1, le=255)]
-    kcv: Annotated[str, AfterValidator(_kcv)] | None = None
+    kcv: Kcv | None = None
 
     @property
     def reference(self) -> KeyReference:

@@ -6,6 +6,7 @@ from typing import Literal
 from hsm import key_pairs
 from hsm.public_keys import spki_sha256
 from hsm.token import Token
+from hsm.unwrapping_pairs import find_unwrapping_pair, unwraps
 from tmsd.ceremony.described_key_pair import DescribedKeyPair, describe_key_pair
 from tmsd.ceremony.key_pair_step import KeyPairStep
 from tmsd.ceremony.refusal import Refused
@@ -64,6 +65,8 @@ def _public_key_sha256(token: Token, step: DestroyKeyPair) -> str | None:
         KeyNotFound: neither half is in the token.
         HsmError: the token refuses.
     """
+    if unwraps(token, step.reference):
+        return spki_sha256(find_unwrapping_pair(token, step.reference).public_key).hex()
     identity = describe_key_pair(token, step.reference).identity
     if identity is not None:
         return identity.spki_sha256.hex()

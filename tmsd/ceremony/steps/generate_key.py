@@ -10,12 +10,21 @@ from tmsd.ceremony.key_step import KeyStep
 from tmsd.ceremony.room import Room
 from tmsd.ceremony.step import Facts
 from tmsd.ceremony.wanted_key import WantedKey
+from tmsd.config.toml import Complaint
 
 
 class GenerateKey(KeyStep):
     """`generate-key`."""
 
     do: Literal["generate-key"]
+
+    def complaints(self) -> Iterator[Complaint]:
+        """Yield a complaint where nobody else would have a key that somebody else should."""
+        yield from super().complaints()
+        if self.purpose.is_of_zone:
+            yield Complaint(
+                ("purpose",), "must be another: a zone master key comes of components (import-key)"
+            )
 
     def said(self) -> Iterator[str]:
         """Yield what is generated."""

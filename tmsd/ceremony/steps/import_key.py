@@ -1,14 +1,11 @@
 """Step: import a key from components, which custodians hold one each.
 
 The components are combined by XOR in this process's memory, and only there. What comes
-out must be a key: neither all zeros, nor single DES in a longer coat, nor, unless the key
-set says so, one of the keys that card makers publish.
+out must be a key to use (weak_key.py).
 """
 
-import hmac
 import secrets
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -26,15 +23,9 @@ from tmsd.ceremony.refusal import Refused
 from tmsd.ceremony.room import Room
 from tmsd.ceremony.step import Facts
 from tmsd.ceremony.wanted_key import Purpose, WantedKey
+from tmsd.ceremony.weak_key import Weakness, weakness
 from tmsd.config.table import TOML
 from tmsd.config.values import DISTINCT, Name
-
-_DES_BLOCK = 8
-_PARITY = 0x01  # the lowest bit of each byte of a DES key (FIPS 46-3)
-
-# 40 41 42 … 4F, which makers give to all their cards, and how it is made longer.
-_FACTORY_KEY = bytes(range(0x40, 0x50))
-_FACTORY_KEYS = (bytes(range(0x40, 0x60)), _FACTORY_KEY * 2)
 
 _MOST_COMPONENTS = 5
 
@@ -83,6 +74,10 @@ class ImportKey(KeyStep):
         """Return the key that is there."""
         return self.found_in_token(room)
 
+    def what(self, number: int) -> str:
+        """Return what a component is called, at the screen."""
+        return f"component {number} of {len(self.custodians)} of {self.key.reference}"
+
     def _entered(self, room: Room, custodian: str, before: Sequence[Secret]) -> tuple[Secret, str]:
         """Return the next component, and its check value in hex."""
         number = len(before) + 1
@@ -99,8 +94,7 @@ class ImportKey(KeyStep):
             length = len(before[0]) if before else self.key.component_shapes[0].length
             return Secret(secrets.token_hex(length).encode("ascii"))
 
-        what = f"component {number} of {len(self.custodians)} of {self.key.reference}"
-        typed = room.people.entered(Entry(custodian, what, check, sample))
+        typed = room.people.entered(Entry(custodian, self.what(number), check, sample))
         with typed:
             return parse_component(typed.reveal(), number), check_values[-1]
 
@@ -175,63 +169,36 @@ def import_key(token: Token, key: WantedKey, components: Sequence[Secret]) -> De
     try:
         shape = shape_of(key, components)
         with (combined := importing.combine(components, shape)) as value:
-            _require_usable(value, key, shape)
-            if key.purpose is Purpose.HMAC_MASTER:
-                return _import_for_hmac(token, key, combined, shape)
-            made = importing.import_key(token, key.reference, combined, shape, key.template)
+            if weak := weakness(value, key, shape):
+                hint = ": is one of them typed twice?" if weak is Weakness.ZEROS else ""
+                raise Refused(f"the components combine to {weak}{hint}")
+            return import_value(token, key, combined, shape)
     finally:
         for component in components:
             component.wipe()
-    return describe(key.reference, made)
 
 
-def _import_for_hmac(token: Token, key: WantedKey, value: Secret, shape: KeyShape) -> DescribedKey:
-    """Put an HMAC key into the token; its check value is that of the cipher's key it also is.
+def import_value(token: Token, key: WantedKey, value: Secret, shape: KeyShape) -> DescribedKey:
+    """Put a key into the token whose value is here.
 
-    Later the token cannot compute it any more: a generic secret does not encrypt.
+    Args:
+        token: opened writable.
+        key: what it shall be.
+        value: of a key of its algorithm, that is one to use.
+        shape: of the value.
+
+    Raises:
+        KeyExists: the label and version are taken.
+        HsmError: the token refuses.
     """
+    if key.purpose not in (Purpose.HMAC_MASTER, Purpose.ZONE_MASTER):
+        made = importing.import_key(token, key.reference, value, shape, key.template)
+        return describe(key.reference, made)
+    # Later the token cannot compute the check value: what it will have does not encrypt.
     check_value = importing.check_value_of_component(token, value, shape)
-    filled = filled_up(value)
-    with filled:
+    if key.purpose is Purpose.ZONE_MASTER:
+        importing.import_key(token, key.reference, value, shape, key.template)
+        return DescribedKey(key.reference, shape, check_value)
+    with (filled := filled_up(value)):
         importing.import_key(token, key.reference, filled, SECRET_32, key.template)
     return DescribedKey(key.reference, SECRET_32, check_value)
-
-
-def _require_usable(value: bytearray, key: WantedKey, shape: KeyShape) -> None:
-    significant = _significant(value, shape)
-    try:
-        if not any(significant):
-            raise Refused("the components combine to all zeros: is one of them typed twice?")
-        if not shape.is_aes and _is_single_des(significant):
-            raise Refused(
-                "the components combine to a triple DES key with two equal parts in a row, "
-                "which encrypts as single DES does"
-            )
-        if not key.factory and any(
-            hmac.compare_digest(significant, known) for known in _factory_keys(shape)
-        ):
-            raise Refused(
-                "the components combine to a factory key (40 41 42 …), which everybody knows: "
-                "it is imported only where every key set that uses it says factory = true"
-            )
-    finally:
-        significant[:] = bytes(len(significant))
-
-
-def _significant(value: bytes | bytearray, shape: KeyShape) -> bytearray:
-    """Return a copy of the value, with the parity bits of a DES key cleared."""
-    return bytearray(value if shape.is_aes else (byte & ~_PARITY for byte in value))
-
-
-def _is_single_des(value: bytearray) -> bool:
-    """Say whether K1 = K2 or K2 = K3, so that two of the three encryptions cancel out.
-
-    NIST SP 800-67 rev. 2, section 3.4.2. K1 = K3 is two-key triple DES.
-    """
-    parts = [value[at : at + _DES_BLOCK] for at in range(0, len(value), _DES_BLOCK)]
-    return any(hmac.compare_digest(left, right) for left, right in pairwise(parts))
-
-
-def _factory_keys(shape: KeyShape) -> Iterator[bytearray]:
-    for known in _FACTORY_KEYS:
-        yield _significant(known[: shape.length], shape)
