@@ -24,6 +24,7 @@ from tmsd.ceremony.room import Room
 from tmsd.ceremony.script import load_script
 from tmsd.ceremony.step import Step
 from tmsd.ceremony.steps import import_wrapped_key as steps
+from tmsd.ceremony.steps.list_key_pairs import list_key_pairs as list_described
 from tmsd.ceremony.wanted_key import Purpose
 from tmsd.ceremony.wrapped_key_refusal import WrappedKeyRefused, WrappedKeyRule
 from tmsd.config.key_sets import KeyAlgorithm
@@ -283,6 +284,9 @@ class TestForAKeyPair:
         destroy = '\n[[steps]]\ndo = "destroy-key-pair"\nlabel = "makers"\nversion = 1\n'
         expected = f'public_key_sha256 = "{made["public_key_sha256"]}"\n'
 
+        with where.token() as token:
+            (described,) = list_described(token)
+        assert described.fault == "it unwraps keys of card makers, and signs nothing"
         with pytest.raises(Refused, match="the script expects no public key"):
             load_script(script(where.folder, destroy)).steps[0].perform(where)
 

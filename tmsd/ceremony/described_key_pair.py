@@ -7,6 +7,7 @@ from hsm.identity import KeyPairIdentity, key_pair_identity
 from hsm.key_pairs import find_key_pair, list_key_pairs
 from hsm.keys import KeyReference
 from hsm.token import Token
+from hsm.unwrapping_pairs import unwraps
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,10 @@ def describe_key_pair(token: Token, reference: KeyReference) -> DescribedKeyPair
         KeyNotFound: neither half is in the token.
         HsmError: the token fails, or is gone.
     """
+    if unwraps(token, reference):
+        return DescribedKeyPair(
+            reference, None, "it unwraps keys of card makers, and signs nothing"
+        )
     try:
         return DescribedKeyPair(
             reference, key_pair_identity(find_key_pair(token, reference)), fault=None
