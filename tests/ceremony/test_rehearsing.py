@@ -80,6 +80,7 @@ SCRIPTS = {
     ),
     "a restoration": (INITIALISE, ENROL, RESTORE + BY_SHARES, SERVICE_KEYS),
     "what goes on from others": (VERIFY, NEXT, VERIFY + BY_SHARES),
+    "new shares": (MAKE + "version = 2\n", NEXT),
     "a CA below another": (
         CERTIFICATE,
         DESTROY_PAIR,

@@ -47,10 +47,12 @@ def leave_backups(script: Script, room: Room) -> None:
             case MakeBackupKey():
                 keys.add(step.version)
             case BackUp():
-                if step.version not in keys and not blank:
+                if not blank:
                     with room.token() as token:
-                        _leave_key(token, room, step.version, ())
-                    keys.add(step.version)
+                        if step.version not in keys:
+                            _leave_backup_key(token, room, step.version, ())
+                        _leave_key(token)
+                keys.add(step.version)
                 files.add(step.file)
             case VerifyBackup() | Restore() if step.file not in files:
                 readers = _readers(script, step.file)
@@ -70,13 +72,20 @@ def _readers(script: Script, file: str) -> list[VerifyBackup | Restore]:
 
 def _leave_backup(room: Room, file: str, custodians: tuple[str, ...]) -> None:
     with room.token() as token:
-        _leave_key(token, room, _VERSION, custodians)
+        _leave_backup_key(token, room, _VERSION, custodians)
+        _leave_key(token)
         backup = back_up(token, _VERSION, room.deployment, clock.now())
     (room.folder / file).write_bytes(canonical.encode(backup))
 
 
-def _leave_key(token: Token, room: Room, version: int, custodians: tuple[str, ...]) -> None:
-    """Put a backup key into a token, and a key to be backed up; hand over shares."""
+def _leave_key(token: Token) -> None:
+    """Put a key to be backed up into a token, which may have it already."""
+    if not token.find_keys(_BACKED_UP.reference):
+        generate_key(token, _BACKED_UP)
+
+
+def _leave_backup_key(token: Token, room: Room, version: int, custodians: tuple[str, ...]) -> None:
+    """Put a backup key into a token, and hand over shares."""
     reference = KeyReference(BACKUP_KEY, version)
     key = Secret(token.random(KEY_LENGTH))
     with key:
@@ -86,8 +95,6 @@ def _leave_key(token: Token, room: Room, version: int, custodians: tuple[str, ..
             shares = split(key, check_value, min(2, len(custodians)), len(custodians))
             for custodian, share in zip(custodians, shares, strict=True):
                 room.people.handed_over(custodian, share_of(custodian, check_value.hex()), share)
-    if not token.find_keys(_BACKED_UP.reference):
-        generate_key(token, _BACKED_UP)
 
 
 def _other_token(room: Room) -> Room:

@@ -59,7 +59,8 @@ class Desk:
             Ended: it is another one.
         """
         steps = len(script.steps)
-        self.begin(Stage(f"{steps} steps", ("Is this the script that you reviewed?",), 0, steps))
+        how_many = "1 step" if steps == 1 else f"{steps} steps"
+        self.begin(Stage(how_many, ("Is this the script that you reviewed?",), 0, steps))
         self._draw()
         self._screen.lines((f"Deployment: {script.deployment}", f"SHA-256: {script.sha256}", ""))
         self._screen.aloud(rows(bytes.fromhex(script.sha256)))
@@ -73,7 +74,7 @@ class Desk:
         self._told = []
 
     def tell(self, *lines: str) -> None:
-        """Show everybody something, with all that is asked until the stage is over."""
+        """Show everybody something, with what is asked next or what came of the stage."""
         self._told += lines
 
     def finish(self, facts: Facts) -> None:
@@ -92,6 +93,12 @@ class Desk:
         Raises:
             Ended: they end before there are enough.
         """
+        try:
+            return self._approvals(request, quorum)
+        finally:
+            self._told = []
+
+    def _approvals(self, request: Request, quorum: Quorum) -> Sequence[Approval]:
         self._put_down(request, quorum)
         given: dict[str, Approval] = {}
         happened = ""
