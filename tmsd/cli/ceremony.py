@@ -183,6 +183,7 @@ def _ending(minutes_file: Path) -> Iterator[None]:
     try:
         yield
     except (Ended, KeyboardInterrupt, EOFError, click.Abort):
+        click.echo()  # where Ctrl-C was pressed, the line is not at its end
         raise click.ClickException(f"stopped; {_how_to_go_on(minutes_file)}") from None
     except (ApprovalRefused, HsmError, Refused) as refusal:
         if not _can_go_on(minutes_file):
