@@ -77,6 +77,7 @@ class Binding(Table):
         operator: who types; cannot approve.
         auditor: who watches, if anybody does.
         hsm: the token, as in tmsd.toml.
+        configuration: tmsd.toml of the daemons that use the token's keys, if there are any.
         so_pin_file: where the security officer's PIN of a token that is initialised goes.
         officers: those who are there.
         custodians: those who hold components and shares: their names.
@@ -85,6 +86,7 @@ class Binding(Table):
     operator: Name
     auditor: Name | None = None
     hsm: HsmConfig
+    configuration: Place | None = None
     so_pin_file: Place | None = None
     officers: dict[str, OfficerOfBinding] = Field(default_factory=dict)
     custodians: dict[str, Annotated[str, text(128)]] = Field(default_factory=dict)

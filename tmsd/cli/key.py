@@ -5,6 +5,7 @@ Here is only what a person types and reads. No key and no PIN is ever an argumen
 
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import click
@@ -16,6 +17,7 @@ from hsm.secret import Secret
 from hsm.token import Token
 from tmsd.ceremony.configured_token import configured_token
 from tmsd.ceremony.described_key import DescribedKey, algorithm_name
+from tmsd.ceremony.key_users import CardsOnKey, KeyUsers
 from tmsd.ceremony.signing_key import WantedKeyPair
 from tmsd.ceremony.steps import destroy_key as destruction
 from tmsd.ceremony.steps import generate_key as generation
@@ -169,9 +171,13 @@ def destroy(config_file: Path, named: NamedKey, pair: NamedKeyPair, yes: bool) -
     _require_whole(named)
     config, policy = _loaded(config_file)
     wanted = named.wanted(policy)
+    users = KeyUsers(config, policy)
     with ungoverned_token(config.hsm) as token:
+        found = destruction.find_key(token, wanted)
+        users.require_out_of_use(wanted.reference)
         if not yes:
-            _confirm(destruction.find_key(token, wanted), policy, named)
+            _confirm(found, users.cards_on(wanted.reference))
+        users.require_dropped(wanted.reference, partial(click.echo, err=True))
         destroyed = destruction.destroy_key(token, wanted)
     _print_made("Destroyed", destroyed)
 
@@ -275,27 +281,14 @@ def _note_unnamed(policy: Policy, named: NamedKey) -> None:
             )
 
 
-def _loss(policy: Policy, named: NamedKey, version: int) -> str | None:
-    """Return what will not work without this version of the key, if anything."""
-    if named.key_set is not None:
-        held = policy.key_sets[named.key_set].versions.get(version)
-        is_served = held is not None and not held.retired
-        return f"It is {held}: cards that have it cannot be served any more." if is_served else None
-    if named.transport_key is not None:
-        is_used = policy.transport_keys[named.transport_key].version == version
-        return "It is in use: its callers get no session keys any more." if is_used else None
-    return None
-
-
-def _confirm(found: DescribedKey, policy: Policy, named: NamedKey) -> None:
+def _confirm(found: DescribedKey, cards: CardsOnKey) -> None:
     """Let a person type the key's check value or its name.
 
     Raises:
         Refused: they typed something else.
     """
     _print_made("About to destroy", found)
-    if loss := _loss(policy, named, found.reference.version):
-        click.echo(loss)
+    click.echo(f"Cards that were last seen with it: {cards.told}")
     confirm(found.reference, "KCV", found.check_value.hex() if found.check_value else "")
 
 

@@ -6,16 +6,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
 from tmsd.ca.revoking import Named
 from tmsd.config.daemon import load_daemon_config
-from tmsd.database import database_place
+from tmsd.database import read_store
 from tmsd.errors import Code, ServiceError
 from tmsd.store import certificates
 from tmsd.store.certificates import Record
-from tmsd.store.database import reason_of
-from tmsd.store.error import StoreError
 
 T = TypeVar("T")
 
@@ -27,14 +24,7 @@ def read_records(config_file: Path, job: Callable[[Connection], T]) -> T:
         ConfigError: tmsd.toml is not right.
         StoreError: the database cannot be read.
     """
-    database = database_place(load_daemon_config(config_file).store).open_to_read()
-    try:
-        with database.engine.begin() as connection:
-            return job(connection)
-    except SQLAlchemyError as error:
-        raise StoreError(f"the database cannot be read: {reason_of(error)}") from error
-    finally:
-        database.engine.dispose()
+    return read_store(load_daemon_config(config_file).store, job)
 
 
 def issued_record(config_file: Path, named: Named) -> Record:

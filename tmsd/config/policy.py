@@ -4,7 +4,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, NamedTuple, TypeVar
 
 from pydantic import Field, InstanceOf, ValidationError
 
@@ -31,6 +31,13 @@ T = TypeVar("T", bound=Table)
 _LARGEST_APPROVALS = 64 * 1024
 
 _NAMED_TABLES = ("callers", "key_sets", "transport_keys", "cas")
+
+
+class UsedKey(NamedTuple):
+    """A secret key of the token that the policy lets workers use: its label and its version."""
+
+    label: str
+    version: int
 
 
 class Policy(Table):
@@ -80,6 +87,16 @@ class Policy(Table):
                 self.cas,
             )
         )
+
+    def used_keys(self) -> Iterator[UsedKey]:
+        """Yield the master keys of versions that are not retired, and the transport keys."""
+        for key_set in self.key_sets.values():
+            for label in dict.fromkeys(key_set.labels.values()):
+                for number, version in key_set.versions.items():
+                    if not version.retired:
+                        yield UsedKey(label, number)
+        for key in self.transport_keys.values():
+            yield UsedKey(key.label, key.version)
 
     def key_sets_of(self, caller: Caller) -> list[KeySet]:
         """Return the key sets that a caller may use, in the order of the file."""

@@ -20,6 +20,7 @@ from tmsd.config.daemon import load_daemon_config
 from tmsd.config.policy import load_policy
 from tmsd.config.toml import ConfigError
 from tmsd.daemon.expiry import say_what_runs_out, warn_of_expiry
+from tmsd.daemon.held_keys import HeldKeys
 from tmsd.daemon.listener import Listener
 from tmsd.daemon.notifying import tell_changes
 from tmsd.daemon.operations import Operations
@@ -81,6 +82,7 @@ async def _run(config_file: Path, manager: ServiceManager, inherited: list[socke
             policy.digest,
             audit.note_lost_answers,
         )
+        held_keys = HeldKeys(store, workers, policy)
         operations = Operations(
             policy, workers, audit, store, is_embedded=not config.worker.sockets
         )
@@ -113,8 +115,9 @@ async def _run(config_file: Path, manager: ServiceManager, inherited: list[socke
         async with (
             operations_listening(config.operations.socket, operations),
             tks.cards_seen.written(),
+            held_keys.told(),
         ):
-            reloading = Reloading(config_file, edge, operations, manager, wanted)
+            reloading = Reloading(config_file, edge, operations, held_keys, manager, wanted)
             await _serve(listener, reloading)
     LOG.info("stopped")
 

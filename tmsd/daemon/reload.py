@@ -16,6 +16,7 @@ from tmsd.config.daemon import load_daemon_config
 from tmsd.config.policy import Policy, load_policy
 from tmsd.config.toml import ConfigError
 from tmsd.daemon.expiry import say_what_runs_out
+from tmsd.daemon.held_keys import HeldKeys
 from tmsd.daemon.listener import Listening
 from tmsd.daemon.operations import Operations
 from tmsd.errors import ServiceError
@@ -29,6 +30,7 @@ from tmsd.vault.reaching import WorkerStartError
 LOG = logging.getLogger(__name__)
 
 _LONGEST_REASON = 512
+_REFUSALS = (ConfigError, OSError, ServiceError, WorkerStartError, ApprovalRefused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Reloading:
         config_file: tmsd.toml.
         edge: gets a service with the new policy, and the CAs and CRLs that callers are held to.
         operations: tells of the new policy.
+        held_keys: tells which keys workers may use by it.
         manager: is told when it begins and when it is over.
         wanted: is set by the signal, at any time from the daemon's start on.
     """
@@ -46,6 +49,7 @@ class Reloading:
     config_file: Path
     edge: Edge
     operations: Operations
+    held_keys: HeldKeys
     manager: ServiceManager
     wanted: asyncio.Event
 
@@ -69,8 +73,9 @@ class Reloading:
             policy = load_policy(config.policy.file)
             admission = load_admission(config)
             self._require_approvals(policy)
+            await self.held_keys.expect(policy)
             await self.operations.workers.renew(policy.digest, config.worker.start_seconds)
-        except (ConfigError, OSError, WorkerStartError, ApprovalRefused) as error:
+        except _REFUSALS as error:
             refused = about(Event.RELOAD_REFUSED)
             self.operations.reload_refused = str(error)
             LOG.error("the new configuration is not taken: %s", error, extra=refused)

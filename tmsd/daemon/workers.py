@@ -96,6 +96,7 @@ class Workers:
         self._starting = asyncio.Lock()
         self._yielding: Place | None = None
         self._prepared: dict[Place, Worker] = {}
+        self._leaving: list[Worker] = []
         self.policy_digest = policy_digest
         self.announced: Started | None = None
         self.serving: dict[Place, Worker] = {}
@@ -146,6 +147,12 @@ class Workers:
         return any(worker.connection.is_operational for worker in self.serving.values())
 
     @property
+    def policies(self) -> set[str]:
+        """The digests of the policies that workers go by, also those that are about to end."""
+        living = (*self.serving.values(), *self._prepared.values(), *self._leaving)
+        return {worker.announced.policy_digest for worker in living}
+
+    @property
     def waiting(self) -> int:
         """How many questions wait for a worker."""
         return self._vault.waiting()
@@ -193,6 +200,7 @@ class Workers:
             self.serving[place] = worker
             delivering = tasks.create_task(self._deliver(place, worker))
             successor = await self._until_worn_out(place, worker, delivering)
+            self._leaving.append(worker)
             if successor is None:
                 self._vault.detach(worker.connection)
                 del self.serving[place]
@@ -246,6 +254,7 @@ class Workers:
             if worker.connection.lost:
                 self._note_lost(worker.announced.worker.hex(), worker.connection.lost)
             await worker.running.stop()
+            self._leaving.remove(worker)
 
     async def _deliver(self, place: Place, worker: Worker) -> None:
         patient = place.deadline_seconds + _GRACE_SECONDS

@@ -69,6 +69,20 @@ CARDS_SEEN = Table(
     _index("cards_seen_version", "key_set", "key_version", "diversification_data"),
 )
 
+# Keys of the token that daemons' workers may use: whose, and when it was said last.
+HELD_KEYS = Table(
+    "held_keys",
+    METADATA,
+    Column("daemon", String(32), primary_key=True),
+    Column("label", String(64), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("host", String(255), nullable=False),
+    Column("told_ms", BigInteger, nullable=False),
+    _holds("held_keys_daemon", "length(daemon) = 32"),
+    _holds("held_keys_label", "length(label) BETWEEN 1 AND 64"),
+    _holds("held_keys_version", "version BETWEEN 1 AND 255"),
+)
+
 # Certificate authorities. Each change of a certificate's revocation has the next number of its CA.
 AUTHORITIES = Table(
     "authorities",

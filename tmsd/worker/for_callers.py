@@ -107,13 +107,8 @@ class _Testing:
 
 def _references(policy: Policy) -> Iterator[KeyName]:
     """Yield the keys that a policy names, but for retired ones, of which nothing is held."""
-    for key_set in policy.key_sets.values():
-        for label in dict.fromkeys(key_set.labels.values()):
-            for number, version in key_set.versions.items():
-                if not version.retired:
-                    yield KeyReference(label, number)
-    for key in policy.transport_keys.values():
-        yield KeyReference(key.label, key.version)
+    for label, version in policy.used_keys():
+        yield KeyReference(label, version)
     for ca in policy.cas.values():
         yield PairName(KeyReference(ca.label, ca.version))
         if ca.ocsp is not None:

@@ -1,4 +1,4 @@
-"""Step: destroy a key for good, after saying which one it is."""
+"""Step: destroy a key for good, after saying which one it is, and once nobody uses it."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal
@@ -9,11 +9,14 @@ from hsm import importing
 from hsm.keys import KeyReference
 from hsm.token import Token
 from tmsd.ceremony.described_key import DescribedKey, Kcv, describe
+from tmsd.ceremony.key_users import KeyUsers, users_in_ceremony
 from tmsd.ceremony.refusal import Refused
 from tmsd.ceremony.room import Room
 from tmsd.ceremony.step import Facts, Step
 from tmsd.ceremony.wanted_key import WantedKey
 from tmsd.config.reserved_keys import KeyLabel
+
+_CARDS = "cards_last_seen"
 
 
 class DestroyKey(Step):
@@ -41,23 +44,50 @@ class DestroyKey(Step):
         yield f"Destroy {self.reference}, {known}, for good."
         yield "Nothing of it is left in the token, and nobody is served with it any more."
 
+    def also_asked(self, room: Room) -> Facts:
+        """Return the cards that were last seen with it, once the policy has no use for it."""
+        users = self._users(room)
+        return {} if users is None else {_CARDS: users.cards_on(self.reference).told}
+
     def perform(self, room: Room) -> Facts:
-        """Destroy it, once its check value is what the script expects."""
+        """Destroy it, once its check value is what the script expects and all have dropped it."""
+        users = self._users(room)
+        if users is not None:
+            users.require_dropped(self.reference, room.people.tell)
         with room.token() as token:
-            there = describe(self.reference, token.find_key(self.reference))
-            kcv = there.check_value.hex() if there.check_value is not None else None
-            # The key of a rehearsal is made up, and so is its check value.
-            if kcv != self.kcv and not room.rehearsal:
-                raise Refused(
-                    f"{self.reference} has {_said(kcv)}, and the script expects {_said(self.kcv)}"
-                )
+            self._require_expected(token, room)
             importing.destroy_key(token, self.reference)
-        return self._facts()
+        cards = room.approved.get(_CARDS)
+        return self._facts() if cards is None else {**self._facts(), _CARDS: cards}
 
     def found(self, room: Room) -> Facts | None:
         """Return that it is gone."""
         with room.token() as token:
             return None if token.find_keys(self.reference) else self._facts()
+
+    def _users(self, room: Room) -> KeyUsers | None:
+        """Return who may use the token's keys, and not this one any more; None for nobody.
+
+        Raises:
+            StillUsed, ApprovalRefused, ConfigError, HsmError: as users_in_ceremony does; and
+                `key-in-use`.
+            Refused: it is another key than the script expects.
+        """
+        with room.token() as token:
+            self._require_expected(token, room)
+            users = users_in_ceremony(token, room.binding.configuration)
+        if users is not None:
+            users.require_out_of_use(self.reference)
+        return users
+
+    def _require_expected(self, token: Token, room: Room) -> None:
+        there = describe(self.reference, token.find_key(self.reference))
+        kcv = there.check_value.hex() if there.check_value is not None else None
+        # The key of a rehearsal is made up, and so is its check value.
+        if kcv != self.kcv and not room.rehearsal:
+            raise Refused(
+                f"{self.reference} has {_said(kcv)}, and the script expects {_said(self.kcv)}"
+            )
 
     def _facts(self) -> Facts:
         facts = {"destroyed": f"{self.label}:{self.version}"}

@@ -1,0 +1,206 @@
+"""Who needs a key that is to be destroyed: the policy, daemons whose workers use it, and cards.
+
+Policy and database are those of the daemons that use the token, of which there may be several over
+one database (docs/decisions/0035-a-key-is-destroyed-when-nobody-holds-it.md).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from threading import Event
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from hsm.data_objects import read_documents
+from hsm.keys import KeyReference
+from hsm.token import Token
+from tmsd.ceremony.refusal import Refused
+from tmsd.ceremony.steps.enrol_quorum import pinned_quorum
+from tmsd.clock import monotonic, now_ms
+from tmsd.config.daemon import DaemonConfig, load_daemon_config
+from tmsd.config.policy import Policy, UsedKey, load_policy
+from tmsd.config.reserved_keys import POLICY_DOCUMENT
+from tmsd.database import read_store
+from tmsd.quorum import policy_in_force
+from tmsd.quorum.policy_approval import PolicyIdentity
+from tmsd.quorum.policy_in_force import require_in_force
+from tmsd.store import cards_seen, held_keys
+from tmsd.store.cards_seen import SeenCard
+from tmsd.store.error import StoreError
+from tmsd.store.held_keys import HeldKey, Holder
+
+T = TypeVar("T")
+
+PATIENCE_SECONDS = 60.0
+_LOOKING_SECONDS = 0.5
+_MOST_SHOWN = 20
+
+
+class UseRule(StrEnum):
+    """Why a key stays; docs/ceremonies.md explains each."""
+
+    KEY_IN_USE = "key-in-use"
+    KEY_HELD = "key-held"
+    KEY_USERS_UNKNOWN = "key-users-unknown"
+
+
+class StillUsed(Refused):
+    """A rule forbids to destroy the key.
+
+    Attributes:
+        rule: which one.
+    """
+
+    def __init__(self, rule: UseRule, words: str) -> None:
+        super().__init__(f"{rule}: {words}")
+        self.rule = rule
+
+
+@dataclass(frozen=True, slots=True)
+class CardsOnKey:
+    """The cards that were last seen with a key.
+
+    Attributes:
+        count: how many.
+        first: some of them.
+    """
+
+    count: int
+    first: tuple[SeenCard, ...]
+
+    @property
+    def told(self) -> str:
+        """All of it in words."""
+        if not self.count:
+            return "none"
+        some = ", ".join(card.diversification_data.hex() for card in self.first)
+        more = self.count - len(self.first)
+        return f"{self.count}: {some}" + (f" and {more} more" if more else "")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUsers:
+    """Those who may use keys of a token, as configuration and policy of the daemons have it."""
+
+    config: DaemonConfig
+    policy: Policy
+
+    def require_out_of_use(self, key: KeyReference) -> None:
+        """Refuse a key that the policy lets workers use.
+
+        Raises:
+            StillUsed: `key-in-use`.
+        """
+        if UsedKey(key.label, key.version) in set(self.policy.used_keys()):
+            raise StillUsed(
+                UseRule.KEY_IN_USE,
+                f"policy version {self.policy.version} ({self.policy.source}) uses {key}: "
+                "have a policy take effect that retires it, or does not name it",
+            )
+
+    def cards_on(self, key: KeyReference) -> CardsOnKey:
+        """Return the cards that were last seen with a master key.
+
+        Raises:
+            StillUsed: `key-users-unknown`.
+        """
+        names = [
+            key_set.name
+            for key_set in self.policy.key_sets.values()
+            if key.label in key_set.labels.values()
+        ]
+        seen = partial(_cards_on, key_sets=names, version=key.version)
+        return self._read(seen, CardsOnKey(0, ()))
+
+    def require_dropped(
+        self,
+        key: KeyReference,
+        tell: Callable[[str], None],
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
+        """Wait until no worker of any daemon uses a key.
+
+        Args:
+            key: which one.
+            tell: is told for whom it waits, each time that this changes.
+            patience_seconds: how long it waits.
+
+        Raises:
+            StillUsed: `key-held`, naming who does; `key-users-unknown`.
+        """
+        used = HeldKey(key.label, key.version)
+        until, told = monotonic() + patience_seconds, ""
+        while held := self._read(
+            lambda connection: held_keys.holders(connection, used, now_ms()), list[Holder]()
+        ):
+            words = "; ".join(map(_described, held))
+            if monotonic() >= until:
+                raise StillUsed(UseRule.KEY_HELD, f"{key} may still be used by workers of {words}")
+            if words != told:
+                tell(f"Waiting until workers have dropped {key}: {words}")
+                told = words
+            Event().wait(_LOOKING_SECONDS)
+
+    def _read(self, job: Callable[[Connection], T], without: T) -> T:
+        """Return what a job reads, or something else where no daemon has made a database yet."""
+        store = self.config.store
+        if store.url is None and not store.file.exists():
+            return without
+        try:
+            return read_store(store, job)
+        except StoreError as error:
+            raise StillUsed(UseRule.KEY_USERS_UNKNOWN, str(error)) from error
+
+
+def users_in_ceremony(token: Token, configuration: Path | None) -> KeyUsers | None:
+    """Return who may use keys of a token; None where no daemon can.
+
+    Args:
+        token: whose keys.
+        configuration: tmsd.toml of the daemons, as the binding has it.
+
+    Raises:
+        StillUsed: `key-users-unknown`: the token knows a policy, so that there may be daemons.
+        ApprovalRefused: their policy is not the one in force.
+        ConfigError: configuration or policy are not right.
+        HsmError: the token refuses.
+    """
+    remembered = [policy_in_force.decode(each) for each in read_documents(token, POLICY_DOCUMENT)]
+    if configuration is None:
+        if remembered:
+            raise StillUsed(
+                UseRule.KEY_USERS_UNKNOWN,
+                "the token knows a policy, by which daemons may serve: "
+                "have the binding name their tmsd.toml as configuration",
+            )
+        return None
+    config = load_daemon_config(configuration)
+    policy = load_policy(config.policy.file)
+    quorum = pinned_quorum(token)
+    if remembered and quorum is not None:
+        identity = PolicyIdentity(policy.version, policy.digest)
+        require_in_force(identity, policy.approvals, quorum, remembered)
+    return KeyUsers(config, policy)
+
+
+def _cards_on(connection: Connection, key_sets: Sequence[str], version: int) -> CardsOnKey:
+    count = sum(cards_seen.counts(connection, name).get(version, 0) for name in key_sets)
+    first = [
+        card
+        for name in key_sets
+        for card in cards_seen.page(connection, name, version, None, _MOST_SHOWN)
+    ]
+    return CardsOnKey(count, tuple(first[:_MOST_SHOWN]))
+
+
+def _described(holder: Holder) -> str:
+    told = datetime.fromtimestamp(holder.told_ms // 1000, UTC)
+    gone = datetime.fromtimestamp((holder.told_ms + held_keys.GONE_AFTER_MS) // 1000, UTC)
+    return (
+        f"tmsd {holder.daemon.id[:8]} on {holder.daemon.host} "
+        f"(heard of at {told:%H:%M:%S}; if it is silent, gone from {gone:%H:%M:%S} UTC on)"
+    )
