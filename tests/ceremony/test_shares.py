@@ -11,7 +11,7 @@ from shamir_mnemonic.wordlist import WORDLIST
 
 from hsm.secret import Secret
 from tmsd.ceremony.backup_refusal import BackupRefused, BackupRule
-from tmsd.ceremony.shares import WORDS, Share, in_rows, join, read_share, split
+from tmsd.ceremony.shares import WORDS, Share, in_rows, join, read_share, split, still_missing
 
 KEYS = st.binary(min_size=32, max_size=32)
 CHECK_VALUES = st.binary(min_size=3, max_size=3)
@@ -131,3 +131,18 @@ def test_a_share_shows_nothing_of_its_words() -> None:
     [made] = read(shares_of(KEY)[0])
 
     assert re.fullmatch(r"Share\(number=1, needed=2, words=<Secret of \d+ bytes>\)", repr(made))
+
+
+@given(typed=st.integers(0, WORDS), data=st.data())
+def test_a_wrong_word_is_noticed_in_its_line(typed: int, data: st.DataObject) -> None:
+    share = split(Secret(KEY), CHECK_VALUE, 2, 3)[0]
+    words = share.reveal().decode().split()[:typed]
+    missing = f"words {typed + 1} to {WORDS}" if typed < WORDS else ""
+
+    assert still_missing(Secret(" ".join(words).encode()), share) == missing
+
+    if words:
+        at = data.draw(st.integers(0, typed - 1))
+        words[at] = "acid" if words[at] != "acid" else "acne"
+        with pytest.raises(BackupRefused, match=f"word {at + 1} is another one than was shown"):
+            still_missing(Secret(" ".join(words).encode()), share)

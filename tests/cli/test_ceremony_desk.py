@@ -19,7 +19,7 @@ from tests.ceremony.rooms import Present, room
 from tests.quorum.officers import HOUR, private_key, quorum, request
 from tmsd import clock
 from tmsd.ceremony.people import Ended, Entry, Stage
-from tmsd.ceremony.shares import in_rows, read_share, split
+from tmsd.ceremony.shares import in_rows, read_share, split, still_missing
 from tmsd.cli.ceremony_desk import Desk
 from tmsd.quorum.quorum import Quorum
 from tmsd.quorum.request import Request
@@ -48,8 +48,8 @@ def at(desk: Desk, typed: str, *, entered: bool) -> Result:
     @click.command()
     def sits_down() -> None:
         if entered:
-            entry = Entry("karl", WHAT, check, lambda: Secret(b""))
-            assert desk.entered(entry).reveal().decode() == SHARE
+            entry = Entry("karl", WHAT, check, lambda: Secret(b""), still_missing)
+            assert desk.entered(entry).reveal().decode().split() == SHARE.split()
         else:
             desk.handed_over("karl", WHAT, in_rows(Secret(SHARE.encode())))
 
@@ -78,6 +78,20 @@ def test_a_wrong_share_is_told_and_typed_again_and_none_is_shown(desk: Desk) -> 
     assert "share-malformed: a share has 33 words, and 34 were typed; type it again" in shown.output
     assert f"{WHAT}: share 1" in shown.output
     assert " ".join(SHARE.split()[:3]) not in shown.output
+
+
+def test_a_share_is_typed_line_by_line_and_a_wrong_word_costs_one_line(desk: Desk) -> None:
+    words = SHARE.split()
+    lines = [" ".join(words[at : at + 3]) for at in range(0, len(words), 3)]
+    lines.insert(2, "acid nonsense")
+
+    shown = at(desk, "\n" + "\n".join(lines) + "\ny\n", entered=True)
+
+    assert shown.exit_code == 0, shown.output
+    assert "Then words 4 to 33; it is not shown" in shown.output
+    assert "word 8 is none of the words of SLIP-39; type this line again" in shown.output
+    assert "Then words 31 to 33; it is not shown" in shown.output
+    assert f"{WHAT}: share 1" in shown.output
 
 
 def asked(*, everybody: bool) -> tuple[Request, Quorum]:

@@ -11,7 +11,7 @@ from tmsd.ceremony.backup_file import WrappingKey
 from tmsd.ceremony.backup_refusal import BackupRefused, BackupRule
 from tmsd.ceremony.people import Entry
 from tmsd.ceremony.room import Room
-from tmsd.ceremony.shares import Share, join, read_share
+from tmsd.ceremony.shares import Share, join, read_share, still_missing
 from tmsd.config.reserved_keys import BACKUP_KEY
 
 
@@ -104,6 +104,6 @@ def _entered_share(
         raise BackupRefused(BackupRule.SHARES_MISSING, "nobody wrote it down in this rehearsal")
 
     what = share_of(custodian, check_value.hex())
-    typed = room.people.entered(Entry(custodian, what, check, sample))
+    typed = room.people.entered(Entry(custodian, what, check, sample, still_missing))
     with typed:
         return read_share(typed, check_value, before)

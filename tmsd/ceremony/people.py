@@ -15,6 +15,10 @@ class Ended(Exception):
     """Somebody wants the ceremony to stop here; it can be resumed."""
 
 
+def _in_one_line(_typed: Secret) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """What a custodian is to type.
@@ -25,12 +29,15 @@ class Entry:
         check: returns what confirms what was typed, as `KCV 0a1b2c`; raises HsmError or Refused
             where it must be typed again.
         sample: returns something that would be right, for a rehearsal.
+        missing: returns what is still to be typed after this, as `words 4 to 33`, or nothing;
+            raises Refused where the end of it is wrong already.
     """
 
     custodian: str
     what: str
     check: Callable[[Secret], str]
     sample: Callable[[], Secret]
+    missing: Callable[[Secret], str] = _in_one_line
 
 
 @dataclass(frozen=True, slots=True)

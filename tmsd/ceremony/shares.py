@@ -94,6 +94,26 @@ def read_share(typed: Secret, check_value: bytes, before: Sequence[Share] = ()) 
     return Share(number, share.member_threshold, Secret(words.encode("ascii")))
 
 
+def still_missing(typed: Secret, shown: Secret | None = None) -> str:
+    """Return which words are still to be typed after these, as `words 4 to 33`; or nothing.
+
+    Args:
+        typed: what was typed so far; not wiped.
+        shown: the share, where it is to be the one that was shown.
+
+    Raises:
+        BackupRefused: `share-malformed` or `share-not-the-shown`: a word of these is wrong.
+    """
+    words = _words_so_far(typed)
+    right = shown.reveal().decode("ascii").split() if shown else words
+    for number, (word, other) in enumerate(zip(words, right, strict=False), start=1):
+        if not hmac.compare_digest(word, other):
+            raise BackupRefused(
+                BackupRule.SHARE_NOT_THE_SHOWN, f"word {number} is another one than was shown"
+            )
+    return f"words {len(words) + 1} to {WORDS}" if len(words) < WORDS else ""
+
+
 def require_same(typed: Share, shown: Secret) -> None:
     """Make sure that a share is the one that was shown.
 
@@ -141,11 +161,21 @@ def _identifier(check_value: bytes) -> int:
 
 
 def _words(typed: Secret) -> str:
-    """Return the words in full; numbers before them are passed over.
+    """Return all words of a share, with one space between them.
 
     Raises:
         BackupRefused: `share-malformed`; it says which word is none, and does not repeat it.
     """
+    words = _words_so_far(typed)
+    if len(words) != WORDS:
+        raise BackupRefused(
+            BackupRule.SHARE_MALFORMED, f"a share has {WORDS} words, and {len(words)} were typed"
+        )
+    return " ".join(words)
+
+
+def _words_so_far(typed: Secret) -> list[str]:
+    """Return words in full; numbers before them are passed over."""
     try:
         given = typed.reveal().decode("ascii").lower().split()
     except UnicodeDecodeError:
@@ -157,11 +187,7 @@ def _words(typed: Secret) -> str:
             raise BackupRefused(
                 BackupRule.SHARE_MALFORMED, f"word {number} is none of the words of SLIP-39"
             )
-    if len(found) != WORDS:
-        raise BackupRefused(
-            BackupRule.SHARE_MALFORMED, f"a share has {WORDS} words, and {len(found)} were typed"
-        )
-    return " ".join(word for word in found if word is not None)
+    return [word for word in found if word is not None]
 
 
 def _word(typed: str) -> str | None:

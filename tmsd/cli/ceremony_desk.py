@@ -136,11 +136,7 @@ class Desk:
         try:
             self._alone(entry.custodian, f"You will type {entry.what}.")
             while True:
-                try:
-                    secret = typed_secret(f"Type {entry.what}; it is not shown")
-                except Ended:
-                    _require_going_on()
-                    continue
+                secret = self._typed(entry)
                 try:
                     confirmed = entry.check(secret)
                 except (HsmError, Refused) as wrong:
@@ -153,6 +149,28 @@ class Desk:
                 secret.wipe()
         finally:
             self._leave(entry.custodian)
+
+    def _typed(self, entry: Entry) -> Secret:
+        """Let somebody type a secret: in one line, or word by word where it has many of them."""
+        typed, prompt = Secret(b""), f"Type {entry.what}"
+        while True:
+            try:
+                line = typed_secret(f"{prompt}; it is not shown")
+            except Ended:
+                _require_going_on()
+                continue
+            longer = Secret(typed.reveal() + b" " + line.reveal())
+            line.wipe()
+            try:
+                missing = entry.missing(longer)
+            except Refused as wrong:
+                longer.wipe()
+                self._screen.lines((f"  {wrong}; type this line again",), "red")
+                continue
+            typed.wipe()
+            typed, prompt = longer, f"Then {missing}"
+            if not missing:
+                return typed
 
     def handed_over(self, custodian: str, what: str, secret: Secret) -> None:
         """Show a custodian, who is alone at the screen, a secret, and clear it again."""

@@ -12,6 +12,7 @@ OPERATOR, AUDITOR = "olaf", "adele"
 EVERYBODY = "Everybody"
 
 _COMPONENT_BYTES = 16
+_IN_A_LINE = 11  # words of a share that a custodian types before Enter
 _WHO_SITS_DOWN = re.compile(r"(\w+ \w+) \(\w+\), alone at this screen")
 _NUMBERED_WORD = re.compile(r"\d+ ([a-z]+)")
 
@@ -87,6 +88,7 @@ class People:
             custodian.person: secrets.token_hex(_COMPONENT_BYTES) for custodian in CUSTODIANS
         }
         self._written_down: dict[str, list[str]] = {}
+        self._to_type: list[str] = []
         self._at_the_screen = EVERYBODY
         self._has_erred = False
         self._answers: dict[str, Callable[[re.Match[str]], Answer]] = {
@@ -99,6 +101,7 @@ class People:
             r".*Enter, once it is written down": self._writes_down,
             r"Type component .*": self._types_component,
             r"Type the share of .*": self._types_share,
+            r"Then words .*": self._types_on,
             r"Is that right\? .*": self._confirms,
         }
 
@@ -157,10 +160,16 @@ class People:
         return Answer(person, self._components[person], f"{person} types 32 hexadecimal digits")
 
     def _types_share(self, _found: re.Match[str]) -> Answer:
-        """Type a share as it was written down, and once, the first of all, with a mistake."""
+        """Type the first line of a share, and once, the first of all, with a mistake."""
         person = self._at_the_screen
-        words = self._written_down[person]
+        self._to_type = self._written_down[person]
         if self._has_erred:
-            return Answer(person, " ".join(words), f"{person} types 33 words")
+            return self._types_on(_found)
         self._has_erred = True
-        return Answer(person, " ".join(words[1:]), f"{person} types 32 words, and forgets one")
+        wrong = [*self._to_type[1:_IN_A_LINE]]
+        return Answer(person, " ".join(wrong), f"{person} forgets the first word")
+
+    def _types_on(self, _found: re.Match[str]) -> Answer:
+        line, self._to_type = self._to_type[:_IN_A_LINE], self._to_type[_IN_A_LINE:]
+        person = self._at_the_screen
+        return Answer(person, " ".join(line), f"{person} types {len(line)} words")

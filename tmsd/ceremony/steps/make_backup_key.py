@@ -21,6 +21,7 @@ from tmsd.ceremony.shares import (
     read_share,
     require_same,
     split,
+    still_missing,
 )
 from tmsd.ceremony.step import Facts, Step
 from tmsd.config.reserved_keys import BACKUP_KEY
@@ -129,4 +130,7 @@ def _confirm(room: Room, custodian: str, what: str, share: Secret, check_value: 
     def sample() -> Secret:
         return Secret(share.reveal())
 
-    room.people.entered(Entry(custodian, what, check, sample)).wipe()
+    def missing(typed: Secret) -> str:
+        return still_missing(typed, share)
+
+    room.people.entered(Entry(custodian, what, check, sample, missing)).wipe()
