@@ -84,12 +84,11 @@ def states(token: Token, policy: Policy) -> dict[tuple[str, int], tuple[str, tup
     }
 
 
-def test_an_empty_token_lacks_what_the_policy_names_and_the_daemons_keys(
+def test_an_empty_token_lacks_what_the_policy_uses_and_the_daemons_keys(
     empty_token: Token, policy: Callable[[str], Policy]
 ) -> None:
     assert states(empty_token, policy(PILOT + OLD)) == {
         ("old cards", 7): (KeyState.MISSING, ("key set old (active)",)),
-        ("pilot", 1): (KeyState.MISSING, ("key set pilot (retired)",)),
         ("pilot", 2): (KeyState.MISSING, ("key set pilot (active)",)),
         ("tmsd-certificate", 1): (KeyState.MISSING, ("the daemon",)),
         ("tmsd-challenge", 1): (KeyState.MISSING, ("the daemon",)),

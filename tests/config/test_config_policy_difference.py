@@ -71,7 +71,11 @@ def test_changes_are_said_key_by_key(made: Make) -> None:
     after = (
         BEFORE.replace("version = 6", "version = 7")
         .replace('key_sets = ["pilot"]', 'key_sets = ["*"]\ndeliver_static_dek = false')
-        .replace('{1 = "active"}', '{1 = "retired", 2 = "active"}\nmin_security_level = "33"')
+        .replace(
+            '{1 = "active"}',
+            '{1 = "retired", 2 = {active_from = 2027-01-01T01:00:00+01:00}}\n'
+            'min_security_level = "33"',
+        )
         .replace(
             "[key_sets.pilot]",
             f'[callers.desk]\npublic_key_sha256 = "{TWO}"\nroles = ["ra"]\n[key_sets.pilot]',
@@ -96,7 +100,7 @@ def test_changes_are_said_key_by_key(made: Make) -> None:
         "    failures per minute: 60",
         "Changed key set pilot:",
         "    versions, 1: active becomes retired",
-        "    versions, 2: not set becomes active",
+        '    versions, 2: not set becomes "active from 2027-01-01T00:00:00Z"',
         "    min security level: 01 becomes 33",
     ]
 

@@ -2,12 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from tests.site.batches import AES128
+from tests.site.caller import Caller
+from tests.site.changeovers import DATED
 from tests.site.channels import (
     CHALLENGES,
     RANDOM,
@@ -77,6 +81,31 @@ def test_ten_minutes_forward_sessions_and_challenges_are_over_and_new_ones_are_s
     assert "no word from the worker" not in site.daemon.log
     assert site.daemon.stop() == 0
     assert verify(site.site.audit_file).clean
+
+
+def test_a_key_version_becomes_active_at_its_date_without_a_reload(
+    make_site: MakeSite, clock: SteppedClock
+) -> None:
+    date = datetime.now(UTC) + timedelta(seconds=TEN_MINUTES / 2)
+    versions = f'{{1 = "active", 2 = {{active_from = {date.isoformat()}}}}}'
+    site = make_site((AES128, replace(DATED, versions=versions)))
+    with Daemon(site, environment=clock.environment) as daemon:
+        running = RunningSite(site, daemon.wait_until_ready())
+        moved = replace(DATED, key_version=2)
+
+        def answers(caller: Caller) -> list[object]:
+            """Return which version is newest, and what becomes of a card that has the next."""
+            old, new = (
+                caller.post(SESSIONS, session_request(presented(caller, batch, batch.card())))
+                for batch in (DATED, moved)
+            )
+            return [old.document["newest_key_version"], new.document.get("key_version", new.code)]
+
+        with running.caller() as caller:
+            assert answers(caller) == [1, "key-version-not-yet-active"]
+            clock.set_off(TEN_MINUTES)
+            assert answers(caller) == [2, 2]
+        assert daemon.stop() == 0
 
 
 def test_steps_fire_no_deadline_and_fill_no_budget(start: Start, clock: SteppedClock) -> None:

@@ -46,7 +46,7 @@ kcv = "{KCV}"
 @pytest.fixture
 def governed(make_site: MakeSite) -> Site:
     """A site whose officers have approved its policy."""
-    site = make_site((AES128, DATED))
+    site = make_site((AES128, DATED), workers=2)
     enrol_officers(site)
     activated(site, site.policy)
     return site

@@ -33,7 +33,7 @@ def test_a_key_is_destroyed_when_its_check_value_or_its_name_is_typed(
     assert (done.returncode, done.stderr) == (0, "")
     assert "Cards that were last seen with it: none\n" in done.stdout
     assert f"Destroyed key 'demo' version 1: aes256, KCV {shown}\n" in done.stdout
-    assert ["demo", "1", "-", "-", "key set demo (retired)", "missing"] in listed(site)
+    assert [row for row in listed(site) if row[0] == "demo"] == []
 
 
 def test_a_transport_key_is_destroyed_when_its_name_is_typed(site: Path) -> None:

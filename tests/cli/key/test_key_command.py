@@ -27,7 +27,6 @@ def test_the_list_shows_what_is_there_and_what_is_missing(site: Path) -> None:
         ["demo", "1", "aes256", "key set demo (active)", "right"],
         ["fresh", "255", "-", "key set fresh (active)", "missing"],
         ["old", "1", "-", "key set old (active)", "missing"],
-        ["old", "2", "-", "key set old (retired)", "missing"],
         ["tmsd-certificate", "1", "aes256", "the daemon", "right"],
         ["tmsd-challenge", "1", "aes256", "the daemon", "right"],
         ["tmsd-channel", "1", "aes256", "the daemon", "right"],

@@ -52,6 +52,8 @@ class _Use:
 def list_keys(token: Token, policy: Policy) -> list[ListedKey]:
     """Return the keys that are in the token and those that should be, by label and version.
 
+    A retired key need not be there any more.
+
     Raises:
         KeyUnsuitable: the token holds a secret key of an unknown kind.
         HsmError: the token refuses, or is gone.
@@ -62,7 +64,7 @@ def list_keys(token: Token, policy: Policy) -> list[ListedKey]:
     listed = [_listed(key, uses, doubled=held.count(key.reference) > 1) for key in there]
     listed += [
         ListedKey(reference, None, _used_by(reference, uses), KeyState.MISSING)
-        for reference in _wanted(uses, held)
+        for reference in _wanted(policy, held)
         if reference not in held
     ]
     return sorted(listed, key=lambda key: (key.reference.label, key.reference.version))
@@ -75,10 +77,9 @@ def _uses(policy: Policy) -> Mapping[KeyReference, Sequence[_Use]]:
     return uses
 
 
-def _wanted(
-    uses: Mapping[KeyReference, Sequence[_Use]], held: Sequence[KeyReference]
-) -> Iterator[KeyReference]:
-    yield from uses
+def _wanted(policy: Policy, held: Sequence[KeyReference]) -> Iterator[KeyReference]:
+    for label, version in dict.fromkeys(policy.used_keys()):
+        yield KeyReference(label, version)
     labels = {reference.label for reference in held}
     for label in SERVICE_KEYS:
         if label not in labels:  # any version will do
