@@ -138,11 +138,11 @@ class KeyUsers:
             lambda connection: held_keys.holders(connection, used, now_ms()), list[Holder]()
         ):
             words = "; ".join(map(_described, held))
-            if monotonic() >= until:
-                raise StillUsed(UseRule.KEY_HELD, f"{key} may still be used by workers of {words}")
             if words != told:
                 tell(f"Waiting until workers have dropped {key}: {words}")
                 told = words
+            if monotonic() >= until:
+                raise StillUsed(UseRule.KEY_HELD, f"{key} may still be used by workers of {words}")
             Event().wait(_LOOKING_SECONDS)
 
     def _read(self, job: Callable[[Connection], T], without: T) -> T:
