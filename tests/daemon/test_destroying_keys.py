@@ -5,6 +5,7 @@ import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,22 +16,27 @@ from hsm.token import open_token
 from tests.ceremony.conducting import begin, minutes_of
 from tests.ceremony.keys import check_value
 from tests.ceremony.rooms import Present, room, script
+from tests.postgresql.cluster import Cluster
 from tests.site.batches import AES128
 from tests.site.changeovers import DATED
 from tests.site.channels import SESSIONS, WRAP, get_data, open_channel, presented, session_request
 from tests.site.daemon import Daemon, wait_until
 from tests.site.directory import Site
-from tests.site.fixtures import MakeSite, RunningSite
+from tests.site.fixtures import MakeSite, Run, RunningSite
 from tests.site.policies import activated, enrol_officers, new_policy
 from tests.softhsm.tokens import USER_PIN
 from tmsd.ceremony.key_users import KeyUsers, StillUsed, UseRule
 from tmsd.ceremony.minutes import Event, events
 from tmsd.ceremony.room import Room
 from tmsd.ceremony.script import Script, load_script
+from tmsd.clock import now_ms
 from tmsd.config.daemon import load_daemon_config
 from tmsd.config.key_sets import KeyAlgorithm
 from tmsd.config.policy import load_policy
+from tmsd.database import read_store
 from tmsd.quorum.refusal import ApprovalRefused, Rule
+from tmsd.store import held_keys
+from tmsd.store.held_keys import HeldKey, Holder
 
 OLD = KeyReference(DATED.key_set, 1)
 KCV = check_value(DATED.master, KeyAlgorithm.AES128).hex()
@@ -71,6 +77,12 @@ def room_of(site: Site, folder: Path) -> Room:
 
 def users_of(site: Site) -> KeyUsers:
     return KeyUsers(load_daemon_config(site.configuration), load_policy(site.policy))
+
+
+def holders(users: KeyUsers) -> list[Holder]:
+    """Return whose workers may use the old version."""
+    held = partial(held_keys.holders, key=HeldKey(OLD.label, OLD.version), now_ms=now_ms())
+    return read_store(users.config.store, held)
 
 
 def destruction(folder: Path) -> Script:
@@ -151,6 +163,30 @@ def test_who_does_not_drop_it_in_time_is_named_and_the_key_stays(
     with pytest.raises(StillUsed, match="if it is silent, gone from"):
         users.require_dropped(OLD, told.append, patience_seconds=0.1)
     assert is_there(site)
+
+
+def test_of_several_daemons_over_one_database_each_has_to_drop_it(
+    run: Run, postgresql: Cluster
+) -> None:
+    url = postgresql.url(postgresql.make_database())
+    one, other = (run((AES128, DATED), store=f'url = "{url}"') for _ in range(2))
+    text = one.site.policy.read_text()
+    one.site.policy.write_text(text.replace('{1 = "active"', '{1 = "retired"'))
+    users = users_of(one.site)
+
+    with other.caller() as caller:
+        open_channel(caller, DATED, DATED.card())
+    wait_until(lambda: users.cards_on(OLD).count == 1)
+    one.daemon.send(signal.SIGHUP)
+    wait_until(lambda: len(holders(users)) == 1)
+    told: list[str] = []
+    with pytest.raises(StillUsed) as refused:
+        users.require_dropped(OLD, told.append, patience_seconds=0)
+    assert refused.value.rule is UseRule.KEY_HELD
+    assert holders(users)[0].daemon.id[:8] in told[0]
+
+    assert other.daemon.stop() == 0
+    users.require_dropped(OLD, pytest.fail, patience_seconds=0)
 
 
 def test_a_daemon_that_has_stopped_uses_no_key(governed: Site) -> None:
