@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import resource
 import signal
 import socket
 import sys
@@ -11,6 +10,7 @@ from contextlib import asynccontextmanager
 
 import click
 
+from tmsd.private_memory import keep_memory_private
 from tmsd.systemd.activation import UnusableSocket, inherited_listeners
 from tmsd.systemd.journal import Event, about, log_to_journal_or_stderr
 from tmsd.systemd.library import SystemdLibraryMissing
@@ -34,7 +34,7 @@ def run(name: str, serve: Serving, *reasons_to_end: type[Exception]) -> None:
     """
     reasons: tuple[type[Exception], ...] = (*_REASONS_TO_END, *reasons_to_end)
     in_journal = log_to_journal_or_stderr(name)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    keep_memory_private()
     try:
         asyncio.run(serve(ServiceManager.of_this_process(), inherited_listeners("TCP")))
     except reasons as error:

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 from tests.site.daemon import Daemon, Watched, refuses_to_start
 from tests.site.directory import HOST, Site
 from tests.site.fixtures import MakeSite
+from tests.site.looking_inside import inside
 from tests.softhsm.tokens import USER_PIN
 
 WRONG_PIN = b"a-wrong-pin-2718"
@@ -191,5 +192,5 @@ def test_nothing_that_processes_show_of_themselves_holds_the_pin(make_site: Make
         assert daemon.worker is not None
         for pid in (daemon.pid, daemon.worker):
             for shown in ("cmdline", "environ"):
-                assert USER_PIN not in Path(f"/proc/{pid}/{shown}").read_bytes()
+                assert USER_PIN not in inside(pid, shown).read_bytes()
         assert daemon.stop() == 0

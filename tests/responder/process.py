@@ -12,6 +12,7 @@ from tests.demo.site import free_port
 from tests.ocsp.records import DATABASE
 from tests.responder.serving import HOST
 from tests.site.daemon import STOP_SECONDS, wait_until
+from tests.site.looking_inside import inside
 from tests.x509.authority import Authority, pem
 
 LOG = "responder.log"
@@ -79,10 +80,10 @@ class Process:
     def opened_under(self, directory: Path) -> dict[str, int]:
         """Return the names of the files of a directory that it has open, and their access modes."""
         found = {}
-        for descriptor in Path(f"/proc/{self.pid}/fd").iterdir():
+        for descriptor in inside(self.pid, "fd").iterdir():
             file = descriptor.readlink()
             if file.is_relative_to(directory):
-                told = Path(f"/proc/{self.pid}/fdinfo/{descriptor.name}").read_text()
+                told = inside(self.pid, f"fdinfo/{descriptor.name}").read_text()
                 (flags,) = re.findall(r"(?m)^flags:\s*(\d+)$", told)
                 found[file.name] = int(flags, 8) & os.O_ACCMODE
         return found

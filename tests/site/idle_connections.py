@@ -13,6 +13,7 @@ from tests.site.caller import tls_settings
 from tests.site.daemon import Daemon, wait_until
 from tests.site.directory import HOST
 from tests.site.identities import TPS
+from tests.site.looking_inside import inside
 
 _ADDRESSES = 16
 
@@ -42,12 +43,12 @@ def idle_connections(daemon: Daemon, count: int, names: Sequence[str] = (TPS,)) 
 
 def descriptors(daemon: Daemon) -> int:
     """Return how many descriptors the front has open."""
-    return len(list(Path(f"/proc/{daemon.pid}/fd").iterdir()))
+    return len(list(inside(daemon.pid, "fd").iterdir()))
 
 
 def sockets(daemon: Daemon) -> int:
     """Return how many sockets the front has open; of files it may have opened some just now."""
-    return sum(each.is_socket() for each in Path(f"/proc/{daemon.pid}/fd").iterdir())
+    return sum(each.is_socket() for each in inside(daemon.pid, "fd").iterdir())
 
 
 def resident_bytes(daemon: Daemon) -> int:

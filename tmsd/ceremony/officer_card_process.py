@@ -5,7 +5,6 @@ copies of a PIN that nobody can wipe. All of that ends with this process.
 """
 
 import argparse
-import resource
 import signal
 import socket
 import sys
@@ -21,6 +20,7 @@ from hsm.module import load_module
 from hsm.secret import Secret
 from hsm.smart_card import SmartCard, SmartCardKey, smart_cards
 from tmsd.ceremony.officer_card_messages import Failed, Look, Seen, SeenCard, SeenKey, Sign, Signed
+from tmsd.private_memory import keep_memory_private
 
 _Found = list[tuple[SmartCard, list[SmartCardKey]]]
 
@@ -31,8 +31,8 @@ def main() -> int:
     parser.add_argument("--descriptor", type=int, required=True, help="the socket")
     parser.add_argument("--seconds", type=float, required=True, help="how long a reader may take")
     arguments = parser.parse_args()
-    # A core dump would hold the PIN.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # It holds the PIN.
+    keep_memory_private()
     # What a hang is ended by (hsm/hang.py); whoever started this may have left it ignored.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     # Ctrl-C reaches the whole group; the ceremony ends this process by itself.

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import resource
 import sys
 from importlib import import_module
 
@@ -14,6 +13,7 @@ from tmsd.ceremony.people import Ended
 from tmsd.ceremony.refusal import Refused
 from tmsd.config.toml import ConfigError
 from tmsd.errors import ServiceError
+from tmsd.private_memory import keep_memory_private
 from tmsd.quorum.refusal import ApprovalRefused
 from tmsd.store.error import StoreError
 from tmsd.vault.reaching import WorkerStartError
@@ -76,9 +76,8 @@ def tmsctl() -> None:
 
     Exit codes: 0 done, 1 refused or failed, 2 the command line is wrong.
     """
-    # A core dump would hold PINs and what custodians type.
-    _, most = resource.getrlimit(resource.RLIMIT_CORE)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, most))
+    # It holds PINs and what custodians type.
+    keep_memory_private()
     # What commands and PKCS#11 modules write is its owner's; public files say so themselves.
     os.umask(0o077)
 

@@ -7,13 +7,13 @@ another. Nothing secret is on the command line or in the environment.
 
 import argparse
 import logging
-import resource
 import signal
 import socket
 import sys
 from functools import partial
 from pathlib import Path
 
+from tmsd.private_memory import keep_memory_private
 from tmsd.systemd.activation import UnusableSocket, inherited_listeners
 from tmsd.systemd.journal import log_to_journal_or_stderr
 from tmsd.systemd.library import SystemdLibraryMissing
@@ -40,8 +40,8 @@ def main() -> int:
     if arguments.for_appliance:
         # Somebody sits before it, and is told what goes wrong.
         logging.getLogger().setLevel(logging.WARNING)
-    # A core dump would hold the PIN, and with SoftHSM the keys.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # It holds the PIN, and with SoftHSM the keys.
+    keep_memory_private()
     # What a hang is ended by (hsm/hang.py); whoever started this may have left it ignored.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     # The front ends a worker by closing its socket; Ctrl-C reaches the whole group.
