@@ -35,17 +35,14 @@ from tests.site.channels import (
 from tests.site.contract import Answer
 from tests.site.fixtures import RunningSite
 from tests.site.identities import CLOSED_OFFLINE, OFFLINE, OLD_OFFLINE, TPS
+from tests.site.session_keys import Keys, on_the_card
 from tests.site.transport_keys import AES_SHARED_KEY, DES_SHARED_KEY, SharedKey
-from tests.virtual_token import scp01, scp02, scp03
 from tests.virtual_token.card import Card
-from tests.virtual_token.keys import with_odd_parity
 from tmsd.globalplatform import apdu
 from tmsd.globalplatform import scp03 as host_scp03
 from tmsd.globalplatform.channel import SecurityLevel
 from tmsd.globalplatform.keys import Algorithm
 from tmsd.globalplatform.plain_key import PlainKey
-
-Keys = dict[str, bytes]
 
 LEVELS = [
     *((batch, level) for batch in SERVED for level in ("01", "03")),
@@ -80,35 +77,6 @@ def unwrapped(keys: Mapping[str, Any], shared: SharedKey) -> Keys:
     """Return the keys of a delivery as the caller has them; those that are null are left out."""
     wrapped = {name: keys[name] for name in ("enc", "mac", "rmac", "dek") if keys[name]}
     return {name: shared.unwrap(bytes.fromhex(value)) for name, value in wrapped.items()}
-
-
-def on_the_card(batch: Batch, card: Card, host_challenge: bytes, answer: bytes) -> Keys:
-    """Return all session keys, and the DEK, as the card derives them."""
-    static = card.profile.keys
-    if batch.scp == 0x03:
-        context = host_challenge + answer[13 : 13 + batch.challenge_length]
-        length = len(static.enc)
-        return {
-            "enc": scp03.derive(static.enc, scp03.S_ENC, context, length),
-            "mac": scp03.derive(static.mac, scp03.S_MAC, context, length),
-            "rmac": scp03.derive(static.mac, scp03.S_RMAC, context, length),
-            "dek": static.dek,
-        }
-    if batch.scp == 0x02:
-        derived = scp02.session_keys(static, answer[12:14], base_key=False)
-        keys = {
-            "enc": derived.enc,
-            "mac": derived.c_mac,
-            "rmac": derived.r_mac,
-            "dek": derived.dek,
-        }
-    else:
-        keys = {
-            "enc": scp01.session_key(static.enc, host_challenge, answer[12:20]),
-            "mac": scp01.session_key(static.mac, host_challenge, answer[12:20]),
-            "dek": static.dek,
-        }
-    return {name: with_odd_parity(value) for name, value in keys.items()}
 
 
 def expected_names(level: str) -> set[str]:

@@ -1,6 +1,7 @@
 """Transport keys of a site: what the policy says of them, and the callers' own copies."""
 
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -46,7 +47,8 @@ class SharedKey:
         return decryptor.update(wrapped) + decryptor.finalize()
 
 
-AES_SHARED_KEY = SharedKey("tps-aes", "aes256", bytes(range(0x01, 0x21)))
+# No row of numbers: those are in the memory of any program.
+AES_SHARED_KEY = SharedKey("tps-aes", "aes256", sha256(b"tps-aes").digest())
 DES_SHARED_KEY = SharedKey(
     "tps-des",
     "des3",

@@ -34,6 +34,12 @@ class P11KitServer:
         self.token = replace(token, module=client, environment=variables)
         """Where its clients find the token."""
 
+    @property
+    def pid(self) -> int:
+        """The process that listens, whose children have the module loaded."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Start it, and wait until it listens."""
         self._socket.unlink(missing_ok=True)
