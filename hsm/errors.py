@@ -91,7 +91,15 @@ _CAUSES: tuple[tuple[type[HsmError], tuple[type[ck.PKCS11Error], ...]], ...] = (
         MechanismUnavailable,
         (ck.MechanismInvalid, ck.MechanismParamInvalid, ck.FunctionNotSupported),
     ),
-    (TokenNotFound, (ck.NoSuchToken, ck.MultipleTokensReturned, ck.TokenNotRecognised)),
+    (
+        TokenNotFound,
+        (
+            ck.NoSuchToken,
+            ck.MultipleTokensReturned,
+            ck.TokenNotRecognised,
+            ck.UserPinNotInitialized,
+        ),
+    ),
     (
         TokenLost,
         (

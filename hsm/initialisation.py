@@ -25,9 +25,11 @@ _INIT_TOKEN = 9
 def initialise_token(address: TokenAddress, so_pin: Secret, user_pin: Secret) -> str:
     """Initialise the module's first blank token and return its serial number.
 
+    A token of this label that has no user PIN yet, as an interruption leaves it, gets it.
+
     Args:
         address: the module, and the new token's label of up to 32 bytes.
-        so_pin: the security officer's PIN that the token will have.
+        so_pin: the security officer's PIN that the token will have, or has.
         user_pin: the user's PIN that the token will have.
 
     Raises:
@@ -38,10 +40,24 @@ def initialise_token(address: TokenAddress, so_pin: Secret, user_pin: Secret) ->
     if not 1 <= len(label) <= _LABEL_LENGTH:
         raise HsmError(f"a token's label has 1 to {_LABEL_LENGTH} bytes, not {len(label)}")
     module = load_module(address.module, address.environment)
-    _init_token(address, _blank_slot(module.get_slots(token_present=True)), so_pin, label)
+    slots = module.get_slots(token_present=True)
+    if not _lacks_user_pin(slots, address):
+        _init_token(address, _blank_slot(slots), so_pin, label)
     token = find_token(module, address)
     _init_user_pin(token, so_pin, user_pin)
     return bytes(token.serial).decode("ascii").strip("\0 ")
+
+
+@hsm_errors
+def _lacks_user_pin(slots: list[pkcs11.Slot], address: TokenAddress) -> bool:
+    """Say whether there is a token of this label that has a security officer and no user."""
+    tokens = [slot.get_token() for slot in slots]
+    return any(
+        token.label == address.label
+        and token.flags & TokenFlag.TOKEN_INITIALIZED
+        and not token.flags & TokenFlag.USER_PIN_INITIALIZED
+        for token in tokens
+    )
 
 
 @hsm_errors

@@ -113,6 +113,20 @@ def lone_public_key(token: Token, reference: KeyReference) -> PublicKey | None:
 
 
 @hsm_errors
+def drop_lone_public_half(token: Token, reference: KeyReference) -> bool:
+    """Destroy the public half of a key pair that lacks the private one; say whether there was one.
+
+    An interruption leaves it where a token makes a key pair in more than one step.
+    """
+    private, public = (_halves(token, reference, half) for half in _HALVES)
+    if private or not public:
+        return False
+    for handle in public:
+        handle.destroy()
+    return True
+
+
+@hsm_errors
 def list_key_pairs(token: Token) -> list[KeyReference]:
     """Return the names of the persistent key pairs with a one-byte id, by label and version.
 

@@ -7,7 +7,7 @@ from typing import Any
 import pkcs11
 from pkcs11 import Attribute, KeyType, ObjectClass
 
-from hsm.errors import KeyNotFound, KeyUnsuitable, PinRefused, hsm_errors
+from hsm.errors import KeyNotFound, KeyUnsuitable, PinRefused, TokenNotFound, hsm_errors
 from hsm.keys import SHAPES, KeyReference, TokenKey
 from hsm.lengths import length_by_wrapping
 from hsm.module import TokenAddress, find_token, load_module
@@ -146,9 +146,14 @@ def log_in(
 
     Raises:
         PinRefused, TokenLost: as they say.
+        TokenNotFound: it has no user yet, because its initialisation was interrupted.
     """
     try:
         return Token(_login(found, pin, writable))
+    except TokenNotFound as error:
+        raise TokenNotFound(
+            f"{address} has no user PIN: it is not initialised to its end"
+        ) from error
     except PinRefused as error:
         raise PinRefused(f"{address} refused the PIN; correct it before the next try") from error
 

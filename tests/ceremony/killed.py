@@ -1,115 +1,385 @@
-"""Ceremonies that are killed before each line of their minutes, or as a step begins; then resumed.
+"""Ceremonies that are killed (SIGKILL) at each place where it matters, and then resumed.
 
-`python -m tests.ceremony.killed FOLDER` prints a line of JSON for each. It is a process of its own
-that forks before it loads any PKCS#11 module: that costs less than to start one for each.
+`python -m tests.ceremony.killed` prints a line of JSON for each. It is a process of its own that
+forks before it loads any PKCS#11 module: that costs less than to start one for each. The places are
+the lines of the minutes, the calls that change what the token keeps, and the files that get their
+names: before the first of a kind, and after each. Of most ceremonies the lines are those by which a
+step is done or a secret is shown, where what was resumed is killed once more. With `--all` they are
+all lines of all ceremonies, and whatever was resumed is killed once more, at any two places.
 """
 
 import json
 import os
+import shutil
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from itertools import count, product
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
-from cryptography.hazmat.primitives.keywrap import aes_key_wrap
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from hsm.keys import KeyReference
+from hsm.held_keys import held_keys
 from hsm.module import TokenAddress
 from tests.ceremony.conducting import begin, minutes_of, resume
-from tests.ceremony.keys import check_value
-from tests.ceremony.rooms import ENROL, Present, room, script
+from tests.ceremony.every_step import CEREMONIES, LABEL, Ceremony, WritingDown, room_of
+from tests.ceremony.rooms import script
 from tests.quorum.officers import private_key
+from tests.softhsm.faulty_module import FaultyModule, build
 from tests.softhsm.tokens import SoftHsm
 from tmsd.audit.record import Record
 from tmsd.ceremony.minutes import Event, Minutes, events
+from tmsd.ceremony.progress import progress
 from tmsd.ceremony.reviewing import review
 from tmsd.ceremony.room import Room
-from tmsd.ceremony.script import Script, load_script
-from tmsd.config.key_sets import KeyAlgorithm
+from tmsd.ceremony.script import load_script
 
-_LABELS = ("zone", "sent")
-_ZONE_MASTER, _SENT = bytes(range(32)), bytes(range(16))
-_IMPORT = """
-[[steps]]
-do = "import-key"
-label = "zone"
-version = 1
-algorithm = "aes256"
-purpose = "zone-master"
-custodians = ["karl"]
-"""
-_IMPORT_WRAPPED = f"""
-[[steps]]
-do = "import-wrapped-key"
-label = "sent"
-version = 1
-algorithm = "aes128"
-form = "aes-kw"
-zone_key = "zone"
-kcv = "{check_value(_SENT, KeyAlgorithm.AES128).hex()}"
-file = "sent.key"
-"""
+NAMINGS = ("link", "rename")
+"""How a file gets its name, in `os`."""
+CHANGES = (
+    *("C_InitToken", "C_InitPIN", "C_CreateObject", "C_CopyObject", "C_DestroyObject"),
+    *("C_SetAttributeValue", "C_GenerateKey", "C_GenerateKeyPair", "C_UnwrapKey"),
+)
+_TELLING = (Event.SHOWN, Event.DONE)
+_UNKNOWN_AFTERWARDS = {"restored"}  # how many keys were not there before
+_OF_TESTS = (
+    "orders",
+    "softhsm2.conf",
+    "tokens",
+    "latch",
+    "facts.json",
+    "outcome.json",
+    "passed.json",
+)
 
 
-def main(folder: Path) -> None:
-    """Kill a ceremony at each place that there is."""
-    for name in ("anna", "berta", "carl", "dora"):
-        private_key(name)  # the same in every process
-    for begun in (False, True):
-        for at in range(1, 100):
-            place = folder / f"{at}{'begun' if begun else ''}"
-            place.mkdir()
-            if not _killed(place, at, begun=begun):
-                break
-            print(json.dumps(_resumed(place) | {"at": at, "begun": begun}), flush=True)  # noqa: T201  the answer
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a process is killed: at the `number`th of its kind.
 
-
-def _killed(place: Path, at: int, *, begun: bool) -> bool:
-    """Conduct a ceremony that is killed before a line of its minutes; say whether it was.
-
-    With `begun`, it is killed after the line by which a step begins, of which `at` is the number.
+    Attributes:
+        at: an event of the minutes, `link` or `rename` of a file, or a function of PKCS#11.
+        number: from 1.
+        afterwards: when that is done, and not before it.
     """
 
-    def conduct() -> None:
-        softhsm = SoftHsm(place)
-        token = softhsm.make_token()
-        (place / "token.json").write_text(json.dumps([token.label, token.serial]))
-        _kill_at(at, begun=begun)
-        begin(_script(place), _room(place, token))
+    at: str
+    number: int
+    afterwards: bool = False
 
-    return _in_a_process(conduct) == -signal.SIGKILL
+    @property
+    def is_line(self) -> bool:
+        """Whether it is before a line of the minutes."""
+        return self.at in set(Event)
+
+    def __str__(self) -> str:
+        return f"{'after' if self.afterwards else 'before'} {self.at} {self.number}"
 
 
-def _resumed(place: Path) -> dict[str, object]:
-    """Go on with it, and tell what came of it."""
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a ceremony leaves that came to its end.
 
-    def go_on() -> None:
-        label, serial = json.loads((place / "token.json").read_text())
-        environment = {"SOFTHSM2_CONF": str(place / "softhsm2.conf")}
-        where = _room(place, TokenAddress(_module(), label, serial, environment))
-        has_begun = minutes_of(where).exists() and events(minutes_of(where))
-        if has_begun:
-            resume(_script(place), where)
-        else:  # nothing had been opened, so there is nothing to go on with
-            minutes_of(where).unlink(missing_ok=True)
-            begin(_script(place), where)
-        found = review(minutes_of(where))
-        with where.token() as token:
-            keys = [len(token.find_keys(KeyReference(label, 1))) for label in _LABELS]
-        result = {
-            "faults": [str(fault) for fault in found.faults],
-            "steps": found.steps,
-            "signed_by": found.signed_by,
-            "keys": keys,
+    Attributes:
+        keys: every key object of the token, and whether it works.
+        objects: how many objects of any kind the tokens hold.
+        files: beside the minutes.
+        facts: which are on record of each step that was done.
+        faults: of the minutes, and of all else that is not as it should be.
+    """
+
+    keys: list[list[Any]]
+    objects: int
+    files: list[str]
+    facts: list[list[str]]
+    faults: list[str]
+
+
+class Stuck(Exception):
+    """A ceremony that does not go on any more."""
+
+
+class _Folder:
+    """A folder of a ceremony, in which process after process goes on with it.
+
+    Args:
+        path: has what was prepared.
+        built: the module that kills.
+        ceremony: which one.
+    """
+
+    def __init__(self, path: Path, built: Path, ceremony: Ceremony) -> None:
+        self.path = path
+        self.ceremony = ceremony
+        softhsm = SoftHsm(path)
+        address = TokenAddress(softhsm.module, LABEL, environment=softhsm.environment)
+        (path / "orders").unlink(missing_ok=True)
+        self.module = FaultyModule(built, address, path / "orders")
+
+    def prepare(self) -> None:
+        """Do what goes before the ceremony, in a process of its own."""
+
+        def prepare() -> None:
+            facts = self.ceremony.prepare(self.path, self.module.token)
+            (self.path / "facts.json").write_text(json.dumps(facts))
+            minutes_of(self._room()).unlink(missing_ok=True)
+
+        if _status(prepare):
+            raise RuntimeError(f"{self.ceremony.name}: cannot be prepared")
+
+    def go_on(self, place: Place | None) -> bool:
+        """Conduct the ceremony, from where it ended; say whether it came to its end.
+
+        Args:
+            place: where it is killed; None for nowhere.
+        """
+        if place is not None and place.at in CHANGES:
+            before = self.module.changes(place.at)
+            self.module.kill(place.at, before + place.number, afterwards=place.afterwards)
+        status = _status(lambda: self._go_on_or_tell(place))
+        self.module.behave()
+        if status not in (0, -signal.SIGKILL):
+            raise Stuck((self.path / "error").read_text())
+        return status == 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it came to its end."""
+        return (self.path / "outcome.json").exists()
+
+    @property
+    def outcome(self) -> Outcome:
+        """What it left."""
+        return Outcome(**json.loads((self.path / "outcome.json").read_text()))
+
+    def places(self, *, every: bool) -> Iterator[Place]:
+        """Yield each place at which a ceremony that was not killed could have been.
+
+        Args:
+            every: at each line, and not only where a step is done or a secret is shown.
+        """
+        passed = json.loads((self.path / "passed.json").read_text())
+        for event, times in passed["lines"].items():
+            if every or event in _TELLING:
+                yield from (Place(event, number) for number in range(1, times + 1))
+        for at, times in {**passed["namings"], **passed["changes"]}.items():
+            for number in range(1, times + 1):
+                yield Place(at, number)
+                yield Place(at, number, afterwards=True)
+
+    def _go_on_or_tell(self, place: Place | None) -> None:
+        try:
+            self._go_on(place)
+        except Exception as error:
+            (self.path / "error").write_text(f"{type(error).__name__}: {error}")
+            raise
+
+    def _go_on(self, place: Place | None) -> None:
+        where = self._room()
+        facts = json.loads((self.path / "facts.json").read_text())
+        planned = load_script(
+            script(self.path, *(_filled(step, facts) for step in self.ceremony.steps))
+        )
+        minutes = minutes_of(where)
+        before = events(minutes) if minutes.exists() else []
+        assert isinstance(where.people, WritingDown)
+        shown = len(where.people.shown())
+        passed = _watch(place)
+        if before:
+            resume(planned, where)
+        else:
+            begin(planned, where)
+        self.module.behave()
+        passed["changes"] = Counter({each: self.module.changes(each) for each in CHANGES})
+        faults = [
+            *_faults_of_showing(where.people, before, events(minutes), shown),
+            *_faults_of_minutes(where, len(planned.steps)),
+        ]
+        outcome = Outcome(
+            _keys(where), _objects(self.path), _files(self.path), _facts(minutes), faults
+        )
+        (self.path / "outcome.json").write_text(json.dumps(asdict(outcome)))
+        (self.path / "passed.json").write_text(json.dumps(passed))
+
+    def _room(self) -> Room:
+        where = room_of(self.path, self.module.token)
+        assert where.binding.hsm.pin_file is not None
+        if self.ceremony.is_of_blank_token and not (self.path / "so-pin").exists():
+            where.binding.hsm.pin_file.unlink()
+        return where
+
+
+def main(*, every: bool) -> None:
+    """Kill each ceremony at each place; `every` place, and a second time, or those of CI."""
+    for name in ("anna", "berta", "carl", "dora"):
+        private_key(name)  # the same in every process
+    memory = Path("/dev/shm")  # noqa: S108  what was written outlives a process there as well
+    with TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
+        folder = Path(name)
+        built = build(folder)
+        for ceremony in CEREMONIES:
+            for result in _killed_everywhere(ceremony, folder, built, every=every):
+                print(json.dumps(result), flush=True)  # noqa: T201  the answer
+
+
+def _killed_everywhere(
+    ceremony: Ceremony, folder: Path, built: Path, *, every: bool
+) -> Iterator[Mapping[str, Any]]:
+    numbers = count(1)
+
+    def made(like: Path | None) -> _Folder:
+        path = folder / f"{ceremony.name}-{next(numbers)}"
+        if like is None:
+            path.mkdir()
+        else:
+            shutil.copytree(like, path)
+        return _Folder(path, built, ceremony)
+
+    prepared = made(None)
+    prepared.prepare()
+    whole = made(prepared.path)
+    whole.go_on(None)
+    for places in _choices(whole, every=every):
+        run = made(prepared.path)
+        killed, wrong = 0, list[str]()
+        try:
+            for place in (*places, None):
+                if not run.is_over:
+                    killed += not run.go_on(place)
+            wrong += _differences(run.outcome, whole.outcome)
+        except Stuck as stuck:
+            wrong.append(str(stuck))
+        yield {
+            "ceremony": ceremony.name,
+            "places": [str(place) for place in places],
+            "killed": killed,
+            "wrong": wrong,
         }
-        (place / "result.json").write_text(json.dumps(result))
-
-    status = _in_a_process(go_on)
-    result: dict[str, object] = json.loads((place / "result.json").read_text())
-    return {**result, "status": status}
+        shutil.rmtree(run.path)
 
 
-def _in_a_process(work: Callable[[], None]) -> int:
+def _choices(whole: _Folder, *, every: bool) -> Iterator[Sequence[Place]]:
+    """Yield where a ceremony is killed: once, and then as it is resumed."""
+    telling = list(whole.places(every=False))
+    if every:
+        yield from ((place,) for place in whole.places(every=True))
+        yield from product(telling, repeat=2)
+    else:
+        if whole.ceremony is CEREMONIES[0]:  # which has all lines of an opening and a close
+            yield from ((place,) for place in whole.places(every=True) if place.is_line)
+        for place in telling:
+            if place.is_line:
+                yield (place, place)
+            elif place.number == 1 or place.afterwards:
+                yield (place,)
+
+
+def _differences(found: Outcome, expected: Outcome) -> Iterator[str]:
+    yield from found.faults
+    for name in ("keys", "objects", "files", "facts"):
+        one, other = getattr(found, name), getattr(expected, name)
+        if one != other:
+            yield f"{name}: {one} and not {other}"
+
+
+def _faults_of_minutes(where: Room, steps: int) -> Iterator[str]:
+    """Yield what is wrong with minutes that should be whole, and with files that they name."""
+    found = review(minutes_of(where))
+    yield from map(str, found.faults)
+    if found.steps != steps or not found.signed_by:
+        yield f"{found.steps} of {steps} steps, signed by {found.signed_by}"
+    digests = set(_digests(where.folder))
+    for record in found.records:
+        for name, value in record.decision.details.items():
+            is_of_file = name in _OF_FILES and record.decision.operation == Event.DONE
+            if is_of_file and value not in digests:
+                yield f"no file has the {name} of step {record.decision.details['step']}"
+
+
+_OF_FILES = (
+    *("file_sha256", "backup_sha256", "inventory_sha256"),
+    *("certificate_sha256", "request_sha256"),
+)
+
+
+def _digests(folder: Path) -> Iterator[str]:
+    for file in filter(Path.is_file, folder.iterdir()):
+        content = file.read_bytes()
+        yield sha256(content).hexdigest()
+        if content.startswith(b"-----BEGIN CERTIFICATE-----"):
+            der = x509.load_pem_x509_certificates(content)[0].public_bytes(Encoding.DER)
+            yield sha256(der).hexdigest()
+        if content.startswith(b"-----BEGIN CERTIFICATE REQUEST-----"):
+            der = x509.load_pem_x509_csr(content).public_bytes(Encoding.DER)
+            yield sha256(der).hexdigest()
+
+
+def _faults_of_showing(
+    people: WritingDown, before: Sequence[Record], now: Sequence[Record], shown: int
+) -> Iterator[str]:
+    """Yield what is wrong with secrets that custodians were shown.
+
+    Args:
+        people: who was there since.
+        before: the events until the interruption.
+        now: all events.
+        shown: how many secrets until the interruption.
+    """
+    all_shown = people.shown()
+    if any(times > 1 for times in Counter(secret for _, secret in all_shown).values()):
+        yield "one secret was shown twice"
+    told = Counter(str(event.decision.details.get("what")) for event in now)
+    if any(
+        times > told[what]
+        for what, times in Counter(what for what, _ in all_shown[people.before :]).items()
+    ):
+        yield "a secret was shown that is not in the minutes"
+    void = progress(before).shown if before else 0
+    if void and len(all_shown) > shown and not any("they are void" in line for line in people.told):
+        yield "secrets were shown anew, and nobody was told that those of before are void"
+    resumed = [e.decision.details["shown"] for e in now if e.decision.operation == Event.RESUMED]
+    if before and resumed[-1] != void:
+        yield "the minutes do not say how many secrets were shown before the interruption"
+
+
+def _keys(where: Room) -> list[list[Any]]:
+    with where.token() as token:
+        return [
+            [key.kind, key.label, key.id, key.algorithm, list(key.attributes), bool(key.check)]
+            for key in held_keys(token)
+        ]
+
+
+def _objects(folder: Path) -> int:
+    return len(list((folder / "tokens").rglob("*.object")))
+
+
+def _files(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.iterdir() if each.name not in _OF_TESTS)
+
+
+def _facts(minutes: Path) -> list[list[str]]:
+    decisions = [event.decision for event in events(minutes)]
+    return [
+        sorted(each.details.keys() - _UNKNOWN_AFTERWARDS)
+        for each in decisions
+        if each.operation == Event.DONE
+    ]
+
+
+def _filled(step: str, facts: Mapping[str, str]) -> str:
+    for name, value in facts.items():
+        step = step.replace(f"{{{name}}}", value)
+    return step
+
+
+def _status(work: Callable[[], None]) -> int:
     child = os.fork()
     if child == 0:
         try:
@@ -121,38 +391,44 @@ def _in_a_process(work: Callable[[], None]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def _kill_at(at: int, *, begun: bool) -> None:
+def _watch(place: Place | None) -> dict[str, Counter[str]]:
+    """Note each line and each file that gets its name, and be killed at one of them.
+
+    Returns:
+        How often each event was noted, as `lines`, and each of `NAMINGS` was called, as `namings`.
+    """
+    passed: dict[str, Counter[str]] = {"lines": Counter(), "namings": Counter()}
     note = Minutes.note
-    count = 0
 
-    def killed(self: Minutes, event: Event, facts: Mapping[str, str | int | bool]) -> Record:
-        nonlocal count
-        if begun and event is not Event.BEGUN:
-            return note(self, event, facts)
-        count += 1
-        if count < at:
-            return note(self, event, facts)
-        if begun:
-            note(self, event, facts)
-        os.kill(os.getpid(), signal.SIGKILL)
-        raise AssertionError
+    def noted(self: Minutes, event: Event, facts: Mapping[str, str | int | bool]) -> Record:
+        passed["lines"][event] += 1
+        if place == Place(event, passed["lines"][event]):
+            _die()
+        return note(self, event, facts)
 
-    setattr(Minutes, "note", killed)  # noqa: B010  a method is not assigned to, as mypy has it
+    setattr(Minutes, "note", noted)  # noqa: B010  a method is not assigned to, as mypy has it
+    for way in NAMINGS:
+        setattr(os, way, _watched(way, passed["namings"], place))
+    return passed
 
 
-def _script(place: Path) -> Script:
-    (place / "sent.key").write_bytes(aes_key_wrap(_ZONE_MASTER, _SENT))
-    return load_script(script(place, ENROL, _IMPORT, _IMPORT_WRAPPED))
+def _watched(way: str, times: Counter[str], place: Place | None) -> Callable[..., None]:
+    name = getattr(os, way)
+
+    def named(*args: Any, **options: Any) -> None:  # noqa: ANN401  as those of os
+        times[way] += 1
+        if place == Place(way, times[way]):
+            _die()
+        name(*args, **options)
+        if place == Place(way, times[way], afterwards=True):
+            _die()
+
+    return named
 
 
-def _room(place: Path, token: TokenAddress) -> Room:
-    typed = {"component 1 of 1 of key 'zone' version 1": [_ZONE_MASTER.hex().encode()]}
-    return room(place, token, Present(typed=typed))
-
-
-def _module() -> Path:
-    return Path("/usr/lib/softhsm/libsofthsm2.so")
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(every="--all" in sys.argv[1:])

@@ -17,6 +17,7 @@ from tests.ceremony.backups import BACK_UP, KEYS, MAKE, conduct
 from tests.ceremony.card_makers import WRAPS, ZONE_MASTER, give_zone_key, oaep, send, step
 from tests.ceremony.keys import FACTORY_16, check_value
 from tests.ceremony.rooms import ENROL, Present, room, script
+from tests.ceremony.test_key_pair_steps import ZONE_PAIR
 from tests.softhsm.tokens import SoftHsm
 from tmsd.ceremony.backup_file import read_backup
 from tmsd.ceremony.refusal import Refused
@@ -32,14 +33,6 @@ from tmsd.config.toml import ConfigError
 
 PILOT = KeyReference("pilot", 1)
 DO = "import-wrapped-key"
-PAIR = """
-[[steps]]
-do = "generate-zone-key-pair"
-label = "makers"
-version = 1
-algorithm = "rsa2048"
-file = "makers.pem"
-"""
 AES_KW = {"form": '"aes-kw"'}
 READ = "the key was in the clear in memory, as the token does not keep one that it unwraps"
 
@@ -233,7 +226,7 @@ def test_what_an_interruption_cut_off_is_found_or_done_anew(
 
 class TestForAKeyPair:
     def test_a_key_comes_for_its_public_half(self, where: Room) -> None:
-        pair = load_script(script(where.folder, PAIR)).steps[0]
+        pair = load_script(script(where.folder, ZONE_PAIR)).steps[0]
         made = pair.perform(where)
         recipient = load_pem_public_key((where.folder / "makers.pem").read_bytes())
         assert isinstance(recipient, RSAPublicKey)
@@ -267,7 +260,7 @@ class TestForAKeyPair:
         self, fresh_token: TokenAddress, tmp_path: Path
     ) -> None:
         where = room(tmp_path, fresh_token, Present())
-        pair = load_script(script(where.folder, PAIR)).steps[0]
+        pair = load_script(script(where.folder, ZONE_PAIR)).steps[0]
         assert pair.found(where) is None
         made = pair.perform(where)
         content = (tmp_path / "makers.pem").read_bytes()
@@ -280,7 +273,7 @@ class TestForAKeyPair:
         self, fresh_token: TokenAddress, tmp_path: Path
     ) -> None:
         where = room(tmp_path, fresh_token, Present())
-        made = load_script(script(where.folder, PAIR)).steps[0].perform(where)
+        made = load_script(script(where.folder, ZONE_PAIR)).steps[0].perform(where)
         destroy = '\n[[steps]]\ndo = "destroy-key-pair"\nlabel = "makers"\nversion = 1\n'
         expected = f'public_key_sha256 = "{made["public_key_sha256"]}"\n'
 
@@ -299,7 +292,7 @@ class TestForAKeyPair:
         self, fresh_token: TokenAddress, tmp_path: Path
     ) -> None:
         where = room(tmp_path, fresh_token, Present())
-        load_script(script(where.folder, PAIR)).steps[0].perform(where)
+        load_script(script(where.folder, ZONE_PAIR)).steps[0].perform(where)
         digest = send(where, bytes(256))
         rsa = {
             "form": '"rsa-oaep-sha256"',
@@ -350,7 +343,7 @@ def test_the_key_pair_is_in_no_backup_and_hinders_none(
 ) -> None:
     where = room(tmp_path, fresh_token, Present())
 
-    conduct(where, ENROL, PAIR, KEYS[0], MAKE, BACK_UP)
+    conduct(where, ENROL, ZONE_PAIR, KEYS[0], MAKE, BACK_UP)
 
     backup, _ = read_backup(tmp_path / "pilot.backup", "pilot")
     assert [key.label for key in backup.keys] == ["master"]

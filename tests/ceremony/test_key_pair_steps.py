@@ -4,11 +4,14 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from pkcs11 import ObjectClass
 
 from hsm.errors import HsmError, KeyNotFound
+from hsm.keys import KeyReference
 from hsm.module import TokenAddress
 from tests.ceremony.conducting import begin, minutes_of
 from tests.ceremony.rooms import ENROL, Present, room, script
+from tests.hsm.half_pairs import half
 from tests.softhsm.tokens import SoftHsm
 from tmsd.ceremony.minutes import Event, events
 from tmsd.ceremony.refusal import Refused
@@ -20,6 +23,15 @@ from tmsd.config.toml import ConfigError
 from tmsd.x509.public_keys import spki_sha256
 from tmsd.x509.roots import lint_root
 
+AUDIT_KEY = '\n[[steps]]\ndo = "generate-audit-key"\n'
+ZONE_PAIR = """
+[[steps]]
+do = "generate-zone-key-pair"
+label = "makers"
+version = 1
+algorithm = "rsa2048"
+file = "makers.pem"
+"""
 PAIR = """
 [[steps]]
 do = "generate-key-pair"
@@ -110,6 +122,23 @@ def test_what_was_made_before_an_interruption_is_found_and_not_made_again(
         made = planned.perform(where)
         assert planned.found(where) == made
     assert root_pair.found(where) is not None
+
+
+@pytest.mark.parametrize(
+    "text", [PAIR.format(label="half", algorithm="p256"), AUDIT_KEY, ZONE_PAIR]
+)
+def test_a_public_half_that_an_interruption_left_is_made_anew(where: Room, text: str) -> None:
+    planned = step(where.folder, text)
+    made = planned.perform(where)
+    with where.token() as token:
+        label, _ = str(made["key_pair"]).split(":")
+        half(token, KeyReference(label, 1), ObjectClass.PRIVATE_KEY).destroy()
+
+    assert planned.found(where) is None
+    for file in where.folder.glob("makers.pem"):
+        file.unlink()
+    assert planned.perform(where)["public_key_sha256"] != made["public_key_sha256"]
+    assert planned.found(where) is not None
 
 
 def test_a_key_pair_of_another_algorithm_is_not_taken_for_it(where: Room, root_pair: Step) -> None:

@@ -5,8 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from hsm.module import TokenAddress
 from tests.ceremony.conducting import begin, minutes_of, resume
@@ -95,46 +93,6 @@ def replace_officer(quorum: Quorum) -> Quorum:
         approvals=2,
         officers=(*quorum.officers[:2], officer("dora")),
     )
-
-
-@settings(max_examples=60)
-@given(data=st.data())
-def test_a_flipped_byte_is_told_with_its_line(
-    lines: list[bytes], tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
-) -> None:
-    content = bytearray(b"".join(lines))
-    at = data.draw(st.integers(0, len(content) - 1))
-    content[at] ^= data.draw(st.integers(1, 255))
-    file = tmp_path_factory.getbasetemp() / "flipped.jsonl"
-    file.write_bytes(content)
-
-    found = review(file).faults
-
-    line = bytes(content[:at]).count(b"\n") + 1
-    assert found
-    assert found[0].line <= line + 1
-
-
-def test_a_dropped_line_is_told(lines: list[bytes], written: Written) -> None:
-    for at in range(len(lines)):
-        found = review(written(lines[:at] + lines[at + 1 :])).faults
-        assert found, f"line {at + 1} is not missed"
-        if at < len(lines) - 1:
-            assert found[0].line == at + 1
-
-
-def test_swapped_lines_are_told(lines: list[bytes], written: Written) -> None:
-    for at in range(len(lines) - 1):
-        swapped = [*lines[:at], lines[at + 1], lines[at], *lines[at + 2 :]]
-
-        assert review(written(swapped)).faults[0].line == at + 1
-
-
-def test_a_cut_end_is_told(lines: list[bytes], written: Written) -> None:
-    for length in range(1, len(lines)):
-        found = review(written(lines[:length]))
-        assert found.faults, f"nothing is missed after line {length}"
-        assert found.signed_by == ()
 
 
 def test_a_fact_that_was_changed_shows_though_the_chain_is_whole(

@@ -1,4 +1,4 @@
-/* A PKCS#11 module in front of another that fails, dawdles, hangs or leaks as it is told, at any moment.
+/* A PKCS#11 module in front of another that fails, dawdles, hangs, leaks or dies as it is told, at any moment.
  *
  * $TMSD_TEST_MODULE is the module behind. $TMSD_TEST_ORDERS is a file that all processes share by
  * mmap(2): `struct orders`, which tests/softhsm/faulty_module.py writes and reads.
@@ -6,6 +6,7 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -13,7 +14,9 @@
 #include <unistd.h>
 
 /* CK_FUNCTION_LIST (PKCS#11 2.40, section 5.1): a version, then 68 pointers in a fixed order. */
-enum { GET_FUNCTION_LIST = 3, GET_TOKEN_INFO = 6, FUNCTIONS = 68 };
+enum { GET_FUNCTION_LIST = 3, GET_TOKEN_INFO = 6, GET_ATTRIBUTE_VALUE = 24, FUNCTIONS = 68 };
+enum { INIT_TOKEN = 9, INIT_PIN = 10, CREATE_OBJECT = 20, COPY_OBJECT = 21, DESTROY_OBJECT = 22 };
+enum { SET_ATTRIBUTE_VALUE = 25, GENERATE_KEY = 58, GENERATE_KEY_PAIR = 59, UNWRAP_KEY = 61 };
 enum { CKR_OK = 0, CKR_GENERAL_ERROR = 5 };
 
 /* CKF_USER_PIN_COUNT_LOW, _FINAL_TRY and _LOCKED (section 3.2). */
@@ -36,6 +39,8 @@ struct orders {
         unsigned long result;       /* what they return; CKR_OK: what the module behind does */
         unsigned long afterwards;   /* whether that module is called first */
         unsigned long leaked;       /* bytes that they allocate and never free */
+        unsigned long changes;      /* of the calls, those that change what the token keeps */
+        unsigned long fatal;        /* the number of the change, from 1, at which the process is killed; or 0 */
     } of[FUNCTIONS];
 };
 
@@ -43,6 +48,14 @@ struct orders {
 struct token_info {
     unsigned char texts[32 + 32 + 16 + 16];
     unsigned long flags;
+};
+
+/* CK_ATTRIBUTE (section 4.1). */
+enum { CKA_TOKEN = 1 };
+struct attribute {
+    unsigned long type;
+    void *value;
+    unsigned long length;
 };
 
 /* Every argument of every function is a pointer or an unsigned integer and there are at most eight, so
@@ -68,6 +81,47 @@ static unsigned long call_behind(int number, PARAMETERS)
     else if (number == GET_TOKEN_INFO && orders->conceals_pin_flags)
         ((struct token_info *)b)->flags &= ~PIN_FLAGS;
     return result;
+}
+
+static int is_kept(struct attribute *template, unsigned long count)
+{
+    for (unsigned long at = 0; at < count; at++)
+        if (template[at].type == CKA_TOKEN)
+            return *(unsigned char *)template[at].value;
+    return 0;
+}
+
+static int is_kept_object(unsigned long session, unsigned long object)
+{
+    unsigned char kept = 0;
+    struct attribute token = {CKA_TOKEN, &kept, sizeof kept};
+    ((any_function *)theirs->at[GET_ATTRIBUTE_VALUE])(
+        session, object, (unsigned long)&token, 1, 0, 0, 0, 0);
+    return kept;
+}
+
+/* Whether a call changes what the token keeps; objects of a session end with the process anyway. */
+static int changes(int number, PARAMETERS)
+{
+    switch (number) {
+    case INIT_TOKEN:
+    case INIT_PIN:
+        return 1;
+    case CREATE_OBJECT:
+        return is_kept((struct attribute *)b, c);
+    case COPY_OBJECT:
+    case GENERATE_KEY:
+        return is_kept((struct attribute *)c, d);
+    case GENERATE_KEY_PAIR:
+        return is_kept((struct attribute *)e, f);
+    case UNWRAP_KEY:
+        return is_kept((struct attribute *)f, g);
+    case DESTROY_OBJECT:
+    case SET_ATTRIBUTE_VALUE:
+        return is_kept_object(a, b);
+    default:
+        return 0;
+    }
 }
 
 static int meets(struct order *order)
@@ -98,6 +152,13 @@ static unsigned long call(int number, PARAMETERS)
 {
     struct order *order = &orders->of[number];
     __atomic_add_fetch(&order->calls, 1, __ATOMIC_SEQ_CST);
+    int is_fatal = changes(number, ARGUMENTS) &&
+        __atomic_add_fetch(&order->changes, 1, __ATOMIC_SEQ_CST) == order->fatal;
+    if (is_fatal) {
+        if (order->afterwards)
+            call_behind(number, ARGUMENTS);
+        kill(getpid(), SIGKILL);
+    }
     if (!meets(order))
         return call_behind(number, ARGUMENTS);
     unsigned long milliseconds = order->milliseconds, ordered = order->result, result = CKR_OK;

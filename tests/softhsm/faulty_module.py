@@ -1,4 +1,4 @@
-"""A PKCS#11 module in front of SoftHSM that fails, dawdles, hangs or leaks as a test orders.
+"""A PKCS#11 module in front of SoftHSM that fails, dawdles, hangs, leaks or dies as a test orders.
 
 It is built from faulty_module.c. Orders take effect at the next call of a function, in every
 process that has the module loaded; each call is counted, and so is each that met an order.
@@ -55,8 +55,9 @@ _SOURCE = Path(__file__).with_name("faulty_module.c")
 
 # struct orders: a word, then so many for each function.
 _CONCEALS_PIN_FLAGS = 0
-_FIRST, _WORDS = 1, 8
-_CALLS, _ERRORS, _MET, _REMAINING, _MILLISECONDS, _RESULT, _AFTERWARDS, _LEAKED = range(_WORDS)
+_OF_FUNCTIONS, _WORDS = 1, 10
+_CALLS, _ERRORS, _MET, _REMAINING, _MILLISECONDS, _RESULT, _AFTERWARDS, _LEAKED = range(8)
+_CHANGES, _FATAL = 8, 9
 
 
 def build(folder: Path) -> Path:
@@ -77,7 +78,7 @@ class FaultyModule:
 
     def __init__(self, built: Path, token: TokenAddress, orders: Path) -> None:
         with orders.open("w+b") as file:
-            file.truncate(8 * (_FIRST + _WORDS * len(FUNCTIONS)))
+            file.truncate(8 * (_OF_FUNCTIONS + _WORDS * len(FUNCTIONS)))
             self._mapped = mmap.mmap(file.fileno(), 0)
         self._words = memoryview(self._mapped).cast("Q")
         variables = {"TMSD_TEST_MODULE": str(token.module), "TMSD_TEST_ORDERS": str(orders)}
@@ -105,10 +106,25 @@ class FaultyModule:
         """Allocate so many bytes at each call and never free them."""
         self._order(function, calls, leaked=length)
 
+    def kill(self, function: str, change: int, *, afterwards: bool = False) -> None:
+        """Kill the process at a call that changes what the token keeps: before, or afterwards.
+
+        Args:
+            function: of PKCS#11.
+            change: its number, from 1, as `changes` counts.
+            afterwards: when SoftHSM has done its work.
+        """
+        self._order(function, 0, afterwards=afterwards, fatal=change)
+
     def behave(self) -> None:
         """Forget all orders. What hangs goes on hanging."""
         for function in FUNCTIONS:
             self._words[self._at(function, _REMAINING)] = 0
+            self._words[self._at(function, _FATAL)] = 0
+
+    def changes(self, function: str) -> int:
+        """Return how often a function made, changed or destroyed what the token keeps."""
+        return self._words[self._at(function, _CHANGES)]
 
     def calls(self, function: str) -> int:
         """Return how often a function was called."""
@@ -131,6 +147,7 @@ class FaultyModule:
         result: int = 0,
         afterwards: bool = False,
         leaked: int = 0,
+        fatal: int = 0,
     ) -> None:
         # None may meet an order that is half written.
         self._words[self._at(function, _REMAINING)] = 0
@@ -138,8 +155,9 @@ class FaultyModule:
         self._words[self._at(function, _RESULT)] = result
         self._words[self._at(function, _AFTERWARDS)] = afterwards
         self._words[self._at(function, _LEAKED)] = leaked
+        self._words[self._at(function, _FATAL)] = fatal
         self._words[self._at(function, _REMAINING)] = calls
 
     @staticmethod
     def _at(function: str, word: int) -> int:
-        return _FIRST + _WORDS * FUNCTIONS.index(function) + word
+        return _OF_FUNCTIONS + _WORDS * FUNCTIONS.index(function) + word

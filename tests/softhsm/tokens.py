@@ -33,7 +33,7 @@ class SoftHsm:
     def __init__(self, directory: Path) -> None:
         self.module = _module()
         self.token_directory = directory / "tokens"
-        self.token_directory.mkdir()
+        self.token_directory.mkdir(exist_ok=True)
         configuration = directory / "softhsm2.conf"
         configuration.write_text(_CONFIGURATION.format(directory=self.token_directory))
         self.environment = {"SOFTHSM2_CONF": str(configuration)}

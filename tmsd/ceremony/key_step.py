@@ -114,19 +114,19 @@ class KeyStep(Step, ABC):
         return facts
 
     def facts_of_combined(
-        self, made: DescribedKey, custodians: Sequence[str], check_values: Sequence[str]
+        self, facts: Facts, custodians: Sequence[str], check_values: Sequence[str] = ()
     ) -> Facts:
         """Return what the minutes say of a key that was combined from components.
 
         Args:
-            made: the key.
+            facts: of the key.
             custodians: who had a component each.
-            check_values: of the components, in hex.
+            check_values: of the components, in hex; none after an interruption.
         """
         return {
-            **self.facts(made),
+            **facts,
             "custodians": ", ".join(custodians),
-            "kcvs_of_components": ", ".join(check_values),
+            "kcvs_of_components": ", ".join(check_values) or "were not on record yet",
             "exception": "the key was in the clear in memory while it was combined",
         }
 

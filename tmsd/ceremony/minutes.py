@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from tmsd.audit.chain_file import ChainFile
-from tmsd.audit.record import Decision, Outcome, Record
+from tmsd.audit.chain_file import AUDIT_OPENED, LOG_REPAIRED, ChainFile
+from tmsd.audit.record import Decision, Outcome, Record, RecordError
 
 
 class Event(StrEnum):
@@ -63,13 +63,33 @@ class Minutes:
         return self.chain.append([decision])[0]
 
 
+def are_unused(path: Path) -> bool:
+    """Say whether nothing has happened in minutes but that the file was opened.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    try:
+        return {record.decision.operation for record in _records(path)} <= {
+            AUDIT_OPENED,
+            LOG_REPAIRED,
+        }
+    except RecordError:
+        return False
+
+
 def events(path: Path) -> list[Record]:
     """Return the events of minutes, in order; lines of other kinds are passed over.
+
+    So is what comes after the last newline, of a line that was being written.
 
     Raises:
         RecordError: a line is no record.
         OSError: the file cannot be read.
     """
+    return [record for record in _records(path) if record.decision.operation in set(Event)]
+
+
+def _records(path: Path) -> list[Record]:
     with closing(path.open("rb")) as file:
-        records = [Record.parse(line) for line in file]
-    return [record for record in records if record.decision.operation in set(Event)]
+        return [Record.parse(line) for line in file if line.endswith(b"\n")]

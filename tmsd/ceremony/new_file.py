@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -34,20 +33,22 @@ def require_no_file(path: Path) -> None:
         raise Refused(f"{path} is there already, and is not replaced")
 
 
-def write_new(path: Path, content: bytes, mode: int = PUBLIC) -> None:
+def write_new(path: Path, content: bytes | bytearray, mode: int = PUBLIC) -> None:
     """Write a file, which everybody may read unless it is said otherwise; it is on the disk, whole.
 
     Raises:
         Refused: it is there already.
         OSError: it cannot be written.
     """
-    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.") as made:
+    # Without a name, so that an interruption leaves nothing of it (O_TMPFILE, open(2)).
+    descriptor = os.open(path.parent, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, mode)
+    with os.fdopen(descriptor, "wb") as made:
         made.write(content)
         made.flush()
-        os.fchmod(made.fileno(), mode)
-        os.fsync(made.fileno())
+        os.fchmod(descriptor, mode)
+        os.fsync(descriptor)
         try:
-            path.hardlink_to(made.name)
+            os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor)
         except FileExistsError:
             require_no_file(path)
     _flush(path.parent)

@@ -46,7 +46,9 @@ def progress(records: Sequence[Record]) -> Progress:
     Raises:
         Refused: these are not the minutes of one ceremony.
     """
-    if not records or records[0].decision.operation != Event.OPENED:
+    if not records:
+        raise Refused("no ceremony was opened in the minutes: tmsctl ceremony run begins it")
+    if records[0].decision.operation != Event.OPENED:
         raise Refused("the minutes do not begin with the opening of a ceremony")
     opening = records[0].decision
     ceremony, script = opening.request_id, opening.details.get("script_sha256")

@@ -85,6 +85,7 @@ def review(path: Path, pinned: Quorum | None = None) -> Review:
         for fault in verify(path).faults
     ]
     records = []
+    number = 1
     reading = _Reading(ToldQuorum(pinned))
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
@@ -97,7 +98,7 @@ def review(path: Path, pinned: Quorum | None = None) -> Review:
                 reading.take(record)
             except RuleBroken as wrong:
                 faults.append(Fault(number, wrong.rule, wrong.words))
-    faults += [Fault(len(records), wrong.rule, wrong.words) for wrong in reading.missing()]
+    faults += [Fault(number, wrong.rule, wrong.words) for wrong in reading.missing()]
     return Review(
         tuple(records),
         tuple(sorted(faults, key=lambda fault: fault.line)),

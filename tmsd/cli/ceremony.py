@@ -10,7 +10,7 @@ import click
 from hsm.errors import HsmError
 from tmsd.audit.chain_file import ChainFile
 from tmsd.ceremony.binding import Binding, load_binding
-from tmsd.ceremony.minutes import Minutes, events
+from tmsd.ceremony.minutes import Minutes, are_unused, events
 from tmsd.ceremony.page import rendered
 from tmsd.ceremony.people import Ended
 from tmsd.ceremony.progress import Progress, progress
@@ -173,7 +173,12 @@ def _room(script: Script, binding: Binding, desk: Desk) -> Room:
 
 
 def _require_new(file: Path) -> None:
-    if file.exists() and file.stat().st_size:
+    """Make sure that no ceremony was opened in the minutes; one may have been about to be.
+
+    Raises:
+        Refused: one was, or it is another kind of file.
+    """
+    if file.exists() and not are_unused(file):
         raise Refused(f"{file} is there already: minutes are of one ceremony; resume goes on")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from hsm.data_objects import replace_documents
+from hsm.data_objects import drop_others, replace_documents
 from hsm.errors import HsmError
 from tmsd.ceremony.quorum_step import QuorumStep, quorum_facts
 from tmsd.ceremony.refusal import Refused
@@ -55,11 +55,12 @@ class ChangeQuorum(QuorumStep):
         return quorum_facts(new)
 
     def found(self, room: Room) -> Facts | None:
-        """Return the quorum that is pinned, if it is this one."""
+        """Return the quorum that is pinned, if it is this one; the one before goes in any case."""
         with room.token() as token:
             pinned = pinned_quorum(token)
-        if pinned is None or not _same(pinned, self.quorum(room, pinned.number)):
-            return None
+            if pinned is None or not _same(pinned, self.quorum(room, pinned.number)):
+                return None
+            drop_others(token, QUORUM_DOCUMENT, canonical.encode(pinned))
         return quorum_facts(pinned)
 
 

@@ -57,13 +57,12 @@ class DestroyKey(Step):
         with room.token() as token:
             self._require_expected(token, room)
             importing.destroy_key(token, self.reference)
-        cards = room.approved.get(_CARDS)
-        return self._facts() if cards is None else {**self._facts(), _CARDS: cards}
+        return self._facts(room)
 
     def found(self, room: Room) -> Facts | None:
         """Return that it is gone."""
         with room.token() as token:
-            return None if token.find_keys(self.reference) else self._facts()
+            return None if token.find_keys(self.reference) else self._facts(room)
 
     def _users(self, room: Room) -> KeyUsers | None:
         """Return who may use the token's keys, and not this one any more; None for nobody.
@@ -89,9 +88,13 @@ class DestroyKey(Step):
                 f"{self.reference} has {_said(kcv)}, and the script expects {_said(self.kcv)}"
             )
 
-    def _facts(self) -> Facts:
-        facts = {"destroyed": f"{self.label}:{self.version}"}
-        return facts | {"kcv": self.kcv} if self.kcv else facts
+    def _facts(self, room: Room) -> Facts:
+        facts: dict[str, str | int | bool] = {"destroyed": f"{self.label}:{self.version}"}
+        if self.kcv:
+            facts["kcv"] = self.kcv
+        if (cards := room.approved.get(_CARDS)) is not None:
+            facts[_CARDS] = cards
+        return facts
 
 
 def _said(kcv: str | None) -> str:

@@ -39,8 +39,9 @@ class GenerateAuditKey(Step):
             return self._facts(generate_key_pair(token, wanted, KeyPairAlgorithm.P256))
 
     def found(self, room: Room) -> Facts | None:
-        """Return the key pair that is there."""
+        """Return the key pair that is there; a public half alone goes, and it is made anew."""
         with room.token() as token:
+            key_pairs.drop_lone_public_half(token, self._reference)
             if self._reference not in key_pairs.list_key_pairs(token):
                 return None
             return self._facts(describe_key_pair(token, self._reference))

@@ -61,11 +61,12 @@ class GenerateTransportKey(KeyStep):
         finally:
             for component in components:
                 component.wipe()
-        return self.facts_of_combined(made, self.custodians, check_values)
+        return self.facts_of_combined(self.facts(made), self.custodians, check_values)
 
     def found(self, room: Room) -> Facts | None:
         """Return the key that is there: it is imported once all components were shown."""
-        return self.found_in_token(room)
+        facts = self.found_in_token(room)
+        return None if facts is None else self.facts_of_combined(facts, self.custodians)
 
     def _random(self, token: Token, components: list[Secret]) -> Iterator[str]:
         """Add a component for each custodian, and yield its check value in hex."""

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from pydantic import AfterValidator
 
-from hsm.key_pairs import list_key_pairs
+from hsm.key_pairs import drop_lone_public_half, list_key_pairs
 from hsm.public_keys import RSA_BITS, KeyPairAlgorithm
 from hsm.unwrapping_pairs import UnwrappingPair, find_unwrapping_pair, generate_unwrapping_pair
 from tmsd.ceremony.key_pair_step import KeyPairStep
@@ -61,8 +61,12 @@ class GenerateZoneKeyPair(KeyPairStep):
         return self._facts(made)
 
     def found(self, room: Room) -> Facts | None:
-        """Return the key pair that is there; its public half is written if it was not yet."""
+        """Return the key pair that is there; its public half is written if it was not yet.
+
+        A public half alone goes, and the key pair is made anew.
+        """
         with room.token() as token:
+            drop_lone_public_half(token, self.reference)
             if self.reference not in list_key_pairs(token):
                 return None
             found = find_unwrapping_pair(token, self.reference)

@@ -88,7 +88,7 @@ class ImportKey(KeyStep):
         finally:
             for component in components:
                 component.wipe()
-        return self.facts_of_combined(made, self.custodians, check_values)
+        return self.facts_of_combined(self.facts(made), self.custodians, check_values)
 
     def found(self, room: Room) -> Facts | None:
         """Return the key that is there.
@@ -98,9 +98,11 @@ class ImportKey(KeyStep):
             Refused, HsmError: as found_in_token does.
         """
         facts = self.found_in_token(room)
-        if facts is not None and "kcv" in facts:
+        if facts is None:
+            return None
+        if "kcv" in facts:
             _require_expected(bytes.fromhex(str(facts["kcv"])), self._expected(room))
-        return facts
+        return self.facts_of_combined(facts, self.custodians)
 
     def what(self, number: int) -> str:
         """Return what a component is called, at the screen."""

@@ -1,6 +1,5 @@
 """Step: initialise a blank token, with PINs that are random and that nobody has seen."""
 
-import os
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from hsm.initialisation import initialise_token as initialise
 from hsm.module import TokenAddress
 from hsm.secret import Secret
 from tmsd.ceremony.configured_token import token_address
+from tmsd.ceremony.new_file import write_new
 from tmsd.ceremony.refusal import Refused
 from tmsd.ceremony.room import Room
 from tmsd.ceremony.step import Facts, Step
@@ -84,19 +84,12 @@ def _pin(file: Path) -> Secret:
 
     Raises:
         HsmError: it is there and holds none.
-        OSError: it cannot be made.
+        Refused, OSError: it cannot be made.
     """
-    made = random_pin()
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PIN_MODE)
-    except FileExistsError:
-        made.wipe()
-        return read_pin(file)
-    with os.fdopen(descriptor, "wb") as opened:
-        opened.write(made.reveal())
-        opened.flush()
-        os.fsync(descriptor)
-    return made
+    if not file.exists():
+        with random_pin() as made:
+            write_new(file, made, _PIN_MODE)
+    return read_pin(file)
 
 
 def _facts(made: InitialisedToken) -> Facts:

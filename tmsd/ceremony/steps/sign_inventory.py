@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from hsm.data_objects import read_documents, replace_documents
+from hsm.data_objects import drop_others, read_documents, replace_documents
 from hsm.held_keys import held_keys
 from hsm.token import Token
 from tmsd import clock
@@ -65,9 +65,10 @@ class SignInventory(Step):
         with room.token() as token:
             taken = _taken(token)
             signed = signed_inventory.newest(read_documents(token, INVENTORY_DOCUMENT))
-        document = canonical.encode(taken)
-        if signed is None or signed.inventory != signed_inventory.digest(document):
-            return None
+            document = canonical.encode(taken)
+            if signed is None or signed.inventory != signed_inventory.digest(document):
+                return None
+            drop_others(token, INVENTORY_DOCUMENT, canonical.encode(signed))
         _write(room.folder / self.file, document)
         return _facts(taken)
 
