@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tmsd.api.tks import ROUTES
 from tmsd.client.connection import Connection
 from tmsd.client.problem import ProtocolError
 from tmsd.client.tks import TokenKeyService
@@ -32,6 +33,16 @@ KEYS: dict[str, Any] = {
     "dek": None,
 }
 
+KEY_VERSION: dict[str, Any] = {"version": 1, "state": "active", "key_check_value": None}
+KEY_SET: dict[str, Any] = {
+    "name": "pilot",
+    "scp": "03",
+    "algorithm": "aes128",
+    "diversification": "kdf3",
+    "versions": [KEY_VERSION],
+    "newest_key_version": None,
+}
+
 Call = Callable[[TokenKeyService], Awaitable[object]]
 
 
@@ -40,8 +51,11 @@ class Answering(Connection):
 
     def __init__(self, answer: dict[str, Any]) -> None:
         self._answer = answer
+        self._patience = 0.0
+        self.asked: list[object] = []
 
-    async def _request(self, *_asked: object) -> dict[str, Any]:
+    async def _request(self, *asked: object) -> dict[str, Any]:
+        self.asked += asked[:2]
         return self._answer
 
 
@@ -66,7 +80,10 @@ CALLS: list[tuple[Call, dict[str, Any]]] = [
         lambda tks: tks.put_key(SESSION, 2, mode="add"),
         {"session": "token", "apdu": "00", "key_check_values": ["000000"] * 3},
     ),
-    (lambda tks: tks.confirm_put_key(SESSION, b""), {"session": "token"}),
+    (
+        lambda tks: tks.confirm_put_key(SESSION, b""),
+        {"session": "token", "new_key_version": 2, "protected": False},
+    ),
     (
         lambda tks: tks.challenge_presence(SESSION),
         {"session": "token", "challenge": "00", "encrypted": "00"},
@@ -78,22 +95,18 @@ CALLS: list[tuple[Call, dict[str, Any]]] = [
     (lambda tks: tks.encrypt(SESSION, "pin", b""), {"session": "token", "encrypted": "00"}),
     (lambda tks: tks.verify_cryptogram(CARD), {"valid": True}),
     (lambda tks: tks.random(1), {"random": "00"}),
-    (
-        lambda tks: tks.key_sets(),
-        {
-            "key_sets": [
-                {
-                    "name": "pilot",
-                    "scp": "03",
-                    "algorithm": "aes128",
-                    "diversification": "kdf3",
-                    "versions": [{"version": 1, "state": "active", "key_check_value": None}],
-                    "newest_key_version": None,
-                }
-            ]
-        },
-    ),
+    (lambda tks: tks.key_sets(), {"key_sets": [KEY_SET]}),
 ]
+
+
+async def test_there_is_a_call_for_each_path_of_the_service() -> None:
+    asked = set()
+    for call, answer in CALLS:
+        service = Answering(answer)
+        await call(TokenKeyService(service))
+        asked.add(tuple(service.asked))
+
+    assert asked == {(each.method, each.path) for each in ROUTES}
 
 
 @pytest.mark.parametrize(("call", "answer"), CALLS)
@@ -132,6 +145,7 @@ async def test_an_answer_with_a_field_that_is_missing_or_of_another_type_is_none
         (5, "key_check_values", ["000000", "000000", "zz"]),
         (10, "valid", "true"),
         (12, "key_sets", [{"name": "pilot"}]),
+        (12, "key_sets", [KEY_SET | {"versions": [KEY_VERSION | {"state": "lost"}]}]),
     ],
 )
 async def test_what_is_no_value_of_the_field_is_none(

@@ -84,7 +84,8 @@ async def test_every_problem_is_told_as_it_was_meant(
     assert problem.code == code
     assert problem.status == KINDS[code].status
     assert problem.title == KINDS[code].title
-    assert problem.next == KINDS[code].next
+    assert problem.next.value == KINDS[code].next
+    assert (problem.retry_after is not None) == (KINDS[code].status in (429, 503))
     assert problem.detail == refusal.detail
     assert problem.pointer == pointer
     assert problem.request_id == "0123"

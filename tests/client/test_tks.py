@@ -39,6 +39,7 @@ from tmsd.client.values import (
     PresentedCard,
     Session,
     UnwrappedResponse,
+    VersionState,
     WrappingMechanism,
 )
 
@@ -138,13 +139,14 @@ async def test_a_card_is_changed_over(tks: TokenKeyService) -> None:
     session = await opened(tks, FRESH_SCP03, card, EVERYTHING)
 
     change = await tks.put_key(session, 1, mode="add", new_key_set=ROTATING.key_set)
-    after = await tks.confirm_put_key(change.session, card.transmit(change.apdu))
+    confirmed = await tks.confirm_put_key(change.session, card.transmit(change.apdu))
 
     group = card.keyring.group(1)
     assert group is not None
     assert change.key_check_values == tuple(group.keys[k].check_value for k in (1, 2, 3))
     assert group.key_set() == ROTATING.keys(card.profile.kdd, 1)
-    assert after.state != change.session.state
+    assert (confirmed.new_key_version, confirmed.protected) == (1, True)
+    assert confirmed.session.state != change.session.state
     on_again = await opened(tks, ROTATING, card, C_MAC)
     change = await tks.put_key(on_again, 2, mode="replace")
     assert card.transmit(change.apdu).endswith(OK)
@@ -261,11 +263,13 @@ async def test_key_sets_are_described(tks: TokenKeyService) -> None:
 
     rotated = described["rotated"]
     assert (rotated.scp, rotated.algorithm, rotated.diversification) == (3, "aes128", "kdf3")
-    assert [(v.version, v.active) for v in rotated.versions] == [(1, False), (2, True)]
+    assert [(v.version, v.state) for v in rotated.versions] == [(1, "retired"), (2, "active")]
     retired, active = rotated.versions
     assert (retired.key_check_value, len(active.key_check_value or b"")) == (None, 3)
     assert rotated.newest_key_version == 2
-    assert described["absent"].versions == (KeyVersion(1, active=True, key_check_value=None),)
+    assert described["absent"].versions == (
+        KeyVersion(1, VersionState.ACTIVE, key_check_value=None),
+    )
 
 
 async def test_a_refusal_is_a_problem_with_all_that_the_service_said(

@@ -14,7 +14,7 @@ import pytest
 
 from tests.demo.findings import Deviation, Findings
 from tests.demo.screen import Screen, shortened
-from tmsd.client.problem import Problem, ServiceUnreachable
+from tmsd.client.problem import Next, Problem, ServiceUnreachable
 
 ROOT = Path(__file__).parents[2]
 DEMO = (sys.executable, "-m", "tests.demo")
@@ -70,10 +70,11 @@ async def refuses() -> None:
         code="overloaded",
         title="Too much is asked at once",
         detail="wait",
-        next_step="retry",
+        next_step=Next.RETRY,
         status=503,
         pointer=None,
         request_id="1",
+        retry_after=2.0,
     )
 
 

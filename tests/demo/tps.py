@@ -201,7 +201,8 @@ class SecureChannel:
             Problem: `put-key-unconfirmed`, where the card has not taken the keys; or another.
             ServiceUnreachable: the service is not there.
         """
-        self.session = await self._service.confirm_put_key(self.session, response)
+        confirmed = await self._service.confirm_put_key(self.session, response)
+        self.session = confirmed.session
 
     async def challenge_presence(self) -> PresenceChallenge:
         """Have a challenge made and encrypted for this card alone.

@@ -2,13 +2,15 @@
 
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from errno import ECONNRESET, EPIPE
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import aiohttp
 
+from tmsd.client.patience import ask_with_patience
 from tmsd.client.problem import Problem, ProtocolError, ServiceUnreachable
 
 LARGEST_ANSWER = 256 * 1024
@@ -30,13 +32,21 @@ def tls_context(trust: Path, certificate: Path, private_key: Path) -> ssl.SSLCon
 class Connection:
     """Keeps connections to the service open; use it as an asynchronous context manager.
 
+    Every request of this API can be made twice: it is a function of its body, or what it does is
+    done once, or what it used up is refused the second time (`challenge-used`). So one that was
+    refused for a while, or whose answer was lost, can be asked again here.
+
     Args:
         url: such as `https://tks.example:8443`.
         tls: from `tls_context`.
         seconds: how long one request may take.
+        patience: for how many seconds it is asked again (`patience.py`); not at all by default.
     """
 
-    def __init__(self, url: str, tls: ssl.SSLContext, *, seconds: float = 10.0) -> None:
+    def __init__(
+        self, url: str, tls: ssl.SSLContext, *, seconds: float = 10.0, patience: float = 0.0
+    ) -> None:
+        self._patience = patience
         self._url = url.rstrip("/")
         self._tls = tls
         self._timeout = aiohttp.ClientTimeout(total=seconds)
@@ -55,7 +65,7 @@ class Connection:
 
     async def get(self, path: str, *, largest: int = LARGEST_ANSWER) -> dict[str, Any]:
         """Ask for a document of so many bytes at most; raises as `post` does."""
-        return await self._request("GET", path, None, {}, largest)
+        return await self._ask(partial(self._request, "GET", path, None, {}, largest))
 
     async def post(
         self,
@@ -70,7 +80,12 @@ class Connection:
             ServiceUnreachable: no answer came.
             ProtocolError: what came is no answer of this API.
         """
-        return await self._request("POST", path, body, headers or {}, LARGEST_ANSWER)
+        return await self._ask(
+            partial(self._request, "POST", path, body, headers or {}, LARGEST_ANSWER)
+        )
+
+    async def _ask(self, request: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+        return await ask_with_patience(request, self._patience)
 
     async def _request(
         self,
@@ -110,7 +125,7 @@ async def _answer(response: aiohttp.ClientResponse, largest: int) -> dict[str, A
     if not isinstance(document, dict):
         raise ProtocolError(f"HTTP {response.status} with JSON that is no object")
     if response.status != 200:
-        raise Problem.parse(document)
+        raise Problem.parse(document, response.headers.get("Retry-After"))
     return document
 
 

@@ -1,9 +1,20 @@
 """What the service refused, and what to do next."""
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any, Self
 
 _PREFIX = "urn:tmsd:problem:"
+
+
+class Next(StrEnum):
+    """What a caller can do about a refusal (docs/api.md)."""
+
+    CORRECT_REQUEST = "correct-request"
+    RETRY = "retry"
+    REOPEN_CHANNEL = "reopen-channel"
+    REFUSE_CARD = "refuse-card"
+    CALL_OFFICER = "call-officer"
 
 
 class Problem(Exception):
@@ -13,10 +24,11 @@ class Problem(Exception):
         code: stable, for programs.
         title: the same for every problem of this code.
         detail: what was wrong, where, and what would be right.
-        next: `correct-request`, `retry`, `reopen-channel`, `refuse-card` or `call-officer`.
+        next: what to do.
         status: the HTTP status.
         pointer: JSON pointer of the field at fault, or None.
         request_id: by which the service's log and audit record are found.
+        retry_after: in how many seconds asking again can help, where the service says so.
     """
 
     def __init__(  # noqa: PLR0913  one argument for each field of the document
@@ -25,10 +37,11 @@ class Problem(Exception):
         code: str,
         title: str,
         detail: str,
-        next_step: str,
+        next_step: Next,
         status: int,
         pointer: str | None,
         request_id: str,
+        retry_after: float | None,
     ) -> None:
         super().__init__(f"{title}: {detail}")
         self.code = code
@@ -38,10 +51,11 @@ class Problem(Exception):
         self.status = status
         self.pointer = pointer
         self.request_id = request_id
+        self.retry_after = retry_after
 
     @classmethod
-    def parse(cls, document: Mapping[str, Any]) -> Self:
-        """Read a problem document.
+    def parse(cls, document: Mapping[str, Any], retry_after: str | None) -> Self:
+        """Read a problem document, and the header Retry-After in seconds.
 
         Raises:
             ProtocolError: it is none.
@@ -51,10 +65,11 @@ class Problem(Exception):
                 code=str(document["type"]).removeprefix(_PREFIX),
                 title=str(document["title"]),
                 detail=str(document["detail"]),
-                next_step=str(document["next"]),
+                next_step=Next(document["next"]),
                 status=int(document["status"]),
                 pointer=document.get("pointer"),
                 request_id=str(document["request_id"]),
+                retry_after=None if retry_after is None else float(retry_after),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ProtocolError("the service refused without a problem document") from error
@@ -65,4 +80,4 @@ class ProtocolError(Exception):
 
 
 class ServiceUnreachable(Exception):
-    """The service cannot be reached, or does not accept this client's certificate."""
+    """The service cannot be reached, does not answer, or does not accept this certificate."""

@@ -9,6 +9,7 @@ from tmsd.client.connection import Connection
 from tmsd.client.fields import Answer
 from tmsd.client.problem import ProtocolError
 from tmsd.client.values import (
+    ConfirmedKeyChange,
     DeliveredSession,
     IssuedChallenge,
     KeyChange,
@@ -20,6 +21,7 @@ from tmsd.client.values import (
     Session,
     Unwrapped,
     UnwrappedResponse,
+    VersionState,
     WrappedKeys,
     WrappingMechanism,
 )
@@ -35,7 +37,12 @@ _SESSIONS = "/v1/tks/sessions"
 
 
 class TokenKeyService:
-    """The calls of `/v1/tks` over one connection; each raises as `Connection.post` does."""
+    """The calls of `/v1/tks` over one connection; each raises as `Connection.post` does.
+
+    All of them may be asked again. Only what uses a challenge up, `open_session`,
+    `open_delivered_session` and `verify_cryptogram`, then may be refused as `challenge-used`:
+    its answer is lost, and the card is asked anew.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -136,13 +143,18 @@ class TokenKeyService:
         apdu = fields.octets(answer, "apdu")
         return KeyChange(_after(session, answer), apdu, tuple(check_values))
 
-    async def confirm_put_key(self, session: Session, response: bytes) -> Session:
+    async def confirm_put_key(self, session: Session, response: bytes) -> ConfirmedKeyChange:
         """Have the card's answer to PUT KEY checked and recorded.
 
         Where the card does not confirm the new keys, it is the problem `put-key-unconfirmed`.
         """
         body = {"session": session.state, "response": response.hex()}
-        return _after(session, await self._connection.post(f"{_SESSIONS}/put-key/confirm", body))
+        answer = await self._connection.post(f"{_SESSIONS}/put-key/confirm", body)
+        return ConfirmedKeyChange(
+            session=_after(session, answer),
+            new_key_version=fields.number(answer, "new_key_version"),
+            protected=fields.truth(answer, "protected"),
+        )
 
     async def challenge_presence(self, session: Session) -> PresenceChallenge:
         """Have the HSM make 16 bytes and encrypt them under the card's DEK."""
@@ -235,6 +247,13 @@ def _unwrapped(described: Answer) -> UnwrappedResponse:
     return UnwrappedResponse(response[:-2], response[-2:], fields.truth(described, "protected"))
 
 
+def _version_state(version: Answer) -> VersionState:
+    try:
+        return VersionState(fields.text(version, "state"))
+    except ValueError as error:
+        raise ProtocolError("a key version is in no state of this API") from error
+
+
 def _key_set(described: Answer) -> KeySet:
     return KeySet(
         name=fields.text(described, "name"),
@@ -244,7 +263,7 @@ def _key_set(described: Answer) -> KeySet:
         versions=tuple(
             KeyVersion(
                 version=fields.number(version, "version"),
-                active=fields.text(version, "state") == "active",
+                state=_version_state(version),
                 key_check_value=fields.optional_octets(version, "key_check_value"),
             )
             for version in fields.objects(described, "versions")

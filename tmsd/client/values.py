@@ -154,6 +154,21 @@ class KeyChange:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfirmedKeyChange:
+    """New keys that the card has confirmed.
+
+    Attributes:
+        session: for the next call; its channel stands on the old keys.
+        new_key_version: of the keys that the card holds now.
+        protected: whether an R-MAC vouches for that.
+    """
+
+    session: Session
+    new_key_version: int
+    protected: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PresenceChallenge:
     """What proves that a card holds its DEK: who can say the challenge can decrypt.
 
@@ -183,6 +198,14 @@ class PossessionChallenge:
     ticket: str
 
 
+class VersionState(StrEnum):
+    """Whether cards of a version are served: not yet, now, or no more."""
+
+    PRE_ACTIVE = "pre-active"
+    ACTIVE = "active"
+    RETIRED = "retired"
+
+
 @dataclass(frozen=True, slots=True)
 class KeyVersion:
     """A version of a master key.
@@ -191,7 +214,7 @@ class KeyVersion:
     """
 
     version: int
-    active: bool
+    state: VersionState
     key_check_value: bytes | None
 
 
