@@ -62,9 +62,10 @@ def replace_documents(token: Token, label: str, document: bytes) -> None:
     Args:
         token: opened writable.
         label: of 1 to 64 bytes.
-        document: at least 1 byte; another than those that are there.
+        document: at least 1 byte; it may be there from before an interruption.
     """
-    add_document(token, label, document)
+    if document not in read_documents(token, label):
+        add_document(token, label, document)
     drop_others(token, label, document)
 
 

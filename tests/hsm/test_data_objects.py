@@ -79,3 +79,12 @@ def test_what_somebody_put_there_without_a_login_is_none(fresh_token: TokenAddre
         is_there = {Attribute.CLASS: ObjectClass.DATA, Attribute.LABEL: LABEL}
         assert len(list(token.session.get_objects(is_there))) == 1
         assert read_documents(token, LABEL) == []
+
+
+def test_one_that_is_there_already_is_not_kept_twice(token: Token) -> None:
+    replace_documents(token, LABEL, b"one")
+    add_document(token, LABEL, b"two")
+
+    replace_documents(token, LABEL, b"two")
+
+    assert read_documents(token, LABEL) == [b"two"]
