@@ -7,7 +7,7 @@ modules from starting at the same moment, which some of them do not survive.
 
 A process can end between C_Login and the file, and nobody learns what the token said. So the file
 tells of each try before it is made. One that did not come to an end counts as refused, unless
-it was made with the PIN that the token took last: killing a worker locks nobody out.
+it was made with the PIN that the token took last, or was given: killing a worker locks nobody out.
 """
 
 import fcntl
@@ -145,6 +145,11 @@ class PinLatch:
             self._write(before)  # the token said nothing of the PIN
             raise
         self._write({"taken": {"file_ns": file_ns}})
+
+    def note_given(self, pin_file: Path | None) -> None:
+        """Remember that the token was given the PIN of a file just now, and so takes it."""
+        with self.locked():
+            self._write({"taken": {"file_ns": _changed_ns(pin_file)}})
 
     def unlatch(self) -> Latched | None:
         """Allow one more try, also where the token says that the last one was wrong.

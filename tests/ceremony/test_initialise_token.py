@@ -6,10 +6,16 @@ import pytest
 
 from hsm.errors import CredentialUnavailable, HsmError, PinRefused, TokenNotFound
 from hsm.module import TokenAddress
+from hsm.pin_latch import PinLatch
 from hsm.token import open_token
+from tests.ceremony.every_step import room_of
 from tests.softhsm.tokens import USER_PIN, SoftHsm
 from tmsd.ceremony.configured_token import configured_token, token_address
-from tmsd.ceremony.steps.initialise_token import initialise_token, random_pin
+from tmsd.ceremony.steps.initialise_token import (
+    InitialiseToken,
+    initialise_token,
+    random_pin,
+)
 from tmsd.config.hsm import HsmConfig
 
 
@@ -40,6 +46,21 @@ def test_a_new_token_takes_the_pin_that_it_was_given(softhsm: SoftHsm) -> None:
     serial = TokenAddress(softhsm.module, made.label, made.serial, softhsm.environment)
     with open_token(serial, user_pin) as token:
         assert token.list_keys() == []
+
+
+def test_who_is_killed_in_the_first_login_is_not_locked_out(
+    softhsm: SoftHsm, tmp_path: Path
+) -> None:
+    blank = TokenAddress(softhsm.module, "another new token", environment=softhsm.environment)
+    where = room_of(tmp_path, blank)
+    (tmp_path / "pin").unlink()
+    made = InitialiseToken(do="initialise-token").perform(where)
+    latch = PinLatch(tmp_path / "latch")
+    with pytest.raises(KeyboardInterrupt), latch.locked(), latch.trying(tmp_path / "pin"):
+        raise KeyboardInterrupt
+
+    with where.token() as token:
+        assert token.serial == made["serial"]
 
 
 def test_a_label_of_more_than_32_bytes_is_refused(softhsm: SoftHsm) -> None:

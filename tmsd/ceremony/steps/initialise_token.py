@@ -10,6 +10,7 @@ from hsm.credentials import read_pin
 from hsm.errors import TokenNotFound
 from hsm.initialisation import initialise_token as initialise
 from hsm.module import TokenAddress
+from hsm.pin_latch import PinLatch
 from hsm.secret import Secret
 from tmsd.ceremony.configured_token import token_address
 from tmsd.ceremony.new_file import write_new
@@ -39,6 +40,7 @@ class InitialiseToken(Step):
         # In files first: a token whose PINs are lost could only be initialised again.
         with (so_pin := _pin(so_pin_file)), (user_pin := _pin(hsm.pin_file)):
             made = initialise_token(token_address(hsm), so_pin, user_pin)
+        PinLatch(hsm.latch_file).note_given(hsm.pin_file)
         return _facts(made)
 
     def found(self, room: Room) -> Facts | None:
