@@ -1,16 +1,19 @@
 """The quorum changes by its own approval alone, and who comes shows to have the key."""
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import msgspec
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from hsm.data_objects import replace_documents
 from hsm.module import TokenAddress
 from tests.ceremony.conducting import begin, minutes_of, resume
 from tests.ceremony.rooms import ENROL, GENERATE, Present, room, script
 from tests.ceremony.test_reviewing import PINNED, chained_anew
-from tests.quorum.officers import officer, signer
+from tests.quorum.officers import officer, private_key, signer
 from tmsd import clock
 from tmsd.audit.record import Record
 from tmsd.ceremony.approving import JOIN, STEP
@@ -22,10 +25,13 @@ from tmsd.ceremony.reviewing import review
 from tmsd.ceremony.room import Room
 from tmsd.ceremony.script import Script, load_script
 from tmsd.ceremony.steps.enrol_quorum import pinned_quorum
-from tmsd.quorum.approval import approve, require_approved
+from tmsd.config.reserved_keys import QUORUM_DOCUMENT
+from tmsd.quorum import canonical
+from tmsd.quorum.approval import Approval, approve, require_approved
 from tmsd.quorum.quorum import Quorum
 from tmsd.quorum.refusal import ApprovalRefused
 from tmsd.quorum.refusal import Rule as ApprovalRule
+from tmsd.quorum.request import Request
 
 CHANGE = """
 [[steps]]
@@ -135,6 +141,63 @@ def test_who_comes_cannot_do_it_without_the_quorum_that_is(
 
     assert people.asked[-1].action == JOIN
     assert pinned(where) == PINNED
+
+
+@dataclass
+class WhileTheyApprove(Present):
+    """Those who are there, while something happens behind their backs.
+
+    Attributes:
+        at: happens when so many requests were approved.
+        happens: it.
+    """
+
+    at: int = 0
+    happens: Callable[[], None] = lambda: None
+
+    def approvals(self, request: Request, quorum: Quorum) -> Sequence[Approval]:
+        """Approve, and let it happen."""
+        given = Present.approvals(self, request, quorum)
+        if len(self.asked) == self.at:
+            self.happens()
+        return given
+
+
+@pytest.mark.parametrize(("at", "name"), [(1, "carl"), (3, "dora")], ids=["enrol", "change"])
+def test_a_key_that_is_exchanged_in_its_file_is_not_the_one_that_is_pinned(
+    fresh_token: TokenAddress, tmp_path: Path, at: int, name: str
+) -> None:
+    def exchanged() -> None:
+        mallory = private_key("mallory").public_key()
+        pem = mallory.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        (tmp_path / f"{name}.pub").write_bytes(pem)
+
+    people = WhileTheyApprove(officers=EVERYBODY, at=at, happens=exchanged)
+    where = room(tmp_path, fresh_token, people)
+
+    begin(load_script(script(tmp_path, ENROL, CHANGE)), where)
+
+    assert pinned(where) == CHANGED
+    assert review(minutes_of(where), PINNED).faults == ()
+
+
+def test_what_takes_the_place_of_another_quorum_by_now_is_not_what_was_approved(
+    fresh_token: TokenAddress, tmp_path: Path
+) -> None:
+    all_four = tuple(officer(name) for name in EVERYBODY)
+    meanwhile = msgspec.structs.replace(CHANGED, officers=all_four)
+
+    def changed_elsewhere() -> None:
+        with where.token() as token:
+            replace_documents(token, QUORUM_DOCUMENT, canonical.encode(meanwhile))
+
+    people = WhileTheyApprove(officers=EVERYBODY, at=3, happens=changed_elsewhere)
+    where = room(tmp_path, fresh_token, people)
+
+    with pytest.raises(Refused, match="the token has quorum number 2 by now"):
+        begin(load_script(script(tmp_path, ENROL, CHANGE)), where)
+
+    assert pinned(where) == meanwhile
 
 
 def test_the_same_quorum_is_no_change(fresh_token: TokenAddress, tmp_path: Path) -> None:

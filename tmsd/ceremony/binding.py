@@ -4,6 +4,7 @@ A script says what happens, and is reviewed and hashed ahead of the day; this is
 """
 
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
@@ -55,8 +56,9 @@ class OfficerOfBinding(Table):
         if (self.private_key is None) is (self.card is None):
             yield Complaint((), "needs either private_key or card, to sign with")
 
+    @cached_property
     def officer(self) -> Officer:
-        """Return the officer as a quorum has them.
+        """The officer as a quorum has them; the key is read once, as it must not change meanwhile.
 
         Raises:
             Refused: the public key cannot be read.

@@ -27,7 +27,7 @@ def signer_of(officer: OfficerOfBinding, ask: AskSecret) -> Signer:
         ApprovalRefused: the password is wrong, or the key is of an unfit kind.
     """
     if officer.card is not None:
-        return OfficerCard(officer.card, bytes.fromhex(officer.officer().public_key), ask)
+        return OfficerCard(officer.card, bytes.fromhex(officer.officer.public_key), ask)
     if officer.private_key is None:
         raise TypeError("a binding has a private key or a card for each officer")
     return signer_of_file(officer.private_key, ask)

@@ -43,7 +43,7 @@ class QuorumStep(Step, ABC):
             deployment=room.deployment,
             number=number,
             approvals=self.approvals,
-            officers=tuple(known[name].officer() for name in self.officers),
+            officers=tuple(known[name].officer for name in self.officers),
             rehearsal=room.rehearsal,
         )
         require_sound(quorum)

@@ -47,6 +47,11 @@ class ChangeQuorum(QuorumStep):
                     "the token has no quorum that could be changed; enrol-quorum is meant"
                 )
             new = self.quorum_after(room, pinned)
+            if new.digest != room.approved.get("new_quorum_sha256"):
+                raise Refused(
+                    f"the token has quorum number {pinned.number} by now, and what was approved "
+                    "takes the place of another"
+                )
             try:
                 replace_documents(token, QUORUM_DOCUMENT, canonical.encode(new))
             except HsmError:
