@@ -13,6 +13,8 @@ packages() {
     echo libsystemd-dev   # sd-daemon.h and sd-journal.h: being a service
     echo postgresql       # the server of the tests of more than one node, and through it libpq5
     echo softhsm2         # the HSM of the demo and the tests
+    echo libnss3          # softokn, a token that does more than SoftHSM
+    echo opencryptoki     # a token that does less; its daemon runs in tests alone, in namespaces
     echo p11-kit          # its server stands before SoftHSM in tests, and can be killed
     echo p11-kit-modules  # the PKCS#11 module that is its client
     echo e2fsprogs        # mkfs.ext4, for a disk that tests let fail

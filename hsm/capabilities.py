@@ -7,18 +7,20 @@ it, on keys that are made for the trial and destroyed with it.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from secrets import token_bytes
 
 from pkcs11 import Attribute
 
 from hsm import attributes
 from hsm.attributes import Template
 from hsm.cmac import cmac
-from hsm.errors import HsmError, TokenLost
+from hsm.errors import HsmError, MechanismUnavailable, TokenLost
 from hsm.hmac import hmac_sha256
-from hsm.importing import generate_session_key
+from hsm.importing import generate_session_key, import_session_key, set_odd_parity
 from hsm.kdf import derive_cbc, derive_cmac_counter, derive_ecb
-from hsm.keys import AES_128, DES2, SECRET_32, KeyShape
+from hsm.keys import AES_128, DES2, SECRET_32, KeyShape, TokenKey
 from hsm.operation import Operation
+from hsm.secret import Secret
 from hsm.token import Token
 from hsm.wrapping import wrap_for_transport, wrap_key
 
@@ -72,6 +74,14 @@ def signs_aes_cmac(token: Token) -> bool:
     return _does(token, _signs_aes_cmac)
 
 
+def keeps_unextractable_keys(token: Token) -> bool:
+    """Say whether a key leaves wrapped only if it has CKA_EXTRACTABLE (PKCS#11 2.40, 4.8).
+
+    NSS's softokn wraps all.
+    """
+    return not _does(token, _wraps_unextractable_keys)
+
+
 def _does(token: Token, trial: Callable[[Operation], bool]) -> bool:
     try:
         with token.operation() as operation:
@@ -86,31 +96,31 @@ def _does(token: Token, trial: Callable[[Operation], bool]) -> bool:
 
 
 def _derives_aes_ecb(operation: Operation) -> bool:
-    base = generate_session_key(operation, AES_128, attributes.AES_CARD_KEY)
+    base = _made(operation, AES_128, attributes.AES_CARD_KEY)
     two_blocks = [[bytes(32)]]
     derive_cmac_counter(operation, base, two_blocks, AES_128, attributes.AES_SESSION_MAC_KEY)
     return True
 
 
 def _derives_des3_ecb(operation: Operation) -> bool:
-    base = generate_session_key(operation, DES2, attributes.DES_CARD_KEY)
+    base = _made(operation, DES2, attributes.DES_CARD_KEY)
     derive_ecb(operation, base, bytes(16), DES2, attributes.DES_SESSION_MAC_KEY)
     return True
 
 
 def _derives_des3_cbc(operation: Operation) -> bool:
-    base = generate_session_key(operation, DES2, attributes.DES_CARD_KEY)
+    base = _made(operation, DES2, attributes.DES_CARD_KEY)
     derive_cbc(operation, base, bytes(16), DES2, attributes.DES_SESSION_MAC_KEY)
     return True
 
 
 def _signs_aes_cmac(operation: Operation) -> bool:
-    key = generate_session_key(operation, AES_128, attributes.AES_SESSION_MAC_KEY)
+    key = _made(operation, AES_128, attributes.AES_SESSION_MAC_KEY)
     return len(cmac(key, bytes(16))) == 16
 
 
 def _signs_hmac_sha256(operation: Operation) -> bool:
-    key = generate_session_key(operation, SECRET_32, _of_session(attributes.HMAC_MASTER_KEY))
+    key = _made(operation, SECRET_32, _of_session(attributes.HMAC_MASTER_KEY))
     return len(hmac_sha256(key, bytes(16))) == 32
 
 
@@ -123,16 +133,34 @@ def _wraps_des3_ecb(operation: Operation) -> bool:
 
 
 def _wraps_whole_blocks(operation: Operation, shape: KeyShape) -> bool:
-    wrapping = generate_session_key(operation, shape, attributes.DATA_ENCRYPTION_KEY)
-    leaving = generate_session_key(operation, shape, attributes.NEW_CARD_KEY)
+    wrapping = _made(operation, shape, attributes.DATA_ENCRYPTION_KEY)
+    leaving = _made(operation, shape, attributes.NEW_CARD_KEY)
     # A token that pads makes no PUT KEY.
     return len(wrap_key(wrapping, leaving)) == shape.length
 
 
+def _wraps_unextractable_keys(operation: Operation) -> bool:
+    wrapping = _made(operation, AES_128, attributes.DATA_ENCRYPTION_KEY)
+    staying = _made(operation, AES_128, attributes.SESSION_ENC_KEY)
+    return bool(wrap_key(wrapping, staying))
+
+
 def _wraps_aes_key_wrap(operation: Operation) -> bool:
-    wrapping = generate_session_key(operation, AES_128, _of_session(attributes.TRANSPORT_KEY))
-    leaving = generate_session_key(operation, AES_128, attributes.DELIVERED_KEY)
+    wrapping = _made(operation, AES_128, _of_session(attributes.TRANSPORT_KEY))
+    leaving = _made(operation, AES_128, attributes.DELIVERED_KEY)
     return len(wrap_for_transport(wrapping, leaving)) == AES_128.length + 8
+
+
+def _made(operation: Operation, shape: KeyShape, template: Template) -> TokenKey:
+    try:
+        return generate_session_key(operation, shape, template)
+    except MechanismUnavailable:
+        # openCryptoki's token makes no two-key triple DES, and takes keys of it that are brought.
+        value = Secret(token_bytes(shape.length))
+        if not (shape.is_aes or shape.is_generic):
+            set_odd_parity(value)
+        with value:
+            return import_session_key(operation, value, shape, template)
 
 
 def _of_session(template: Template) -> Template:

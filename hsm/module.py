@@ -12,6 +12,9 @@ from pkcs11._pkcs11 import lib as Module  # noqa: N812  the class behind pkcs11.
 from hsm.errors import ModuleStuck, ModuleUnavailable, TokenNotFound, hsm_errors
 from hsm.hang import limited, process_ending_after
 
+# PKCS#11 2.40, section 3.2. NSS's softokn has the second alone.
+_INITIALISED = TokenFlag.TOKEN_INITIALIZED | TokenFlag.USER_PIN_INITIALIZED
+
 # How long C_Finalize may take. It has nothing to wait for but the connection to the HSM.
 _FINALIZE_SECONDS = 2.0
 
@@ -89,7 +92,7 @@ def find_token(module: Module, address: TokenAddress) -> pkcs11.Token:
     present = []
     for slot in module.get_slots(token_present=True):
         token = slot.get_token()
-        if not token.flags & TokenFlag.TOKEN_INITIALIZED:
+        if not token.flags & _INITIALISED:
             continue
         present.append(f"{token.label!r} (serial {_serial(token)})")
         if token.label == address.label and address.serial in (None, _serial(token)):

@@ -1,11 +1,12 @@
 """A token with somebody logged in: finding keys, random bytes, and operation scopes."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pkcs11
 from pkcs11 import Attribute, KeyType, ObjectClass
+from pkcs11.exceptions import AttributeTypeInvalid
 
 from hsm.errors import KeyNotFound, KeyUnsuitable, PinRefused, TokenNotFound, hsm_errors
 from hsm.keys import SHAPES, KeyReference, TokenKey
@@ -99,7 +100,8 @@ class Token:
         """Return a secret key's handle with what it is.
 
         Raises:
-            KeyUnsuitable: it is neither an AES, a triple DES nor a generic key.
+            KeyUnsuitable: it is neither an AES, a triple DES nor a generic key, or of no known
+                length.
         """
         key_type = handle[Attribute.KEY_TYPE]
         length = self.length_of(handle) if key_type in _LENGTHS_VARY else None
@@ -108,13 +110,17 @@ class Token:
                 key = TokenKey(handle, shape)
                 key.require_whole()
                 return key
+        if length == 0:
+            raise KeyUnsuitable(f"{reference}: the token does not tell its length")
         raise KeyUnsuitable(f"{reference}: it is neither an AES, a triple DES nor a generic key")
 
     @hsm_errors
     def length_of(self, handle: Any) -> int:  # noqa: ANN401  see TokenKey
         """Return how long an AES or a generic key is, in bytes; 0 where nothing tells."""
-        if length := handle[Attribute.VALUE_LEN]:
-            return int(length)
+        # openCryptoki 3.8 has none of an AES key that was brought to it.
+        with suppress(AttributeTypeInvalid):
+            if length := handle[Attribute.VALUE_LEN]:
+                return int(length)
         with self.operation() as operation:
             return length_by_wrapping(operation, handle) or 0
 

@@ -9,6 +9,7 @@ from pkcs11.exceptions import (
     EncryptedDataLenRange,
     FunctionFailed,
     GeneralError,
+    KeyNotWrappable,
     MechanismInvalid,
     MechanismParamInvalid,
     PKCS11Error,
@@ -47,7 +48,7 @@ def wrap_for_transport(wrapping: TokenKey, key: TokenKey) -> bytes:
     wrap = wrapping.method("wrap_key")
     try:
         return bytes(wrap(key.handle, mechanism=Mechanism.AES_KEY_WRAP))
-    except MechanismInvalid as error:
+    except (MechanismInvalid, KeyNotWrappable) as error:
         raise MechanismUnavailable("the token does not wrap keys with CKM_AES_KEY_WRAP") from error
 
 
@@ -70,7 +71,7 @@ def wrap_key(wrapping: TokenKey, key: TokenKey) -> bytes:
         )
     try:
         return bytes(wrapping.method("wrap_key")(key.handle, mechanism=Mechanism.DES3_ECB))
-    except MechanismInvalid as error:
+    except (MechanismInvalid, KeyNotWrappable) as error:
         raise MechanismUnavailable("the token does not wrap keys with CKM_DES3_ECB") from error
 
 

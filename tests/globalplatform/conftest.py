@@ -6,6 +6,7 @@ import pytest
 
 from hsm.token import Token
 from tests.globalplatform.key_stores import KeyStore, PlainKeys, TokenKeys
+from tests.softhsm.each_token import TOKENS
 
 
 @pytest.fixture
@@ -15,10 +16,12 @@ def token_keys(hsm_token: Token) -> Iterator[TokenKeys]:
         yield TokenKeys(hsm_token, operation)
 
 
-@pytest.fixture(params=["plain", "softhsm"])
-def key_store(request: pytest.FixtureRequest) -> KeyStore:
-    """Keys in memory, and then keys in a token."""
+@pytest.fixture(params=["plain", *TOKENS])
+def key_store(request: pytest.FixtureRequest) -> Iterator[KeyStore]:
+    """Keys in memory, and then keys in each kind of token, which end with the test."""
     if request.param == "plain":
-        return PlainKeys()
-    store: KeyStore = request.getfixturevalue("token_keys")
-    return store
+        yield PlainKeys()
+        return
+    token = request.getfixturevalue(request.param)
+    with token.operation() as operation:
+        yield TokenKeys(token, operation)

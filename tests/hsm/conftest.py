@@ -32,7 +32,7 @@ def des_master(hsm_token: Token) -> Iterator[TokenKey]:
 
 
 @pytest.fixture(scope="session")
-def pair_of(hsm_token: Token) -> Iterator[PairOf]:
+def pair_of(softhsm_token: Token) -> Iterator[PairOf]:
     """Make the key pair of an algorithm, once. One that the token does not make is skipped."""
     made: dict[KeyPairAlgorithm, KeyPair] = {}
 
@@ -40,11 +40,11 @@ def pair_of(hsm_token: Token) -> Iterator[PairOf]:
         if algorithm not in made:
             reference = KeyReference(f"generated {algorithm} pair", 1)
             try:
-                made[algorithm] = generate_key_pair(hsm_token, reference, algorithm)
+                made[algorithm] = generate_key_pair(softhsm_token, reference, algorithm)
             except MechanismUnavailable as refusal:
                 pytest.skip(str(refusal))
         return made[algorithm]
 
     yield pair_of
     for pair in made.values():
-        destroy_key_pair(hsm_token, pair.reference)
+        destroy_key_pair(softhsm_token, pair.reference)

@@ -3,16 +3,17 @@
 import json
 import subprocess
 import sys
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import pytest
 
-from hsm.capabilities import Capabilities, probe
+from hsm.capabilities import Capabilities, keeps_unextractable_keys, probe
 from hsm.errors import TokenLost
 from hsm.module import TokenAddress
 from hsm.secret import Secret
 from hsm.token import Token, open_token
+from tests.softhsm.each_token import on_each_token
 from tests.softhsm.tokens import USER_PIN, SoftHsm, without_mechanisms
 
 ROOT = Path(__file__).parents[2]
@@ -58,8 +59,25 @@ def objects(token: Token) -> int:
 
 def test_softhsm_does_everything_but_wrap_under_triple_des(hsm_token: Token) -> None:
     assert probe(hsm_token) == OF_SOFTHSM
+    assert keeps_unextractable_keys(hsm_token)
 
 
+def test_softokn_does_everything_but_keep_keys_that_are_not_extractable(
+    softokn_token: Token,
+) -> None:
+    assert probe(softokn_token) == replace(OF_SOFTHSM, wraps_des3_ecb=True)
+    assert not keeps_unextractable_keys(softokn_token)
+
+
+@pytest.mark.xdist_group("opencryptoki")
+def test_opencryptoki_derives_nothing(opencryptoki_token: Token) -> None:
+    poor = Capabilities(*[False] * len(fields(Capabilities)))
+
+    assert probe(opencryptoki_token) == replace(poor, signs_hmac_sha256=True, wraps_aes_cbc=True)
+    assert keeps_unextractable_keys(opencryptoki_token)
+
+
+@on_each_token
 def test_what_was_made_for_the_trials_is_gone_after_them(hsm_token: Token) -> None:
     before = objects(hsm_token)
 

@@ -14,10 +14,12 @@ from hsm.importing import import_session_key
 from hsm.keys import AES_256, SECRET_16, SECRET_24, SECRET_32, KeyShape
 from hsm.secret import Secret
 from hsm.token import Token
+from tests.softhsm.each_token import needs, on_each_token
 
 IN_SESSION = {**HMAC_MASTER_KEY, Attribute.TOKEN: False}
 
 
+@on_each_token
 @settings(deadline=None, max_examples=40)
 @given(
     value=st.sampled_from([16, 24, 32]).flatmap(lambda n: st.binary(min_size=n, max_size=n)),
@@ -26,6 +28,7 @@ IN_SESSION = {**HMAC_MASTER_KEY, Attribute.TOKEN: False}
 def test_a_key_that_is_filled_up_with_zeros_makes_the_same_hmac(
     hsm_token: Token, value: bytes, data: bytes
 ) -> None:
+    needs(hsm_token, "signs_hmac_sha256")
     with hsm_token.operation() as operation:
         key = import_session_key(operation, filled_up(Secret(value)), SECRET_32, IN_SESSION)
 
@@ -55,6 +58,7 @@ def test_filling_up_leaves_the_key_itself_as_it_is() -> None:
     assert key.reveal() == bytes(range(16))
 
 
+@on_each_token
 def test_a_key_without_cka_sign_makes_none(hsm_token: Token) -> None:
     with hsm_token.operation() as operation:
         template = {**MASTER_KEY, Attribute.TOKEN: False}

@@ -13,9 +13,12 @@ from hsm.kdf import derive_cbc, derive_cmac_counter, derive_ecb
 from hsm.keys import AES_128, AES_192, AES_256, CIPHER_SHAPES, DES2, DES3, KeyShape, TokenKey
 from hsm.token import Token
 from tests.hsm.session_keys import session_key
+from tests.softhsm.each_token import needs, on_each_token
 from tmsd.globalplatform.keys import Algorithm
 from tmsd.globalplatform.plain_key import PlainKey, odd_parity
 from tmsd.worker.hsm_key import ALGORITHMS
+
+pytestmark = on_each_token
 
 AES_SHAPES = (AES_128, AES_192, AES_256)
 DES_SHAPES = (DES2, DES3)
@@ -45,6 +48,7 @@ def _message_groups(shape: KeyShape) -> st.SearchStrategy[list[list[bytes]]]:
 def test_the_cmac_kdf_is_the_plain_one_whatever_the_lengths(
     hsm_token: Token, value: bytes, wanted: tuple[KeyShape, list[list[bytes]]]
 ) -> None:
+    needs(hsm_token, "derives_aes_ecb")
     shape, groups = wanted
     plain = PlainKey(_algorithm(value), value)
     with hsm_token.operation() as operation:
@@ -64,6 +68,7 @@ def test_the_cmac_kdf_is_the_plain_one_whatever_the_lengths(
 def test_triple_des_ecb_derivation_is_the_plain_one(
     hsm_token: Token, value: bytes, data: bytes, shape: KeyShape
 ) -> None:
+    needs(hsm_token, "derives_des3_ecb")
     base_shape = DES2 if len(value) == 16 else DES3
     plain = PlainKey(ALGORITHMS[base_shape], value)
     with hsm_token.operation() as operation:
@@ -79,6 +84,7 @@ def test_triple_des_ecb_derivation_is_the_plain_one(
 def test_triple_des_cbc_derivation_is_the_plain_one(
     hsm_token: Token, value: bytes, data: bytes
 ) -> None:
+    needs(hsm_token, "derives_des3_cbc")
     base_shape = DES2 if len(value) == 16 else DES3
     plain = PlainKey(ALGORITHMS[base_shape], value)
     with hsm_token.operation() as operation:
@@ -95,6 +101,7 @@ def test_triple_des_cbc_derivation_is_the_plain_one(
 def test_aes_ecb_and_cbc_derivation_are_the_plain_ones(
     hsm_token: Token, value: bytes, data: bytes, shape: KeyShape
 ) -> None:
+    needs(hsm_token, "derives_aes_ecb")
     plain = PlainKey(_algorithm(value), value)
     with hsm_token.operation() as operation:
         base = session_key(hsm_token, operation, value, AES_CARD_KEY)

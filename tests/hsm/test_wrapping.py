@@ -16,6 +16,7 @@ from hsm.attributes import (
     TRANSPORT_KEY,
     Template,
 )
+from hsm.capabilities import keeps_unextractable_keys
 from hsm.errors import (
     HsmError,
     KeyExists,
@@ -28,8 +29,12 @@ from hsm.keys import AES_128, AES_192, AES_256, DES2, DES3, SECRET_32, KeyRefere
 from hsm.token import Token
 from hsm.wrapping import unwrap_key, unwrap_session_key, wrap_for_transport, wrap_key
 from tests.hsm.session_keys import session_key
-from tmsd.globalplatform.plain_key import PlainKey
+from tests.softhsm.each_token import asked, needs, on_each_token
+from tmsd.globalplatform.keys import Algorithm
+from tmsd.globalplatform.plain_key import PlainKey, odd_parity
 from tmsd.worker.hsm_key import ALGORITHMS
+
+pytestmark = on_each_token
 
 
 @pytest.mark.parametrize("shape", [AES_128, AES_256], ids=["AES-128", "AES-256"])
@@ -48,22 +53,29 @@ def test_an_aes_key_leaves_as_its_value_in_cbc_with_a_zero_iv(
     assert wrapped == PlainKey(algorithm, dek).wrap_key(PlainKey(ALGORITHMS[shape], new))
 
 
-def test_softhsm_does_not_wrap_triple_des_keys_and_that_is_said(hsm_token: Token) -> None:
+def test_a_triple_des_key_leaves_as_its_value_in_ecb_or_it_is_said_that_it_cannot(
+    hsm_token: Token,
+) -> None:
+    dek, new = odd_parity(bytes(range(16))), odd_parity(bytes(range(0x40, 0x50)))
     with hsm_token.operation() as operation:
-        wrapping = session_key(hsm_token, operation, bytes(range(16)), DATA_ENCRYPTION_KEY, DES2)
-        leaving = session_key(hsm_token, operation, bytes(range(16)), NEW_CARD_KEY, DES2)
+        wrapping = session_key(hsm_token, operation, dek, DATA_ENCRYPTION_KEY, DES2)
+        leaving = session_key(hsm_token, operation, new, NEW_CARD_KEY, DES2)
 
-        with pytest.raises(MechanismUnavailable, match="CKM_DES3_ECB"):
-            wrap_key(wrapping, leaving)
+        if asked(hsm_token).wraps_des3_ecb:
+            assert wrap_key(wrapping, leaving) == PlainKey(Algorithm.DES2, dek).encrypt_ecb(new)
+        else:
+            with pytest.raises(MechanismUnavailable, match="CKM_DES3_ECB"):
+                wrap_key(wrapping, leaving)
 
 
 @pytest.mark.parametrize("template", [MASTER_KEY, AES_CARD_KEY], ids=["master", "card key"])
 def test_no_other_key_leaves(hsm_token: Token, template: Template) -> None:
+    _needs_unextractable_keys_kept(hsm_token)
     with hsm_token.operation() as operation:
         wrapping = session_key(hsm_token, operation, bytes(range(16)), DATA_ENCRYPTION_KEY)
         staying = session_key(hsm_token, operation, bytes(range(16)), template)
 
-        with pytest.raises(HsmError, match="Unextractable"):
+        with pytest.raises(HsmError, match=r"Unextractable|NotWrappable"):
             wrap_key(wrapping, staying)
 
 
@@ -84,7 +96,8 @@ class TestForTransport:
     def test_a_key_leaves_by_aes_key_wrap(
         self, hsm_token: Token, shape: KeyShape, length: int
     ) -> None:
-        transport, value = bytes(range(length)), bytes(range(0x40, 0x40 + shape.length))
+        needs(hsm_token, "wraps_aes_key_wrap")
+        transport, value = bytes(range(length)), odd_parity(bytes(range(0x40, 0x40 + shape.length)))
         with hsm_token.operation() as operation:
             wrapping = session_key(hsm_token, operation, transport, TRANSPORT_KEY)
             leaving = session_key(hsm_token, operation, value, DELIVERED_KEY, shape)
@@ -96,6 +109,8 @@ class TestForTransport:
 
     @pytest.mark.parametrize("template", [MASTER_KEY, AES_CARD_KEY, SESSION_ENC_KEY])
     def test_no_other_key_leaves(self, hsm_token: Token, template: Template) -> None:
+        needs(hsm_token, "wraps_aes_key_wrap")
+        _needs_unextractable_keys_kept(hsm_token)
         with hsm_token.operation() as operation:
             wrapping = session_key(hsm_token, operation, bytes(range(16)), TRANSPORT_KEY)
             staying = session_key(hsm_token, operation, bytes(range(16)), template)
@@ -123,7 +138,9 @@ class TestUnwrapping:
     def test_a_key_comes_back_and_is_found_as_what_it_was(
         self, hsm_token: Token, shape: KeyShape
     ) -> None:
-        wrapped = aes_key_wrap(self.BACKUP, bytes(range(1, 1 + shape.length)))
+        needs(hsm_token, "wraps_aes_key_wrap")
+        value = bytes(range(1, 1 + shape.length))
+        wrapped = aes_key_wrap(self.BACKUP, value if shape.is_aes else odd_parity(value))
         with hsm_token.operation() as operation:
             backup = session_key(hsm_token, operation, self.BACKUP, JOINED_BACKUP_KEY)
             unwrap_key(hsm_token, backup, self.REFERENCE, wrapped, (shape, RESTORED_KEY))
@@ -140,6 +157,7 @@ class TestUnwrapping:
 
     @pytest.mark.parametrize("at", [0, 9, 23])
     def test_what_was_changed_does_not_come_back(self, hsm_token: Token, at: int) -> None:
+        needs(hsm_token, "wraps_aes_key_wrap")
         wrapped = bytearray(aes_key_wrap(self.BACKUP, bytes(16)))
         wrapped[at] ^= 1
         with hsm_token.operation() as operation:
@@ -163,3 +181,8 @@ class TestUnwrapping:
             assert key.may("wrap_key")
             assert key.may("unwrap_key")
             assert not any(key.may(does) for does in ("encrypt", "decrypt", "sign", "derive_key"))
+
+
+def _needs_unextractable_keys_kept(token: Token) -> None:
+    if not keeps_unextractable_keys(token):
+        pytest.skip("the token was asked, and wraps keys that have no CKA_EXTRACTABLE")

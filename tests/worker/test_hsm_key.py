@@ -11,8 +11,9 @@ from hsm.keys import CIPHER_SHAPES, KeyShape
 from hsm.reading import read_value
 from hsm.token import Token
 from tests.globalplatform.key_stores import TokenKeys, shows
+from tests.softhsm.each_token import asked, needs, on_each_token
 from tmsd.globalplatform.keys import Algorithm, CounterInput, Use, key_check_value
-from tmsd.globalplatform.plain_key import PlainKey
+from tmsd.globalplatform.plain_key import PlainKey, odd_parity
 from tmsd.worker.exposed import ReadableKey
 from tmsd.worker.hsm_key import ALGORITHMS, DeliverableKey
 from tmsd.worker.hsm_key import SHAPES as BY_ALGORITHM
@@ -66,6 +67,7 @@ def test_algorithms_and_shapes_are_two_names_of_the_same() -> None:
         assert (shape.length, shape.is_aes) == (algorithm.length, algorithm.family == "AES")
 
 
+@on_each_token
 @pytest.mark.parametrize("shape", CIPHER_SHAPES, ids=lambda s: ALGORITHMS[s].name)
 def test_every_use_has_a_template_that_grants_what_the_use_says(
     hsm_token: Token, shape: KeyShape
@@ -88,6 +90,7 @@ def test_every_use_has_a_template_that_grants_what_the_use_says(
     assert all(template[Attribute.SENSITIVE] for template in templates.values())
 
 
+@on_each_token
 @settings(deadline=None, max_examples=60)
 @given(key=AES_KEYS, into=st.sampled_from(AES), inputs=INPUTS)
 def test_the_counter_kdf_is_the_plain_one(
@@ -104,6 +107,7 @@ def test_the_counter_kdf_is_the_plain_one(
         )
 
 
+@on_each_token
 @settings(deadline=None, max_examples=40)
 @given(key=DES_KEYS, data=st.binary(min_size=16, max_size=16))
 @pytest.mark.parametrize("use", Use)
@@ -121,6 +125,7 @@ def test_triple_des_derivations_are_the_plain_ones(
         assert shows(by_cbc, use, plain.derive_cbc(data, Algorithm.DES2, use).value)
 
 
+@on_each_token
 @settings(deadline=None, max_examples=40)
 @given(key=AES_KEYS | DES_KEYS)
 def test_check_values_are_the_plain_ones_in_both_layers(
@@ -133,6 +138,7 @@ def test_check_values_are_the_plain_ones_in_both_layers(
         assert token_check_value(master.key) == key_check_value(master)
 
 
+@on_each_token
 @settings(deadline=None, max_examples=40)
 @given(
     dek=st.sampled_from(AES).flatmap(_values),
@@ -161,6 +167,7 @@ def test_new_aes_keys_are_wrapped_in_the_token_as_they_are_in_memory(
         assert key_check_value(new) == key_check_value(PlainKey(into, plain.value[: into.length]))
 
 
+@on_each_token
 def test_several_new_aes_192_keys_are_each_filled_up_with_their_own_bytes(
     hsm_token: Token,
 ) -> None:
@@ -179,6 +186,7 @@ def test_several_new_aes_192_keys_are_each_filled_up_with_their_own_bytes(
         assert [dek.wrap_key(key) for key in new] == [twin.wrap_key(key) for key in plain]
 
 
+@on_each_token
 @pytest.mark.parametrize("into", AES)
 @pytest.mark.parametrize("use", [Use.CARD_KEY, Use.SESSION_ENC, Use.SESSION_MAC, Use.DEK])
 def test_only_what_goes_to_a_card_is_made_twice(
@@ -194,15 +202,25 @@ def test_only_what_goes_to_a_card_is_made_twice(
         assert len(list(hsm_token.session.get_objects())) == before + 1
 
 
-def test_a_token_that_does_not_wrap_triple_des_keys_says_so(hsm_token: Token) -> None:
+@on_each_token
+def test_a_token_wraps_triple_des_keys_as_they_are_in_memory_or_says_that_it_does_not(
+    hsm_token: Token,
+) -> None:
+    value = odd_parity(BLOCK)
     with hsm_token.operation() as operation:
         store = TokenKeys(hsm_token, operation)
-        dek = store.key(Algorithm.DES2, bytes(16), Use.DEK)
+        dek = store.key(Algorithm.DES2, value, Use.DEK)
+        new = store.key(Algorithm.DES2, value, Use.NEW_CARD_KEY)
 
-        with pytest.raises(MechanismUnavailable):
-            dek.wrap_key(store.key(Algorithm.DES2, bytes(16), Use.NEW_CARD_KEY))
+        if asked(hsm_token).wraps_des3_ecb:
+            twin = PlainKey(Algorithm.DES2, value)
+            assert dek.wrap_key(new) == twin.wrap_key(twin)
+        else:
+            with pytest.raises(MechanismUnavailable):
+                dek.wrap_key(new)
 
 
+@on_each_token
 @pytest.mark.parametrize(
     ("use", "name"), [(use, name) for use, names in FORBIDDEN.items() for name in names]
 )
@@ -217,11 +235,13 @@ def test_a_derived_key_does_nothing_that_its_use_does_not_need(
             getattr(key, name)(*ARGUMENTS[name])
 
 
+@on_each_token
 @pytest.mark.parametrize("use", Use)
 @pytest.mark.parametrize("into", [Algorithm.AES_128, Algorithm.DES2])
 def test_what_a_deliverable_key_derives_leaves_wrapped_and_does_nothing_here(
     hsm_token: Token, use: Use, into: Algorithm
 ) -> None:
+    needs(hsm_token, "derives_aes_ecb")
     with hsm_token.operation() as operation:
         plain = TokenKeys(hsm_token, operation).key(Algorithm.AES_128, BLOCK, Use.CARD_KEY)
         base = DeliverableKey(operation, plain.key)
@@ -234,10 +254,12 @@ def test_what_a_deliverable_key_derives_leaves_wrapped_and_does_nothing_here(
         assert handle[Attribute.SENSITIVE] is True
 
 
+@on_each_token
 @pytest.mark.parametrize("use", Use)
 def test_what_a_readable_key_derives_can_be_read_and_nothing_else_can(
     hsm_token: Token, use: Use
 ) -> None:
+    needs(hsm_token, "derives_aes_ecb")
     with hsm_token.operation() as operation:
         plain = TokenKeys(hsm_token, operation).key(Algorithm.AES_128, BLOCK, Use.CARD_KEY)
 

@@ -13,6 +13,7 @@ from hsm.operation import Operation
 from hsm.reading import read_value
 from hsm.token import Token
 from tests.globalplatform.key_stores import TokenKeys
+from tests.softhsm.each_token import asked, needs, on_each_token
 from tmsd.errors import Code, ServiceError
 from tmsd.globalplatform.keys import Algorithm, Use
 from tmsd.globalplatform.plain_key import PlainKey
@@ -53,6 +54,7 @@ def session_keys(store: TokenKeys, base: type[HsmKey]) -> dict[str, HsmKey]:
     }
 
 
+@on_each_token
 @settings(deadline=None, max_examples=30)
 @given(data=st.binary(min_size=32, max_size=32))
 @pytest.mark.parametrize("into", [Algorithm.AES_128, Algorithm.AES_256])
@@ -60,6 +62,7 @@ def session_keys(store: TokenKeys, base: type[HsmKey]) -> dict[str, HsmKey]:
 def test_an_aes_key_is_wrapped_in_the_token_exception_or_not(
     hsm_token: Token, into: Algorithm, may_be_read: bool, data: bytes
 ) -> None:
+    needs(hsm_token, "derives_aes_ecb", "wraps_aes_cbc")
     plain = PlainKey(Algorithm.AES_128, VALUE).derive_ecb(data, into, Use.NEW_CARD_KEY)
 
     wrapped = under_dek(hsm_token, Algorithm.AES_128, into, data, may_be_read=may_be_read)
@@ -81,17 +84,33 @@ def test_under_triple_des_softhsm_wraps_nothing_and_the_refusal_names_mechanism_
     )
 
 
+@on_each_token
 @settings(deadline=None, max_examples=30)
 @given(data=st.binary(min_size=16, max_size=16))
 @pytest.mark.parametrize("into", [Algorithm.DES2, Algorithm.AES_128])
 def test_with_the_exception_the_ciphertext_is_right_and_the_answer_says_how_it_came(
     hsm_token: Token, into: Algorithm, data: bytes
 ) -> None:
+    needs(hsm_token, "derives_des3_ecb")
     plain = PlainKey(Algorithm.DES2, VALUE).derive_ecb(data, into, Use.NEW_CARD_KEY)
 
     wrapped = under_dek(hsm_token, Algorithm.DES2, into, data, may_be_read=True)
 
-    assert wrapped == (PlainKey(Algorithm.DES2, DEK).wrap_key(plain), True)
+    was_read = not asked(hsm_token).wraps_des3_ecb
+    assert wrapped == (PlainKey(Algorithm.DES2, DEK).wrap_key(plain), was_read)
+
+
+@on_each_token
+def test_a_token_that_wraps_under_triple_des_needs_no_exception(hsm_token: Token) -> None:
+    needs(hsm_token, "derives_des3_ecb", "wraps_des3_ecb")
+
+    made = [
+        under_dek(hsm_token, Algorithm.DES2, Algorithm.DES2, DATA, may_be_read=may_be_read)
+        for may_be_read in (False, True)
+    ]
+
+    plain = PlainKey(Algorithm.DES2, VALUE).derive_ecb(DATA, Algorithm.DES2, Use.NEW_CARD_KEY)
+    assert made == [(PlainKey(Algorithm.DES2, DEK).wrap_key(plain), False)] * 2
 
 
 def test_without_the_exception_no_key_is_ever_made_that_can_be_read(hsm_token: Token) -> None:
@@ -112,10 +131,12 @@ def test_without_the_exception_no_key_is_ever_made_that_can_be_read(hsm_token: T
             read_value(made[0].key)
 
 
+@on_each_token
 @pytest.mark.parametrize("length", [16, 24, 32])
 def test_session_keys_go_under_an_aes_transport_key_by_rfc_3394(
     hsm_token: Token, length: int
 ) -> None:
+    needs(hsm_token, "derives_des3_ecb", "wraps_aes_key_wrap")
     shared = bytes(range(length))
     algorithm = {16: Algorithm.AES_128, 24: Algorithm.AES_192, 32: Algorithm.AES_256}[length]
     plain = PlainKey(Algorithm.DES2, VALUE)

@@ -1,0 +1,115 @@
+"""openCryptoki's software token, a poor one: no CMAC, no derivation, no elliptic curves.
+
+Its daemon, its tokens and their locks are at fixed places that all users of a machine share. So
+the process that uses it goes for as long into namespaces of its own, where those are empty
+folders, and where no other process sees them. That takes root.
+"""
+
+import ctypes
+import grp
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from hsm.initialisation import initialise_token
+from hsm.module import TokenAddress, load_module
+from hsm.secret import Secret
+from tests.site.daemon import wait_until
+from tests.softhsm.tokens import USER_PIN
+
+LABEL = "openCryptoki"
+
+_CONFIGURATION = "version opencryptoki-3.1\nslot 0\n{\nstdll = libpkcs11_sw.so\n}\n"
+_FIRST_SO_PIN = b"87654321"
+_TOKENS = Path("/var/lib/opencryptoki")
+_LOCKS = Path("/run/lock/opencryptoki")
+_CLONE_NEWNS, _CLONE_NEWIPC = 0x00020000, 0x08000000  # unshare(2)
+
+
+class Unavailable(Exception):
+    """openCryptoki cannot be used here; the message says why."""
+
+
+@contextmanager
+def token_of_its_own(directory: Path) -> Iterator[TokenAddress]:
+    """Make a token with `USER_PIN`, which is there as long as the block is not left.
+
+    Args:
+        directory: an empty one.
+
+    Raises:
+        Unavailable: it is not installed, or this user may not mount.
+    """
+    module = _module()
+    with _namespaces_of_its_own():
+        _empty_places(directory)
+        with _daemon(directory):
+            blank = TokenAddress(module, LABEL)
+            initialise_token(blank, Secret(_FIRST_SO_PIN), Secret(USER_PIN))
+            try:
+                yield blank
+            finally:
+                load_module(module, {}).finalize()
+
+
+def _module() -> Path:
+    for found in Path("/usr/lib").glob("*/pkcs11/libopencryptoki.so"):
+        return found
+    raise Unavailable("openCryptoki is not installed; on Debian it is the package opencryptoki")
+
+
+@contextmanager
+def _namespaces_of_its_own() -> Iterator[None]:
+    """Have mounts and shared memory of one's own, with no other thread that shares this one's."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    working = Path.cwd()
+    with ExitStack() as stack:
+        mounts, memory = (
+            stack.enter_context(Path("/proc/thread-self/ns", kind).open("rb"))
+            for kind in ("mnt", "ipc")
+        )
+        # Who may not come back, as root of a user namespace may not, had better not go.
+        if libc.setns(memory.fileno(), 0) or libc.unshare(_CLONE_NEWNS | _CLONE_NEWIPC):
+            reason = os.strerror(ctypes.get_errno())
+            raise Unavailable(f"openCryptoki takes root, to mount over its places: {reason}")
+        try:
+            _mount("--make-rslave", "/")
+            yield
+        finally:
+            for namespace in (memory, mounts):
+                if libc.setns(namespace.fileno(), 0):
+                    raise OSError(ctypes.get_errno(), "setns")
+            os.chdir(working)
+
+
+def _empty_places(directory: Path) -> None:
+    """Mount over all places where openCryptoki keeps anything."""
+    configuration = directory / "opencryptoki.conf"
+    configuration.write_text(_CONFIGURATION)
+    _mount("--bind", configuration, "/etc/opencryptoki/opencryptoki.conf")
+    for place in ("/run", "/dev/shm", _TOKENS):  # noqa: S108  the place of shared memory
+        _mount("-t", "tmpfs", "tmpfs", place)
+    for folder in (_LOCKS, _LOCKS / "swtok", _TOKENS / "swtok", _TOKENS / "swtok/TOK_OBJ"):
+        folder.mkdir(mode=0o770, parents=True)
+        os.chown(folder, 0, grp.getgrnam("pkcs11").gr_gid)
+
+
+@contextmanager
+def _daemon(directory: Path) -> Iterator[None]:
+    with (directory / "pkcsslotd.log").open("w") as log:
+        daemon = subprocess.Popen(
+            ["pkcsslotd", "-f"], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
+    try:
+        wait_until(lambda: any(Path("/run").glob("*pkcsslotd.socket")))
+        yield
+    finally:
+        # It would wait for its clients at SIGTERM.
+        daemon.kill()
+        daemon.wait()
+
+
+def _mount(*arguments: object) -> None:
+    subprocess.run(["mount", *map(str, arguments)], check=True)
