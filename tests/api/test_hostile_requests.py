@@ -52,6 +52,12 @@ def naming(*names: str) -> bytes:
     return csr(x509.SubjectAlternativeName(list(map(x509.DNSName, names))))
 
 
+def signed_by_another() -> bytes:
+    """Return a request of which one bit of the signature is another."""
+    content = csr()
+    return content[:-1] + bytes([content[-1] ^ 1])
+
+
 def signed_by_nobody() -> bytes:
     """Return a request for the point 1, for which 1 and zeros are a signature of anything."""
     key = ed25519.Ed25519PrivateKey.generate()
@@ -98,7 +104,7 @@ REQUESTS = {
     "more behind it": (csr() + b"\x00", "csr-malformed"),
     "an endless length": (b"\x30\x84\xff\xff\xff\xff" + csr()[4:], "csr-malformed"),
     "deeply nested": (b"\x30\x80" * 4000, "csr-malformed"),
-    "signed by another": (csr()[:-1] + bytes([csr()[-1] ^ 1]), "csr-signature-wrong"),
+    "signed by another": (signed_by_another(), "csr-signature-wrong"),
     "a CA": (csr(x509.BasicConstraints(ca=True, path_length=None)), "csr-asks-for-ca"),
     "short": (csr(key=rsa.generate_private_key(65537, 1024)), "key-kind-not-allowed"),  # noqa: S505  to be refused
     "other curve": (csr(key=ec.generate_private_key(ec.SECP256K1())), "key-kind-not-allowed"),
