@@ -1,8 +1,8 @@
 """Every measurement, one after the other: `python -m bench`."""
 
-from bench import crl, flood, idle_connections, issuing, signing, store
+from bench import crl, flood, idle_connections, issuing, session, signing, store
 
-_MEASUREMENTS = (crl, flood, idle_connections, issuing, signing, store)
+_MEASUREMENTS = (crl, flood, idle_connections, issuing, session, signing, store)
 
 for measurement in _MEASUREMENTS:
     measurement.main()

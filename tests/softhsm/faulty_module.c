@@ -13,8 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/* CK_FUNCTION_LIST (PKCS#11 2.40, section 5.1): a version, then 68 pointers in a fixed order. */
-enum { GET_FUNCTION_LIST = 3, GET_TOKEN_INFO = 6, GET_ATTRIBUTE_VALUE = 24, FUNCTIONS = 68 };
+#include "function_list.h"
+
+enum { GET_FUNCTION_LIST = 3, GET_TOKEN_INFO = 6, GET_ATTRIBUTE_VALUE = 24 };
 enum { INIT_TOKEN = 9, INIT_PIN = 10, CREATE_OBJECT = 20, COPY_OBJECT = 21, DESTROY_OBJECT = 22 };
 enum { SET_ATTRIBUTE_VALUE = 25, GENERATE_KEY = 58, GENERATE_KEY_PAIR = 59, UNWRAP_KEY = 61 };
 enum { CKR_OK = 0, CKR_GENERAL_ERROR = 5 };
@@ -22,11 +23,6 @@ enum { CKR_OK = 0, CKR_GENERAL_ERROR = 5 };
 /* CKF_USER_PIN_COUNT_LOW, _FINAL_TRY and _LOCKED (section 3.2). */
 #define PIN_FLAGS 0x70000ul
 #define FOREVER (~0ul)
-
-struct functions {
-    void *version;
-    void *at[FUNCTIONS];
-};
 
 struct orders {
     unsigned long conceals_pin_flags; /* as HSMs that say nothing of wrong PINs */
@@ -57,18 +53,6 @@ struct attribute {
     void *value;
     unsigned long length;
 };
-
-/* Every argument of every function is a pointer or an unsigned integer and there are at most eight, so
- * that all functions can be called alike: those with fewer do not look at the rest (System V ABI, AAPCS64).
- */
-#define PARAMETERS                                                                                        \
-    unsigned long a, unsigned long b, unsigned long c, unsigned long d, unsigned long e, unsigned long f, \
-        unsigned long g, unsigned long h
-#define ARGUMENTS a, b, c, d, e, f, g, h
-_Static_assert(sizeof(unsigned long) == sizeof(void *), "arguments have the size of pointers");
-
-typedef unsigned long any_function(PARAMETERS);
-typedef unsigned long list_function(struct functions **);
 
 static struct functions ours, *theirs;
 static struct orders *orders;
@@ -174,16 +158,7 @@ static unsigned long call(int number, PARAMETERS)
     return afterwards ? result : call_behind(number, ARGUMENTS);
 }
 
-#define TENS(X, n) X(n##0) X(n##1) X(n##2) X(n##3) X(n##4) X(n##5) X(n##6) X(n##7) X(n##8) X(n##9)
-#define EACH(X)                                                                                            \
-    X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9)                                                      \
-    TENS(X, 1) TENS(X, 2) TENS(X, 3) TENS(X, 4) TENS(X, 5)                                                 \
-    X(60) X(61) X(62) X(63) X(64) X(65) X(66) X(67)
-#define DEFINE(n)                                                                                          \
-    static unsigned long function_##n(PARAMETERS) { return call(n, ARGUMENTS); }
-#define ENTER(n) ours.at[n] = function_##n;
-
-EACH(DEFINE)
+EACH_FUNCTION(DEFINE_FUNCTION)
 
 unsigned long C_GetFunctionList(struct functions **list)
 {
@@ -197,7 +172,7 @@ unsigned long C_GetFunctionList(struct functions **list)
         if (orders == MAP_FAILED || ((list_function *)dlsym(module, "C_GetFunctionList"))(&theirs))
             return CKR_GENERAL_ERROR;
         ours.version = theirs->version;
-        EACH(ENTER)
+        EACH_FUNCTION(ENTER_FUNCTION)
         ours.at[GET_FUNCTION_LIST] = C_GetFunctionList;
     }
     *list = &ours;
