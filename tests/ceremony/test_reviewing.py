@@ -11,7 +11,7 @@ from tests.ceremony.conducting import begin, minutes_of, resume
 from tests.ceremony.rooms import ENROL, GENERATE, Present, room, script
 from tests.quorum.officers import officer
 from tests.softhsm.tokens import SoftHsm
-from tmsd.audit.record import Record
+from tmsd.audit.record import Outcome, Record
 from tmsd.ceremony.minutes import Event
 from tmsd.ceremony.minutes_rule import Rule
 from tmsd.ceremony.people import Ended
@@ -126,6 +126,43 @@ def test_a_step_that_was_left_out_shows_though_the_chain_is_whole(
             yield record
 
     assert Rule.CLOSED_EARLY in rules(written(chained_anew(lines, without_second)))
+
+
+@pytest.mark.parametrize("fact", [{"script_sha256": "ab" * 32}, {"steps": 3}])
+def test_steps_of_another_script_show_though_the_chain_is_whole(
+    lines: list[bytes], written: Written, fact: dict[str, str | int]
+) -> None:
+    def of_another(record: Record) -> Iterator[Record]:
+        if record.decision.operation == Event.OPENED:
+            details = {**record.decision.details, **fact}
+            record = replace(record, decision=replace(record.decision, details=details))
+        yield record
+
+    assert rules(written(chained_anew(lines, of_another)))[0] == Rule.STEP_NOT_APPROVED
+
+
+def test_an_approval_is_good_for_one_beginning(lines: list[bytes], written: Written) -> None:
+    def twice(record: Record) -> Iterator[Record]:
+        yield record
+        if record.decision.operation == Event.BEGUN:
+            failed = replace(record.decision, operation=Event.FAILED, outcome=Outcome.FAILED)
+            yield replace(record, decision=failed)
+            yield record
+
+    assert rules(written(chained_anew(lines, twice)))[0] == Rule.STEP_NOT_APPROVED
+
+
+def test_nothing_comes_after_the_signatures(lines: list[bytes], written: Written) -> None:
+    def approved_by_nobody(record: Record) -> Iterator[Record]:
+        yield record
+        if record.decision.operation == Event.SIGNED:
+            details = {"officer": "berta", "signature": "AAAA", **record.decision.details}
+            yield replace(
+                record,
+                decision=replace(record.decision, operation=Event.APPROVED, details=details),
+            )
+
+    assert rules(written(chained_anew(lines, approved_by_nobody))) == [Rule.AFTER_THE_CLOSE]
 
 
 def test_an_officer_who_was_exchanged_shows_though_the_chain_is_whole(

@@ -9,12 +9,15 @@ from hsm.keys import KeyReference
 from hsm.module import TokenAddress
 from tests.ceremony.conducting import begin, minutes_of, resume
 from tests.ceremony.rooms import ENROL, GENERATE, Present, room, script
+from tests.softhsm.tokens import SoftHsm
+from tmsd.audit.chain_file import ChainFile
 from tmsd.audit.record import Record
 from tmsd.audit.verification import verify
 from tmsd.ceremony.minutes import Event, Minutes, events
 from tmsd.ceremony.people import Ended
 from tmsd.ceremony.progress import progress
 from tmsd.ceremony.refusal import Refused
+from tmsd.ceremony.reviewing import review
 from tmsd.ceremony.script import Script, load_script
 from tmsd.ceremony.steps.enrol_quorum import pinned_quorum
 from tmsd.quorum.refusal import ApprovalRefused, Rule
@@ -170,6 +173,45 @@ def test_minutes_go_on_with_their_own_script_alone(
 
     with pytest.raises(Refused, match="another script"):
         resume(other, where)
+
+
+def test_it_goes_on_with_its_own_token_alone(
+    planned: Script, fresh_token: TokenAddress, softhsm: SoftHsm, tmp_path: Path
+) -> None:
+    with pytest.raises(Ended):
+        begin(planned, room(tmp_path, fresh_token, Present(leave_after=1)))
+    other = softhsm.make_token()
+
+    with pytest.raises(Refused, match=f"{fresh_token.serial}, and this is {other.serial}"):
+        resume(planned, room(tmp_path, other, Present()))
+
+
+def test_minutes_that_say_more_than_was_approved_do_not_go_on(
+    planned: Script, fresh_token: TokenAddress, tmp_path: Path
+) -> None:
+    where = room(tmp_path, fresh_token, Present(leave_after=1))
+    with pytest.raises(Ended):
+        begin(planned, where)
+    done = events(minutes_of(where))[-1]
+    with ChainFile.open(minutes_of(where)) as chain:
+        minutes = Minutes(chain, str(done.decision.request_id), "olaf")
+        minutes.note(Event.DONE, {**done.decision.details, "step": 2})
+
+    with pytest.raises(Refused, match=r"not in order.*step-not-begun: step 2 ends"):
+        resume(planned, room(tmp_path, fresh_token, Present()))
+
+
+def test_what_is_signed_does_not_go_on(
+    planned: Script, fresh_token: TokenAddress, tmp_path: Path
+) -> None:
+    where = room(tmp_path, fresh_token, Present())
+    begin(planned, where)
+
+    with pytest.raises(Refused, match="its minutes are signed"):
+        resume(planned, where)
+
+    assert events(minutes_of(where))[-1].decision.operation == Event.SIGNED
+    assert review(minutes_of(where)).faults == ()
 
 
 def test_a_token_has_one_deployment(

@@ -34,3 +34,4 @@ def test_a_script_that_goes_on_from_earlier_ceremonies_is_rehearsed(tmp_path: Pa
     assert found.faults == ()
     assert found.steps == len(steps)
     assert found.attested_by
+    assert "It was a rehearsal" in tmsctl("ceremony", "verify", minutes).stdout

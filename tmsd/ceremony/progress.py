@@ -16,6 +16,7 @@ class Progress:
     Attributes:
         ceremony: the ceremony's id.
         script_sha256: of the script that it follows.
+        token_serial: the token's serial number; nothing before it is initialised.
         done: how many steps are done.
         begun: whether the next one has begun: it may be done or not.
         asked: what officers were asked last.
@@ -29,6 +30,7 @@ class Progress:
 
     ceremony: str
     script_sha256: str
+    token_serial: str = ""
     done: int = 0
     begun: bool = False
     asked: Facts = field(default_factory=dict)
@@ -54,7 +56,7 @@ def progress(records: Sequence[Record]) -> Progress:
     ceremony, script = opening.request_id, opening.details.get("script_sha256")
     if ceremony is None or not isinstance(script, str):
         raise Refused("the opening does not say which ceremony it is, and by which script")
-    reached = Progress(ceremony, script)
+    reached = Progress(ceremony, script, _serial(records[0], ""))
     for record in records[1:]:
         if record.decision.operation == Event.OPENED:
             raise Refused("the minutes are of two ceremonies")
@@ -73,7 +75,10 @@ def _after(reached: Progress, record: Record) -> Progress:
         case Event.SHOWN:
             reached = replace(reached, shown=reached.shown + 1)
         case Event.DONE:
-            reached = replace(reached, done=reached.done + 1, begun=False, shown=0)
+            serial = _serial(record, reached.token_serial)
+            reached = replace(
+                reached, token_serial=serial, done=reached.done + 1, begun=False, shown=0
+            )
         case Event.CLOSED:
             reached = replace(reached, closed=record.hash, audit_key=_audit_key(record))
         case Event.ATTESTED:
@@ -81,6 +86,12 @@ def _after(reached: Progress, record: Record) -> Progress:
         case Event.SIGNED:
             reached = replace(reached, signed=True)
     return reached
+
+
+def _serial(record: Record, before: str) -> str:
+    """Return the serial number of the token, where a record names it, or the one from before."""
+    named = record.decision.details.get("serial")
+    return named if isinstance(named, str) else before
 
 
 def _audit_key(closing: Record) -> str | None:

@@ -46,6 +46,7 @@ class Review:
         steps: how many were done.
         signed_by: the officers under the end, if it is signed.
         attested_by: the SHA-256 of the audit key's public half, if it signed the end; or nothing.
+        rehearsal: whether they say that it was one.
     """
 
     records: tuple[Record, ...]
@@ -53,7 +54,15 @@ class Review:
     steps: int
     signed_by: tuple[str, ...]
     attested_by: str = ""
+    rehearsal: bool = False
 
+    @property
+    def disorder(self) -> Fault | None:
+        """The first fault, but for what an interrupted ceremony has not come to yet."""
+        return next((fault for fault in self.faults if fault.rule not in _YET_TO_COME), None)
+
+
+_YET_TO_COME = frozenset({Rule.NOT_CLOSED, Rule.NOT_ATTESTED, Rule.NOT_SIGNED})
 
 # How the close is signed, and how it comes to that after an interruption.
 _AFTER_THE_CLOSE = frozenset(
@@ -105,6 +114,7 @@ def review(path: Path, pinned: Quorum | None = None) -> Review:
         reading.done,
         reading.signed_by,
         reading.attested_by,
+        reading.quorum.rehearsal,
     )
 
 
@@ -114,6 +124,7 @@ class _Reading:
 
     quorum: ToldQuorum
     ceremony: str | None = None
+    script_sha256: str = ""
     steps: int = 0
     done: int = 0
     begun: int | None = None
@@ -138,7 +149,7 @@ class _Reading:
             raise RuleBroken(Rule.NOT_OPENED, "a ceremony is opened before anything else happens")
         if self.ceremony is not None and record.decision.request_id != self.ceremony:
             raise RuleBroken(Rule.OTHER_CEREMONY, "it is of another ceremony")
-        if self.closed and event not in _AFTER_THE_CLOSE:
+        if self.signed_by or (self.closed and event not in _AFTER_THE_CLOSE):
             raise RuleBroken(Rule.AFTER_THE_CLOSE, "nothing is done after the close")
         _TAKES[Event(event)](self, record)
 
@@ -149,6 +160,7 @@ class _Reading:
         self.ceremony = record.decision.request_id
         self.quorum.deployment = text_of(record, "deployment")
         self.quorum.rehearsal = record.decision.details.get("rehearsal") is True
+        self.script_sha256 = text_of(record, "script_sha256")
         self.steps = number_of(record, "steps")
 
     def quorum_told(self, record: Record) -> None:
@@ -206,9 +218,14 @@ class _Reading:
             )
         self.begun = number
         asked = self._asked(record)
-        if asked.action != STEP or asked.parameters.get("step") != number:
-            raise RuleBroken(Rule.STEP_NOT_APPROVED, f"what was approved is not step {number}")
+        place = {"step": number, "of": self.steps, "script_sha256": self.script_sha256}
+        if asked.action != STEP or not place.items() <= asked.parameters.items():
+            raise RuleBroken(
+                Rule.STEP_NOT_APPROVED,
+                f"what was approved is not step {number} of {self.steps} of this script",
+            )
         self._require_approved(record, Rule.STEP_NOT_APPROVED)
+        self.asked = None  # an approval serves once
         self.quorum.becomes = asked.parameters.get("new_quorum_sha256")
         if self.quorum.becomes not in (None, self.joined):
             raise RuleBroken(

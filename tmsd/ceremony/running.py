@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from importlib.metadata import version
 
-from hsm.errors import HsmError
+from hsm.errors import HsmError, TokenNotFound
 from tmsd.ceremony.approving import CLOSE, PlannedStep, quorum_of, request, require_approval
 from tmsd.ceremony.attesting import attestation, audit_keys
 from tmsd.ceremony.minutes import Event, Minutes
 from tmsd.ceremony.people import Stage
 from tmsd.ceremony.progress import Progress
 from tmsd.ceremony.refusal import Refused
+from tmsd.ceremony.reviewing import review
 from tmsd.ceremony.room import Room
 from tmsd.ceremony.script import Script
 from tmsd.ceremony.step import Facts, Step
@@ -45,6 +46,7 @@ def open_ceremony(script: Script, room: Room, minutes: Minutes) -> None:
             "steps": len(script.steps),
             "module": str(hsm.module),
             "token": hsm.token_label,
+            "serial": _token_serial(room),
             "operator": binding.operator,
             "auditor": binding.auditor or "",
             "rehearsal": room.rehearsal,
@@ -57,12 +59,38 @@ def open_ceremony(script: Script, room: Room, minutes: Minutes) -> None:
 def resume_ceremony(script: Script, room: Room, minutes: Minutes, before: Progress) -> None:
     """Put on record that a ceremony goes on, and conduct the rest of it.
 
+    Minutes that anybody has changed, or another token than before, are nothing to go on from.
+
     Raises:
         Ended, Refused, ApprovalRefused, HsmError, AuditFileError, OSError: as conduct does.
     """
+    if before.signed:
+        raise Refused("the ceremony is over, and its minutes are signed")
+    if wrong := review(minutes.chain.path).disorder:
+        raise Refused(f"the minutes are not in order, and nothing goes on from them: {wrong}")
+    _require_same_token(room, before)
     minutes.note(Event.RESUMED, {"done": before.done, "begun": before.begun, "shown": before.shown})
     _note_quorum(quorum_of(script, room), minutes)  # it may have been cut off while it was told
     conduct(script, room, minutes, before)
+
+
+def _token_serial(room: Room) -> str:
+    """Return the serial number of the token; nothing where it is yet to be initialised."""
+    try:
+        with room.token() as token:
+            return token.serial
+    except TokenNotFound:
+        return ""
+
+
+def _require_same_token(room: Room, before: Progress) -> None:
+    if before.token_serial:
+        with room.token() as token:
+            if token.serial != before.token_serial:
+                raise Refused(
+                    f"the ceremony began with the token of serial number {before.token_serial}, "
+                    f"and this is {token.serial}"
+                )
 
 
 def conduct(script: Script, room: Room, minutes: Minutes, before: Progress) -> None:
@@ -163,8 +191,6 @@ def _close(script: Script, room: Room, minutes: Minutes, before: Progress) -> No
 
     As many officers sign as approve a step; the token signs where it has an audit key.
     """
-    if before.signed:
-        raise Refused("the ceremony is over, and its minutes are signed")
     closed, audit_key = before.closed, before.audit_key
     if closed is None:
         audit_key = _newest_audit_key(room)

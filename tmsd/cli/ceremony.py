@@ -136,7 +136,9 @@ def verify(file: Path, quorum_file: Path | None) -> None:
     click.echo(f"signed by {', '.join(found.signed_by)}")
     if found.attested_by:
         click.echo(f"signed by the token's audit key, SPKI SHA-256 {found.attested_by}")
-    if quorum_file is None:
+    if found.rehearsal:
+        click.echo("It was a rehearsal, on a token that is gone, with officers who were made up.")
+    elif quorum_file is None:
         click.echo("The officers are those whom the minutes name: --quorum FILE compares them.")
 
 
