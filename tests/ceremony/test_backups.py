@@ -1,6 +1,7 @@
 """A backup: proven without restoring it, and restored onto another token."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from tests.ceremony.backups import (
     keys_of,
 )
 from tests.ceremony.conducting import begin, minutes_of, resume
-from tests.ceremony.rooms import CUSTODIANS, ENROL, Present, room, script
+from tests.ceremony.rooms import CUSTODIANS, ENROL, Present, WhileTheyApprove, room, script
 from tests.softhsm.tokens import SoftHsm
 from tmsd.audit.record import Record
 from tmsd.ceremony.backing_up import back_up
@@ -174,6 +175,24 @@ def test_a_key_that_differs_otherwise_stops_it_too(
 
     with pytest.raises(BackupRefused, match=words):
         conduct(elsewhere, ENROL, RESTORE + BY_SHARES)
+
+
+@pytest.mark.parametrize("step", [VERIFY, RESTORE], ids=["verify", "restore"])
+def test_officers_approve_this_backup_and_another_one_is_not_taken(
+    backed_up: tuple[Room, Present], elsewhere: Room, step: str
+) -> None:
+    file = elsewhere.folder / "pilot.backup"
+    approved, other = file.read_bytes(), canonical.encode(wrapped_anew(backed_up[0]))
+    people = WhileTheyApprove(at=2, happens=lambda: file.write_bytes(other))
+    people.written_down = backed_up[1].written_down
+
+    with pytest.raises(BackupRefused) as refused:
+        conduct(replace(elsewhere, people=people), ENROL, step + BY_SHARES)
+
+    assert refused.value.rule is BackupRule.BACKUP_NOT_THE_APPROVED
+    assert people.asked[1].parameters["backup_sha256"] == sha256(approved).hexdigest()
+    assert people.asked[1].parameters["keys"] == len(BACKED_UP)
+    assert keys_of(elsewhere) == []
 
 
 def test_wrong_shares_are_named_and_typed_again(

@@ -1,7 +1,7 @@
 """The quorum changes by its own approval alone, and who comes shows to have the key."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hsm.data_objects import replace_documents
 from hsm.module import TokenAddress
 from tests.ceremony.conducting import begin, minutes_of, resume
-from tests.ceremony.rooms import ENROL, GENERATE, Present, room, script
+from tests.ceremony.rooms import ENROL, GENERATE, Present, WhileTheyApprove, room, script
 from tests.ceremony.test_reviewing import PINNED, chained_anew
 from tests.quorum.officers import officer, private_key, signer
 from tmsd import clock
@@ -27,11 +27,10 @@ from tmsd.ceremony.script import Script, load_script
 from tmsd.ceremony.steps.enrol_quorum import pinned_quorum
 from tmsd.config.reserved_keys import QUORUM_DOCUMENT
 from tmsd.quorum import canonical
-from tmsd.quorum.approval import Approval, approve, require_approved
+from tmsd.quorum.approval import approve, require_approved
 from tmsd.quorum.quorum import Quorum
 from tmsd.quorum.refusal import ApprovalRefused
 from tmsd.quorum.refusal import Rule as ApprovalRule
-from tmsd.quorum.request import Request
 
 CHANGE = """
 [[steps]]
@@ -141,26 +140,6 @@ def test_who_comes_cannot_do_it_without_the_quorum_that_is(
 
     assert people.asked[-1].action == JOIN
     assert pinned(where) == PINNED
-
-
-@dataclass
-class WhileTheyApprove(Present):
-    """Those who are there, while something happens behind their backs.
-
-    Attributes:
-        at: happens when so many requests were approved.
-        happens: it.
-    """
-
-    at: int = 0
-    happens: Callable[[], None] = lambda: None
-
-    def approvals(self, request: Request, quorum: Quorum) -> Sequence[Approval]:
-        """Approve, and let it happen."""
-        given = Present.approvals(self, request, quorum)
-        if len(self.asked) == self.at:
-            self.happens()
-        return given
 
 
 @pytest.mark.parametrize(("at", "name"), [(1, "carl"), (3, "dora")], ids=["enrol", "change"])

@@ -24,6 +24,7 @@ class BackupRule(StrEnum):
     BACKUP_OF_OTHER_DEPLOYMENT = "backup-of-other-deployment"
     BACKUP_OF_OTHER_KEY = "backup-of-other-key"
     BACKUP_FORGED = "backup-forged"
+    BACKUP_NOT_THE_APPROVED = "backup-not-the-approved"
     BACKUP_KEY_WRONG = "backup-key-wrong"
 
     # The keys of one

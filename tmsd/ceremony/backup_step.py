@@ -7,9 +7,11 @@ from typing import Annotated
 from pydantic import Field
 
 from tmsd.ceremony.backup_file import Backup, read_backup
+from tmsd.ceremony.backup_refusal import BackupRefused, BackupRule
 from tmsd.ceremony.room import Room
 from tmsd.ceremony.shares import MOST_SHARES
-from tmsd.ceremony.step import Step
+from tmsd.ceremony.step import Facts, Step
+from tmsd.ceremony.steps.back_up import facts_of_backup
 from tmsd.config.table import TOML
 from tmsd.config.values import DISTINCT, Name
 
@@ -34,10 +36,24 @@ class BackupStep(Step, ABC):
         else:
             yield "The token has the backup key."
 
+    def also_asked(self, room: Room) -> Facts:
+        """Return which backup it is, as its file says it; nothing of it is verified yet."""
+        return facts_of_backup(*self._read(room))
+
     def read(self, room: Room) -> tuple[Backup, bytes]:
-        """Return the backup and its bytes; nothing of it is verified yet.
+        """Return the backup that was approved, and its bytes; nothing of it is verified yet.
 
         Raises:
-            BackupRefused: as read_backup does.
+            BackupRefused: as read_backup does; `backup-not-the-approved`.
         """
+        backup, content = self._read(room)
+        found = facts_of_backup(backup, content)["backup_sha256"]
+        if found != (approved := room.approved.get("backup_sha256")):
+            raise BackupRefused(
+                BackupRule.BACKUP_NOT_THE_APPROVED,
+                f"{self.file} has the SHA-256 {found}, and what was approved has {approved}",
+            )
+        return backup, content
+
+    def _read(self, room: Room) -> tuple[Backup, bytes]:
         return read_backup(room.folder / self.file, room.deployment)
