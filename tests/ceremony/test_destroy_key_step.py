@@ -9,12 +9,13 @@ from hsm.importing import destroy_key, import_key
 from hsm.keys import AES_128, KeyReference
 from hsm.module import TokenAddress
 from hsm.secret import Secret
-from tests.ceremony.conducting import begin, minutes_of
+from tests.ceremony.conducting import begin, minutes_of, resume
 from tests.ceremony.keys import check_value
 from tests.ceremony.rooms import ENROL, Present, room, script
 from tmsd.ceremony.minutes import Event, events
 from tmsd.ceremony.people import Ended
 from tmsd.ceremony.refusal import Refused
+from tmsd.ceremony.reviewing import review
 from tmsd.ceremony.room import Room
 from tmsd.ceremony.script import load_script
 from tmsd.ceremony.wanted_key import WantedKey
@@ -37,10 +38,14 @@ kcv = "{kcv}"
 def where(fresh_token: TokenAddress, tmp_path: Path) -> Room:
     """A room with a token that has the key."""
     made = room(tmp_path, fresh_token, Present())
-    with made.token() as token:
-        template = WantedKey(OLD, KeyAlgorithm.AES128).template
-        import_key(token, OLD, Secret(VALUE), AES_128, template)
+    put_in(made, VALUE)
     return made
+
+
+def put_in(where: Room, value: bytes) -> None:
+    with where.token() as token:
+        template = WantedKey(OLD, KeyAlgorithm.AES128).template
+        import_key(token, OLD, Secret(value), AES_128, template)
 
 
 def is_there(where: Room) -> bool:
@@ -79,6 +84,29 @@ def test_another_key_than_the_expected_stays(where: Room, other: str) -> None:
         load_script(script(where.folder, other)).steps[0].perform(where)
 
     assert is_there(where)
+
+
+def test_what_is_refused_before_officers_are_asked_is_on_record_and_goes_on_once_it_is_right(
+    fresh_token: TokenAddress, tmp_path: Path
+) -> None:
+    people = Present()
+    where = room(tmp_path, fresh_token, people)
+    put_in(where, bytes(16))
+    planned = load_script(script(tmp_path, ENROL, DESTROY.format(kcv=KCV)))
+
+    with pytest.raises(Refused, match="the script expects"):
+        begin(planned, where)
+
+    last = events(minutes_of(where))[-1].decision
+    assert (last.operation, last.details["step"]) == (Event.FAILED, 2)
+    assert f"the script expects the KCV {KCV}" in str(last.details["reason"])
+    assert len(people.asked) == 1
+    with where.token() as token:
+        destroy_key(token, OLD)
+    put_in(where, VALUE)
+    resume(planned, where)
+    assert review(minutes_of(where)).faults == ()
+    assert not is_there(where)
 
 
 def test_a_key_that_is_gone_is_found_to_be_destroyed(where: Room) -> None:

@@ -165,6 +165,18 @@ def test_nothing_comes_after_the_signatures(lines: list[bytes], written: Written
     assert rules(written(chained_anew(lines, approved_by_nobody))) == [Rule.AFTER_THE_CLOSE]
 
 
+def test_a_step_that_is_said_to_have_failed_out_of_its_turn_shows_though_the_chain_is_whole(
+    lines: list[bytes], written: Written
+) -> None:
+    def undone(record: Record) -> Iterator[Record]:
+        yield record
+        if record.decision.operation == Event.DONE:
+            failed = replace(record.decision, operation=Event.FAILED, outcome=Outcome.FAILED)
+            yield replace(record, decision=failed)
+
+    assert Rule.STEP_OUT_OF_ORDER in rules(written(chained_anew(lines, undone)))
+
+
 def test_an_officer_who_was_exchanged_shows_though_the_chain_is_whole(
     lines: list[bytes], written: Written
 ) -> None:

@@ -197,7 +197,7 @@ def test_minutes_that_say_more_than_was_approved_do_not_go_on(
         minutes = Minutes(chain, str(done.decision.request_id), "olaf")
         minutes.note(Event.DONE, {**done.decision.details, "step": 2})
 
-    with pytest.raises(Refused, match=r"not in order.*step-not-begun: step 2 ends"):
+    with pytest.raises(Refused, match=r"not in order.*step-not-begun: step 2 is done"):
         resume(planned, room(tmp_path, fresh_token, Present()))
 
 

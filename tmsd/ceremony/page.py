@@ -23,7 +23,7 @@ _TITLES: Mapping[str, str] = {
     Event.APPROVED: "Approved",
     Event.BEGUN: "A step begins",
     Event.SHOWN: "A secret is shown to its custodian",
-    Event.FAILED: "A step has failed",
+    Event.FAILED: "A step is refused, or has failed",
     Event.DONE: "A step is done",
     Event.CLOSED: "The ceremony is closed",
     Event.ATTESTED: "The token's audit key signs the close",

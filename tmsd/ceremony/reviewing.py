@@ -233,15 +233,22 @@ class _Reading:
                 "not each officer of the quorum to come has shown to have their key",
             )
 
-    def ended(self, record: Record) -> None:
-        """Make sure that what is done, or has failed, had begun."""
+    def fails(self, record: Record) -> None:
+        """Make sure that what has failed, begun or refused before that, is the next step."""
+        number = number_of(record, "step")
+        if number != self.done + 1:
+            raise RuleBroken(
+                Rule.STEP_OUT_OF_ORDER, f"step {number} fails where step {self.done + 1} is next"
+            )
+        self.begun = None
+
+    def is_done(self, record: Record) -> None:
+        """Make sure that what is done had begun."""
         number = number_of(record, "step")
         if self.begun != number:
-            raise RuleBroken(Rule.STEP_NOT_BEGUN, f"step {number} ends, and had not begun")
-        self.begun = None
-        if record.decision.operation == Event.DONE:
-            self.done = number
-            self.quorum.changed(record)
+            raise RuleBroken(Rule.STEP_NOT_BEGUN, f"step {number} is done, and had not begun")
+        self.begun, self.done = None, number
+        self.quorum.changed(record)
 
     def closes(self, record: Record) -> None:
         """Take the end."""
@@ -318,8 +325,8 @@ _TAKES = {
     Event.APPROVED: _Reading.approved,
     Event.BEGUN: _Reading.begins,
     Event.SHOWN: _Reading.passes,
-    Event.FAILED: _Reading.ended,
-    Event.DONE: _Reading.ended,
+    Event.FAILED: _Reading.fails,
+    Event.DONE: _Reading.is_done,
     Event.CLOSED: _Reading.closes,
     Event.ATTESTED: _Reading.attests,
     Event.SIGNED: _Reading.signs,

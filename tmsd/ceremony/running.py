@@ -127,20 +127,26 @@ def _conduct_step(
         return
     quorum = quorum_of(script, room)
     planned = PlannedStep(script, minutes.ceremony, number, minutes.operator)
-    after = step.quorum_after(room, quorum)
-    if after != quorum:
-        _have_joined(planned, quorum, after, room, minutes)
-    asked = planned.request(quorum, after, step.also_asked(room))
-    require_approval(asked, quorum, room, minutes, everybody=step.needs_everybody)
-    minutes.note(Event.BEGUN, {"step": number, "do": step.do, "request": asked.request_id})
     try:
-        facts = step.perform(replace(room, approved=asked.parameters))
+        facts = _approved_and_done(planned, quorum, room, minutes)
     except (HsmError, Refused, ApprovalRefused) as refusal:
         minutes.note(Event.FAILED, {"step": number, "do": step.do, "reason": str(refusal)[:1000]})
         raise
     _note_done(number, step, facts, room, minutes)
     if (now := quorum_of(script, room)) != quorum:
         _note_quorum(now, minutes)
+
+
+def _approved_and_done(planned: PlannedStep, quorum: Quorum, room: Room, minutes: Minutes) -> Facts:
+    """Ask the quorum for a step, and do it."""
+    step = planned.step
+    after = step.quorum_after(room, quorum)
+    if after != quorum:
+        _have_joined(planned, quorum, after, room, minutes)
+    asked = planned.request(quorum, after, step.also_asked(room))
+    require_approval(asked, quorum, room, minutes, everybody=step.needs_everybody)
+    minutes.note(Event.BEGUN, {"step": planned.number, "do": step.do, "request": asked.request_id})
+    return step.perform(replace(room, approved=asked.parameters))
 
 
 def _of_shown(secrets: int) -> Iterator[str]:
