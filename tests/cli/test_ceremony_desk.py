@@ -170,6 +170,17 @@ def test_what_came_of_a_step_has_words_to_be_read_aloud_for_its_hashes(
     assert "topmost      istanbul     pluto        vagabond" in shown
 
 
+def test_what_a_step_waits_for_is_shown_while_it_waits(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.begin(Stage("Step 1 of 2", ("Destroy a key, for good.",), done=0, steps=2))
+    desk.tell("Waiting until workers have dropped it")
+
+    shown = capsys.readouterr().out
+    assert "Destroy a key, for good." in shown
+    assert shown.endswith("Waiting until workers have dropped it\n")
+
+
 def test_text_is_no_markup(desk: Desk) -> None:
     desk.begin(Stage("Step 1 of 1", ("Generate key '[red]one[/red]' :key:.",), done=0, steps=1))
     desk.tell("[bold]as it is[/bold]")

@@ -74,8 +74,9 @@ class Desk:
         self._told = []
 
     def tell(self, *lines: str) -> None:
-        """Show everybody something, with what is asked next or what came of the stage."""
+        """Show everybody something at once; it stays until something was asked or done."""
         self._told += lines
+        self._draw()
 
     def finish(self, facts: Facts) -> None:
         """Show everybody what came of it, until they have seen it."""
