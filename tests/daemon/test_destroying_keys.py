@@ -140,7 +140,7 @@ def test_a_key_is_destroyed_once_it_is_retired_and_every_worker_has_dropped_it(
         assert (ended.code, ended.pointer) == ("key-version-retired", "/session")
         moved = replace(DATED, key_version=2)
         assert open_channel(caller, moved, moved.card())
-    cards = f"1: {card.profile.kdd.hex()}"
+    cards = f"1 card: {card.profile.kdd.hex()}"
     assert people(where).asked[0].parameters["cards_last_seen"] == cards
     done = [each.decision for each in events(minutes_of(where))]
     [details] = [each.details for each in done if each.operation == Event.DONE]
@@ -206,6 +206,9 @@ def test_a_token_that_knows_a_policy_needs_to_know_who_serves_by_it(
 
     with pytest.raises(StillUsed, match="key-users-unknown: the token knows a policy"):
         planned.also_asked(replace(where, binding=unaware))
+    mistaken = where.binding.model_copy(update={"configuration": tmp_path / "tmsd.toml"})
+    with pytest.raises(StillUsed, match=r"key-users-unknown: .*tmsd\.toml: "):
+        planned.also_asked(replace(where, binding=mistaken))
 
 
 def test_another_policy_than_the_one_in_force_says_nothing(governed: Site, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from tmsd.clock import monotonic, now_ms
 from tmsd.config.daemon import DaemonConfig, load_daemon_config
 from tmsd.config.policy import Policy, UsedKey, load_policy
 from tmsd.config.reserved_keys import POLICY_DOCUMENT
+from tmsd.config.toml import ConfigError
 from tmsd.database import read_store
 from tmsd.quorum import policy_in_force
 from tmsd.quorum.policy_approval import PolicyIdentity
@@ -79,7 +80,8 @@ class CardsOnKey:
             return "none"
         some = ", ".join(card.diversification_data.hex() for card in self.first)
         more = self.count - len(self.first)
-        return f"{self.count}: {some}" + (f" and {more} more" if more else "")
+        how_many = "1 card" if self.count == 1 else f"{self.count} cards"
+        return f"{how_many}: {some}" + (f" and {more} more" if more else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,16 +135,23 @@ class KeyUsers:
             StillUsed: `key-held`, naming who does; `key-users-unknown`.
         """
         used = HeldKey(key.label, key.version)
-        until, told = monotonic() + patience_seconds, ""
+        until, told = monotonic() + patience_seconds, list[str]()
         while held := self._read(
             lambda connection: held_keys.holders(connection, used, now_ms()), list[Holder]()
         ):
             words = "; ".join(map(_described, held))
-            if words != told:
-                tell(f"Waiting until workers have dropped {key}: {words}")
-                told = words
+            if (daemons := [holder.daemon.id for holder in held]) != told:
+                tell(
+                    f"Waiting, for {patience_seconds:.0f} seconds at most, until workers have "
+                    f"dropped {key}: {words}"
+                )
+                told = daemons
             if monotonic() >= until:
-                raise StillUsed(UseRule.KEY_HELD, f"{key} may still be used by workers of {words}")
+                raise StillUsed(
+                    UseRule.KEY_HELD,
+                    f"{key} may still be used by workers of {words}: "
+                    "reload those daemons, or stop them",
+                )
             Event().wait(_LOOKING_SECONDS)
 
     def _read(self, job: Callable[[Connection], T], without: T) -> T:
@@ -164,9 +173,9 @@ def users_in_ceremony(token: Token, configuration: Path | None) -> KeyUsers | No
         configuration: tmsd.toml of the daemons, as the binding has it.
 
     Raises:
-        StillUsed: `key-users-unknown`: the token knows a policy, so that there may be daemons.
+        StillUsed: `key-users-unknown`: the token knows a policy, so that there may be daemons;
+            or their configuration or policy is not right.
         ApprovalRefused: their policy is not the one in force.
-        ConfigError: configuration or policy are not right.
         HsmError: the token refuses.
     """
     remembered = [policy_in_force.decode(each) for each in read_documents(token, POLICY_DOCUMENT)]
@@ -178,8 +187,11 @@ def users_in_ceremony(token: Token, configuration: Path | None) -> KeyUsers | No
                 "have the binding name their tmsd.toml as configuration",
             )
         return None
-    config = load_daemon_config(configuration)
-    policy = load_policy(config.policy.file)
+    try:
+        config = load_daemon_config(configuration)
+        policy = load_policy(config.policy.file)
+    except ConfigError as error:
+        raise StillUsed(UseRule.KEY_USERS_UNKNOWN, str(error)) from error
     quorum = pinned_quorum(token)
     if remembered and quorum is not None:
         identity = PolicyIdentity(policy.version, policy.digest)

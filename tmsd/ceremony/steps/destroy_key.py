@@ -68,8 +68,7 @@ class DestroyKey(Step):
         """Return who may use the token's keys, and not this one any more; None for nobody.
 
         Raises:
-            StillUsed, ApprovalRefused, ConfigError, HsmError: as users_in_ceremony does; and
-                `key-in-use`.
+            StillUsed, ApprovalRefused, HsmError: as users_in_ceremony does; and `key-in-use`.
             Refused: it is another key than the script expects.
         """
         with room.token() as token:
