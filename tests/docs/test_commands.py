@@ -63,6 +63,7 @@ def test_officers_are_given_commands_to_type() -> None:
         *("officer key", "officer make-key", "ceremony check", "ceremony rehearse"),
         *("ceremony run", "ceremony resume", "ceremony verify", "ceremony minutes"),
         *("policy propose", "policy approve", "policy activate", "inventory compare"),
+        *("policy diff", "key cards", "key list"),
     }
 
 
