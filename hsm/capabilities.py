@@ -96,31 +96,31 @@ def _does(token: Token, trial: Callable[[Operation], bool]) -> bool:
 
 
 def _derives_aes_ecb(operation: Operation) -> bool:
-    base = _made(operation, AES_128, attributes.AES_CARD_KEY)
+    base = key_for_trial(operation, AES_128, attributes.AES_CARD_KEY)
     two_blocks = [[bytes(32)]]
     derive_cmac_counter(operation, base, two_blocks, AES_128, attributes.AES_SESSION_MAC_KEY)
     return True
 
 
 def _derives_des3_ecb(operation: Operation) -> bool:
-    base = _made(operation, DES2, attributes.DES_CARD_KEY)
+    base = key_for_trial(operation, DES2, attributes.DES_CARD_KEY)
     derive_ecb(operation, base, bytes(16), DES2, attributes.DES_SESSION_MAC_KEY)
     return True
 
 
 def _derives_des3_cbc(operation: Operation) -> bool:
-    base = _made(operation, DES2, attributes.DES_CARD_KEY)
+    base = key_for_trial(operation, DES2, attributes.DES_CARD_KEY)
     derive_cbc(operation, base, bytes(16), DES2, attributes.DES_SESSION_MAC_KEY)
     return True
 
 
 def _signs_aes_cmac(operation: Operation) -> bool:
-    key = _made(operation, AES_128, attributes.AES_SESSION_MAC_KEY)
+    key = key_for_trial(operation, AES_128, attributes.AES_SESSION_MAC_KEY)
     return len(cmac(key, bytes(16))) == 16
 
 
 def _signs_hmac_sha256(operation: Operation) -> bool:
-    key = _made(operation, SECRET_32, _of_session(attributes.HMAC_MASTER_KEY))
+    key = key_for_trial(operation, SECRET_32, of_session(attributes.HMAC_MASTER_KEY))
     return len(hmac_sha256(key, bytes(16))) == 32
 
 
@@ -133,25 +133,26 @@ def _wraps_des3_ecb(operation: Operation) -> bool:
 
 
 def _wraps_whole_blocks(operation: Operation, shape: KeyShape) -> bool:
-    wrapping = _made(operation, shape, attributes.DATA_ENCRYPTION_KEY)
-    leaving = _made(operation, shape, attributes.NEW_CARD_KEY)
+    wrapping = key_for_trial(operation, shape, attributes.DATA_ENCRYPTION_KEY)
+    leaving = key_for_trial(operation, shape, attributes.NEW_CARD_KEY)
     # A token that pads makes no PUT KEY.
     return len(wrap_key(wrapping, leaving)) == shape.length
 
 
 def _wraps_unextractable_keys(operation: Operation) -> bool:
-    wrapping = _made(operation, AES_128, attributes.DATA_ENCRYPTION_KEY)
-    staying = _made(operation, AES_128, attributes.SESSION_ENC_KEY)
+    wrapping = key_for_trial(operation, AES_128, attributes.DATA_ENCRYPTION_KEY)
+    staying = key_for_trial(operation, AES_128, attributes.SESSION_ENC_KEY)
     return bool(wrap_key(wrapping, staying))
 
 
 def _wraps_aes_key_wrap(operation: Operation) -> bool:
-    wrapping = _made(operation, AES_128, _of_session(attributes.TRANSPORT_KEY))
-    leaving = _made(operation, AES_128, attributes.DELIVERED_KEY)
+    wrapping = key_for_trial(operation, AES_128, of_session(attributes.TRANSPORT_KEY))
+    leaving = key_for_trial(operation, AES_128, attributes.DELIVERED_KEY)
     return len(wrap_for_transport(wrapping, leaving)) == AES_128.length + 8
 
 
-def _made(operation: Operation, shape: KeyShape, template: Template) -> TokenKey:
+def key_for_trial(operation: Operation, shape: KeyShape, template: Template) -> TokenKey:
+    """Make a random key that ends with a trial, in the token if it can."""
     try:
         return generate_session_key(operation, shape, template)
     except MechanismUnavailable:
@@ -163,6 +164,6 @@ def _made(operation: Operation, shape: KeyShape, template: Template) -> TokenKey
             return import_session_key(operation, value, shape, template)
 
 
-def _of_session(template: Template) -> Template:
+def of_session(template: Template) -> Template:
     """Return the template of a persistent key, for a key that lasts as long as the trial."""
     return {**template, Attribute.TOKEN: False}

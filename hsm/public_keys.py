@@ -58,6 +58,22 @@ _BY_PARAMETERS = {
 _ED25519_LENGTH = 32
 
 
+def algorithm_of_public_key(key: object) -> KeyPairAlgorithm:
+    """Return what a public key of a certificate is a key of.
+
+    Raises:
+        KeyUnsuitable: nothing that tmsd signs with.
+    """
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size in _BY_BITS:
+        return _BY_BITS[key.key_size]
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        return KeyPairAlgorithm.ED25519
+    for algorithm, curve in _CURVES.items():
+        if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name == curve.name:
+            return algorithm
+    raise KeyUnsuitable("it is a key of no algorithm that tmsd signs with")
+
+
 @hsm_errors
 def algorithm_of(handle: Any) -> KeyPairAlgorithm:  # noqa: ANN401  see TokenKey
     """Return what a public or a private key object is a key of.
