@@ -26,6 +26,7 @@ from tmsd.config.policy import Policy, UsedKey, load_policy
 from tmsd.config.reserved_keys import POLICY_DOCUMENT
 from tmsd.config.toml import ConfigError
 from tmsd.database import read_store
+from tmsd.plain_text import plain
 from tmsd.quorum import policy_in_force
 from tmsd.quorum.policy_approval import PolicyIdentity
 from tmsd.quorum.policy_in_force import require_in_force
@@ -213,6 +214,6 @@ def _described(holder: Holder) -> str:
     told = datetime.fromtimestamp(holder.told_ms // 1000, UTC)
     gone = datetime.fromtimestamp((holder.told_ms + held_keys.GONE_AFTER_MS) // 1000, UTC)
     return (
-        f"tmsd {holder.daemon.id[:8]} on {holder.daemon.host} "
+        f"tmsd {plain(holder.daemon.id[:8])} on {plain(holder.daemon.host)} "
         f"(heard of at {told:%H:%M:%S}; if it is silent, gone from {gone:%H:%M:%S} UTC on)"
     )

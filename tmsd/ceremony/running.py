@@ -19,6 +19,7 @@ from tmsd.ceremony.reviewing import review
 from tmsd.ceremony.room import Room
 from tmsd.ceremony.script import Script
 from tmsd.ceremony.step import Facts, Step
+from tmsd.plain_text import plain
 from tmsd.quorum.quorum import Quorum
 from tmsd.quorum.refusal import ApprovalRefused
 
@@ -130,7 +131,7 @@ def _conduct_step(
     try:
         facts = _approved_and_done(planned, quorum, room, minutes)
     except (HsmError, Refused, ApprovalRefused) as refusal:
-        minutes.note(Event.FAILED, {"step": number, "do": step.do, "reason": str(refusal)[:1000]})
+        minutes.note(Event.FAILED, {"step": number, "do": step.do, "reason": plain(str(refusal))})
         raise
     _note_done(number, step, facts, room, minutes)
     if (now := quorum_of(script, room)) != quorum:

@@ -10,6 +10,8 @@ from typing import TypeVar
 
 import msgspec
 
+from tmsd.plain_text import plain
+
 T = TypeVar("T", bound=msgspec.Struct)
 
 LONGEST = 64 * 1024
@@ -33,7 +35,7 @@ def decode(document: bytes, kind: type[T], longest: int = LONGEST) -> T:
     try:
         value = msgspec.json.decode(document, type=kind)
     except msgspec.DecodeError as error:  # of which ValidationError is one
-        raise ValueError(str(error).replace("`$.", "`")) from None
+        raise ValueError(plain(str(error).replace("`$.", "`"))) from None
     if encode(value) != document:
         raise ValueError(
             "it is not canonical: it should be one line of ASCII with sorted keys, each once, "
