@@ -12,9 +12,9 @@ from hsm.secret import Secret
 from tests.ceremony.conducting import begin, minutes_of, resume
 from tests.ceremony.keys import check_value
 from tests.ceremony.rooms import ENROL, Present, room, script
+from tmsd.ceremony.destruction_refusal import DestructionRefused, DestructionRule
 from tmsd.ceremony.minutes import Event, events
 from tmsd.ceremony.people import Ended
-from tmsd.ceremony.refusal import Refused
 from tmsd.ceremony.reviewing import review
 from tmsd.ceremony.room import Room
 from tmsd.ceremony.script import load_script
@@ -80,9 +80,10 @@ def test_without_the_quorum_it_stays(where: Room) -> None:
     "other", [DESTROY.format(kcv="ffffff"), DESTROY.replace('kcv = "{kcv}"\n', "")]
 )
 def test_another_key_than_the_expected_stays(where: Room, other: str) -> None:
-    with pytest.raises(Refused, match=f"has the KCV {KCV}, and the script expects"):
+    with pytest.raises(DestructionRefused, match=f"has the KCV {KCV}, and") as refused:
         load_script(script(where.folder, other)).steps[0].perform(where)
 
+    assert refused.value.rule is DestructionRule.KEY_NOT_THE_EXPECTED
     assert is_there(where)
 
 
@@ -94,12 +95,13 @@ def test_what_is_refused_before_officers_are_asked_is_on_record_and_goes_on_once
     put_in(where, bytes(16))
     planned = load_script(script(tmp_path, ENROL, DESTROY.format(kcv=KCV)))
 
-    with pytest.raises(Refused, match="the script expects"):
+    with pytest.raises(DestructionRefused):
         begin(planned, where)
 
     last = events(minutes_of(where))[-1].decision
     assert (last.operation, last.details["step"]) == (Event.FAILED, 2)
-    assert f"the script expects the KCV {KCV}" in str(last.details["reason"])
+    reason = str(last.details["reason"])
+    assert reason.startswith("key-not-the-expected: key 'pilot' version 1 has the KCV")
     assert len(people.asked) == 1
     with where.token() as token:
         destroy_key(token, OLD)

@@ -25,7 +25,8 @@ from tests.site.directory import Site
 from tests.site.fixtures import MakeSite, Run, RunningSite
 from tests.site.policies import activated, enrol_officers, new_policy
 from tests.softhsm.tokens import USER_PIN
-from tmsd.ceremony.key_users import KeyUsers, StillUsed, UseRule
+from tmsd.ceremony.destruction_refusal import DestructionRefused, DestructionRule
+from tmsd.ceremony.key_users import KeyUsers
 from tmsd.ceremony.minutes import Event, events
 from tmsd.ceremony.room import Room
 from tmsd.ceremony.script import Script, load_script
@@ -119,9 +120,9 @@ def test_a_key_is_destroyed_once_it_is_retired_and_every_worker_has_dropped_it(
     with running.caller() as caller, ThreadPoolExecutor(1) as officers:
         session = open_channel(caller, DATED, card)
         wait_until(lambda: users_of(site).cards_on(OLD).count == 1)
-        with pytest.raises(StillUsed, match="key-in-use: policy version 1") as refused:
+        with pytest.raises(DestructionRefused, match="key-in-use: policy version 1") as refused:
             begin(destruction(tmp_path), where)
-        assert refused.value.rule is UseRule.KEY_IN_USE
+        assert refused.value.rule is DestructionRule.KEY_IN_USE
         assert people(where).asked == []
         minutes_of(where).unlink()
 
@@ -155,12 +156,12 @@ def test_who_does_not_drop_it_in_time_is_named_and_the_key_stays(
     users = users_of(site)
     told: list[str] = []
 
-    with pytest.raises(StillUsed, match=r"key-held: .* may still be used by workers of tmsd"):
+    with pytest.raises(DestructionRefused, match=r"key-held: .* used by workers of tmsd"):
         users.require_dropped(OLD, told.append, patience_seconds=0.1)
     assert len(told) == 1
     running.daemon.send(signal.SIGKILL)
     running.daemon.wait()
-    with pytest.raises(StillUsed, match="if it is silent, gone from"):
+    with pytest.raises(DestructionRefused, match="if it is silent, gone from"):
         users.require_dropped(OLD, told.append, patience_seconds=0.1)
     assert is_there(site)
 
@@ -180,9 +181,9 @@ def test_of_several_daemons_over_one_database_each_has_to_drop_it(
     one.daemon.send(signal.SIGHUP)
     wait_until(lambda: len(holders(users)) == 1)
     told: list[str] = []
-    with pytest.raises(StillUsed) as refused:
+    with pytest.raises(DestructionRefused) as refused:
         users.require_dropped(OLD, told.append, patience_seconds=0)
-    assert refused.value.rule is UseRule.KEY_HELD
+    assert refused.value.rule is DestructionRule.KEY_HELD
     assert holders(users)[0].daemon.id[:8] in told[0]
 
     assert other.daemon.stop() == 0
@@ -204,10 +205,10 @@ def test_a_token_that_knows_a_policy_needs_to_know_who_serves_by_it(
     unaware = where.binding.model_copy(update={"configuration": None})
     planned = destruction(tmp_path).steps[0]
 
-    with pytest.raises(StillUsed, match="key-users-unknown: the token knows a policy"):
+    with pytest.raises(DestructionRefused, match="key-users-unknown: the token knows a policy"):
         planned.also_asked(replace(where, binding=unaware))
     mistaken = where.binding.model_copy(update={"configuration": tmp_path / "tmsd.toml"})
-    with pytest.raises(StillUsed, match=r"key-users-unknown: .*tmsd\.toml: "):
+    with pytest.raises(DestructionRefused, match=r"key-users-unknown: .*tmsd\.toml: "):
         planned.also_asked(replace(where, binding=mistaken))
 
 

@@ -7,7 +7,6 @@ one database (docs/decisions/0035-a-key-is-destroyed-when-nobody-holds-it.md).
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -18,7 +17,7 @@ from sqlalchemy import Connection
 from hsm.data_objects import read_documents
 from hsm.keys import KeyReference
 from hsm.token import Token
-from tmsd.ceremony.refusal import Refused
+from tmsd.ceremony.destruction_refusal import DestructionRefused, DestructionRule
 from tmsd.ceremony.steps.enrol_quorum import pinned_quorum
 from tmsd.clock import monotonic, now_ms
 from tmsd.config.daemon import DaemonConfig, load_daemon_config
@@ -40,26 +39,6 @@ T = TypeVar("T")
 PATIENCE_SECONDS = 60.0
 _LOOKING_SECONDS = 0.5
 _MOST_SHOWN = 20
-
-
-class UseRule(StrEnum):
-    """Why a key stays; docs/ceremonies.md explains each."""
-
-    KEY_IN_USE = "key-in-use"
-    KEY_HELD = "key-held"
-    KEY_USERS_UNKNOWN = "key-users-unknown"
-
-
-class StillUsed(Refused):
-    """A rule forbids to destroy the key.
-
-    Attributes:
-        rule: which one.
-    """
-
-    def __init__(self, rule: UseRule, words: str) -> None:
-        super().__init__(f"{rule}: {words}")
-        self.rule = rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +75,11 @@ class KeyUsers:
         """Refuse a key that the policy lets workers use.
 
         Raises:
-            StillUsed: `key-in-use`.
+            DestructionRefused: `key-in-use`.
         """
         if UsedKey(key.label, key.version) in set(self.policy.used_keys()):
-            raise StillUsed(
-                UseRule.KEY_IN_USE,
+            raise DestructionRefused(
+                DestructionRule.KEY_IN_USE,
                 f"policy version {self.policy.version} ({self.policy.source}) uses {key}: "
                 "have a policy take effect that retires it, or does not name it",
             )
@@ -109,7 +88,7 @@ class KeyUsers:
         """Return the cards that were last seen with a master key.
 
         Raises:
-            StillUsed: `key-users-unknown`.
+            DestructionRefused: `key-users-unknown`.
         """
         names = [
             key_set.name
@@ -133,7 +112,7 @@ class KeyUsers:
             patience_seconds: how long it waits.
 
         Raises:
-            StillUsed: `key-held`, naming who does; `key-users-unknown`.
+            DestructionRefused: `key-held`, naming who does; `key-users-unknown`.
         """
         used = HeldKey(key.label, key.version)
         until, told = monotonic() + patience_seconds, list[str]()
@@ -148,8 +127,8 @@ class KeyUsers:
                 )
                 told = daemons
             if monotonic() >= until:
-                raise StillUsed(
-                    UseRule.KEY_HELD,
+                raise DestructionRefused(
+                    DestructionRule.KEY_HELD,
                     f"{key} may still be used by workers of {words}: "
                     "reload those daemons, or stop them",
                 )
@@ -163,7 +142,7 @@ class KeyUsers:
         try:
             return read_store(store, job)
         except StoreError as error:
-            raise StillUsed(UseRule.KEY_USERS_UNKNOWN, str(error)) from error
+            raise DestructionRefused(DestructionRule.KEY_USERS_UNKNOWN, str(error)) from error
 
 
 def users_in_ceremony(token: Token, configuration: Path | None) -> KeyUsers | None:
@@ -174,16 +153,16 @@ def users_in_ceremony(token: Token, configuration: Path | None) -> KeyUsers | No
         configuration: tmsd.toml of the daemons, as the binding has it.
 
     Raises:
-        StillUsed: `key-users-unknown`: the token knows a policy, so that there may be daemons;
-            or their configuration or policy is not right.
+        DestructionRefused: `key-users-unknown`: the token knows a policy, so that there may be
+            daemons; or their configuration or policy is not right.
         ApprovalRefused: their policy is not the one in force.
         HsmError: the token refuses.
     """
     remembered = [policy_in_force.decode(each) for each in read_documents(token, POLICY_DOCUMENT)]
     if configuration is None:
         if remembered:
-            raise StillUsed(
-                UseRule.KEY_USERS_UNKNOWN,
+            raise DestructionRefused(
+                DestructionRule.KEY_USERS_UNKNOWN,
                 "the token knows a policy, by which daemons may serve: "
                 "have the binding name their tmsd.toml as configuration",
             )
@@ -192,7 +171,7 @@ def users_in_ceremony(token: Token, configuration: Path | None) -> KeyUsers | No
         config = load_daemon_config(configuration)
         policy = load_policy(config.policy.file)
     except ConfigError as error:
-        raise StillUsed(UseRule.KEY_USERS_UNKNOWN, str(error)) from error
+        raise DestructionRefused(DestructionRule.KEY_USERS_UNKNOWN, str(error)) from error
     quorum = pinned_quorum(token)
     if remembered and quorum is not None:
         identity = PolicyIdentity(policy.version, policy.digest)

@@ -9,8 +9,8 @@ from hsm import importing
 from hsm.keys import KeyReference
 from hsm.token import Token
 from tmsd.ceremony.described_key import DescribedKey, Kcv, describe
+from tmsd.ceremony.destruction_refusal import DestructionRefused, DestructionRule
 from tmsd.ceremony.key_users import KeyUsers, users_in_ceremony
-from tmsd.ceremony.refusal import Refused
 from tmsd.ceremony.room import Room
 from tmsd.ceremony.step import Facts, Step
 from tmsd.ceremony.wanted_key import WantedKey
@@ -68,8 +68,8 @@ class DestroyKey(Step):
         """Return who may use the token's keys, and not this one any more; None for nobody.
 
         Raises:
-            StillUsed, ApprovalRefused, HsmError: as users_in_ceremony does; and `key-in-use`.
-            Refused: it is another key than the script expects.
+            DestructionRefused: `key-not-the-expected`, `key-in-use`, `key-users-unknown`.
+            ApprovalRefused, HsmError: as users_in_ceremony does.
         """
         with room.token() as token:
             self._require_expected(token, room)
@@ -83,8 +83,9 @@ class DestroyKey(Step):
         kcv = there.check_value.hex() if there.check_value is not None else None
         # The key of a rehearsal is made up, and so is its check value.
         if kcv != self.kcv and not room.rehearsal:
-            raise Refused(
-                f"{self.reference} has {_said(kcv)}, and the script expects {_said(self.kcv)}"
+            raise DestructionRefused(
+                DestructionRule.KEY_NOT_THE_EXPECTED,
+                f"{self.reference} has {_said(kcv)}, and the script expects {_said(self.kcv)}",
             )
 
     def _facts(self, room: Room) -> Facts:

@@ -8,8 +8,8 @@ from hsm.public_keys import spki_sha256
 from hsm.token import Token
 from hsm.unwrapping_pairs import find_unwrapping_pair, unwraps
 from tmsd.ceremony.described_key_pair import DescribedKeyPair, describe_key_pair
+from tmsd.ceremony.destruction_refusal import DestructionRefused, DestructionRule
 from tmsd.ceremony.key_pair_step import KeyPairStep
-from tmsd.ceremony.refusal import Refused
 from tmsd.ceremony.room import Room
 from tmsd.ceremony.signing_key import WantedKeyPair
 from tmsd.ceremony.step import Facts
@@ -39,9 +39,10 @@ class DestroyKeyPair(KeyPairStep):
             found = _public_key_sha256(token, self)
             # The key pair of a rehearsal is made up.
             if found != self.public_key_sha256 and not room.rehearsal:
-                raise Refused(
+                raise DestructionRefused(
+                    DestructionRule.KEY_NOT_THE_EXPECTED,
                     f"{self.name} has {_said(found)}, and the script expects "
-                    f"{_said(self.public_key_sha256)}"
+                    f"{_said(self.public_key_sha256)}",
                 )
             key_pairs.destroy_key_pair(token, self.reference)
         return self._facts()
