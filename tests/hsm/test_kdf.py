@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from hsm.attributes import AES_CARD_KEY, DES_CARD_KEY, SERVICE_MAC_KEY
 from hsm.ciphers import encrypt_ecb
-from hsm.errors import KeyUnsuitable
+from hsm.errors import KeyUnsuitable, MechanismUnavailable
 from hsm.kdf import derive_cbc, derive_cmac_counter, derive_ecb
 from hsm.keys import AES_128, AES_192, AES_256, CIPHER_SHAPES, DES2, DES3, KeyShape, TokenKey
 from hsm.token import Token
 from tests.hsm.session_keys import session_key
+from tests.hsm.sp800_108 import derive_by_the_tokens_own_kdf
 from tests.softhsm.each_token import needs, on_each_token
 from tmsd.globalplatform.keys import Algorithm
 from tmsd.globalplatform.plain_key import PlainKey, odd_parity
@@ -111,6 +112,22 @@ def test_aes_ecb_and_cbc_derivation_are_the_plain_ones(
 
         _require_value(by_ecb, plain.encrypt_ecb(data)[: shape.length])
         _require_value(by_cbc, plain.encrypt_cbc(data, bytes(16))[: shape.length])
+
+
+@pytest.mark.parametrize("shape", AES_SHAPES, ids=lambda shape: ALGORITHMS[shape].name)
+def test_the_cmac_kdf_is_the_tokens_own_where_it_has_one(hsm_token: Token, shape: KeyShape) -> None:
+    before, after = bytes(11) + b"\x04\x00\x00\x80", bytes(range(16))
+    messages = [before + bytes([i]) + after for i in range(1, -(-shape.length // 16) + 1)]
+    with hsm_token.operation() as operation:
+        base = session_key(hsm_token, operation, bytes(range(16)), AES_CARD_KEY)
+        try:
+            own = derive_by_the_tokens_own_kdf(operation, base, before, after, shape)
+        except MechanismUnavailable as refusal:
+            pytest.skip(f"the token was asked for its own KDF: {refusal}")
+
+        (made,) = derive_cmac_counter(operation, base, [messages], shape, AES_CARD_KEY)
+
+        assert encrypt_ecb(made, bytes(16)) == encrypt_ecb(own, bytes(16))
 
 
 def test_a_key_that_may_not_derive_is_named_with_what_it_lacks(hsm_token: Token) -> None:

@@ -100,7 +100,10 @@ def _empty_places(directory: Path) -> None:
 def _daemon(directory: Path) -> Iterator[None]:
     with (directory / "pkcsslotd.log").open("w") as log:
         daemon = subprocess.Popen(
-            ["pkcsslotd", "-f"], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            ["setpriv", "--pdeathsig", "KILL", "pkcsslotd", "-f"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
         )
     try:
         wait_until(lambda: any(Path("/run").glob("*pkcsslotd.socket")))
