@@ -74,8 +74,11 @@ class Terminal:
         return read
 
     def type(self, line: str) -> None:
-        """Type a line; the prompt that is waited for first comes after echo is off."""
-        os.write(self._mine, f"{line}\n".encode())
+        """Type a line; the prompt that is waited for first comes after echo is off.
+
+        Bytes that are no text are as surrogates in it.
+        """
+        os.write(self._mine, f"{line}\n".encode(errors="surrogateescape"))
 
     def press(self, key: str) -> None:
         """Press a key alone, as Ctrl-C; a line after it could be read first."""

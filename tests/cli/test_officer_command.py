@@ -15,6 +15,7 @@ from tests.ceremony.cards import PIN, card_of
 from tests.pcsc.fixtures import PutInReader
 from tests.piv_card.opensc import opensc_module
 from tests.quorum.officers import HOUR, NOW, officer, public_hex, quorum, request
+from tests.terminal import Terminal
 from tmsd import clock
 from tmsd.cli.main import tmsctl
 from tmsd.quorum import canonical
@@ -121,6 +122,22 @@ def test_an_officer_approves_with_a_key_that_was_made_here(tmp_path: Path) -> No
     assert approved.exit_code == 0, approved.output
     given = given_elsewhere((tmp_path / "approval.json").read_bytes(), wanted, officers)
     assert given.officer == "emma"
+
+
+def test_what_is_no_text_is_typed_again_and_not_repeated(tmp_path: Path) -> None:
+    made = ("make-key", "--out", tmp_path / "emma.key", "--public", tmp_path / "emma.pub")
+
+    with Terminal("officer", *made) as terminal:
+        terminal.expect("password of the new key: ")
+        terminal.type("half a \udcc3 letter")
+        terminal.expect("That was no text in UTF-8: type it again")
+        terminal.expect("password of the new key: ")
+        terminal.type("correct horse")
+        terminal.expect("the same again: ")
+        terminal.type("correct horse")
+        assert terminal.end() == 0
+
+    assert "Traceback" not in terminal.shown
 
 
 def test_who_does_not_approve_signs_nothing(asked: tuple[Request, Quorum], tmp_path: Path) -> None:

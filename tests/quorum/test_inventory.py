@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tmsd import clock
 from tmsd.quorum import canonical
 from tmsd.quorum.inventory import (
+    LONGEST,
     Difference,
     Drift,
     InventoriedKey,
@@ -95,6 +97,17 @@ def test_no_two_keys_of_an_inventory_have_one_name() -> None:
         match="inventory-malformed: secret key 'demo' version 1 is there 2 times",
     ):
         inventory_of("tmsd", "0123", [KEY, KEY])
+
+
+def test_the_longest_inventory_is_read_at_once() -> None:
+    many = tuple(msgspec.structs.replace(KEY, label=f"{number:05}") for number in range(8000))
+    document = canonical.encode(inventory_of("tmsd", "0123", many))
+    assert LONGEST // 2 < len(document) < LONGEST
+    before = clock.monotonic()
+
+    decode(document)
+
+    assert clock.monotonic() - before < 1
 
 
 def _changed(**fields: object) -> InventoriedKey:

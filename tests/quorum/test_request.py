@@ -25,13 +25,27 @@ REQUESTS = st.builds(
     policy_version=st.integers(0, 2**31 - 1),
     request_id=st.binary(min_size=16, max_size=16).map(bytes.hex),
     requester=NAMES,
-    expires=st.integers(0, 2**40 - 1),
+    expires=st.integers(0, 2**37 - 1),
 )
 
 
 @given(REQUESTS)
 def test_a_request_is_read_as_it_was_written(value: Request) -> None:
     assert requests.decode(canonical.encode(value)) == value
+
+
+@given(REQUESTS)
+def test_whatever_it_says_can_be_shown(value: Request) -> None:
+    shown = list(value.shown())
+
+    assert all(map(str.isprintable, shown))
+
+
+def test_it_lasts_until_a_date() -> None:
+    endless = msgspec.structs.replace(REQUEST, expires=2**39)
+
+    with pytest.raises(ApprovalRefused, match=r"request-malformed: .*`expires`"):
+        requests.decode(canonical.encode(endless))
 
 
 @given(REQUESTS, REQUESTS)

@@ -40,6 +40,7 @@ from tmsd.cli.named_key import (
     names_a_key_pair,
 )
 from tmsd.cli.table import print_table
+from tmsd.cli.typed_secret import typed_unseen
 from tmsd.config.daemon import DaemonConfig, load_daemon_config
 from tmsd.config.key_sets import KeyAlgorithm
 from tmsd.config.policy import Policy, declared_cas, load_policy
@@ -250,7 +251,7 @@ def _take_components(token: Token, wanted: WantedKey, components: list[Secret]) 
 def _typed_lines(components: Sequence[Secret]) -> Iterator[bytes]:
     while True:
         prompt = f"Component {len(components) + 1}, or nothing to end"
-        line = click.prompt(prompt, hide_input=True, default="", show_default=False)
+        line = typed_unseen(prompt)
         if not line.strip():
             return
         yield line.encode()

@@ -16,13 +16,24 @@ def typed_secret(prompt: str, *, twice: bool = False) -> Secret:
     Raises:
         Ended: they type nothing.
     """
-    typed = click.prompt(
-        prompt,
-        hide_input=True,
-        default="",
-        show_default=False,
-        confirmation_prompt="the same again" if twice else False,
-    )
+    typed = typed_unseen(prompt, twice=twice)
     if not typed:
         raise Ended("nothing was typed")
     return Secret(typed.encode())
+
+
+def typed_unseen(prompt: str, *, twice: bool = False) -> str:
+    """Return what somebody types where it is not shown, which may be nothing."""
+    while True:
+        try:
+            typed: str = click.prompt(
+                prompt,
+                hide_input=True,
+                default="",
+                show_default=False,
+                confirmation_prompt="the same again" if twice else False,
+            )
+        except UnicodeDecodeError:  # it would end as a traceback that repeats some of it
+            click.echo("That was no text in UTF-8: type it again", err=True)
+        else:
+            return typed

@@ -6,13 +6,17 @@ content.
 """
 
 import json
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from tmsd.plain_text import plain
 
 T = TypeVar("T", bound=msgspec.Struct)
+
+UnixTime = Annotated[int, Meta(ge=0, lt=2**37)]
+"""Seconds of Unix time, each of which is a date: up to the year 6325."""
 
 LONGEST = 64 * 1024
 """Length of the longest document of a quorum, in bytes."""

@@ -4,9 +4,11 @@ An inventory is canonical JSON without a secret: names, algorithms, attributes, 
 hashes of public keys.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import itemgetter
 from typing import Annotated, Literal
 
 import msgspec
@@ -82,8 +84,9 @@ class Inventory(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def __post_init__(self) -> None:
         """Refuse keys that are out of order, or two of one name."""
         names = [key.name for key in self.keys]
-        if doubled := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"{doubled[0]} is there {names.count(doubled[0])} times")
+        name, times = max(Counter(names).items(), key=itemgetter(1), default=(None, 0))
+        if times > 1:
+            raise ValueError(f"{name} is there {times} times")
         if names != sorted(names):
             raise ValueError("keys should be in the order of their kind, label and id")
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from tmsd.quorum import canonical
+from tmsd.quorum.canonical import UnixTime
 from tmsd.quorum.policy_approval import PolicyIdentity, approvals_of, require_policy_approved
 from tmsd.quorum.quorum import MOST_OFFICERS, Name, Quorum, Sha256Hex
 from tmsd.quorum.refusal import ApprovalRefused, Rule
@@ -24,7 +25,7 @@ class PolicyInForce(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     digest: Sha256Hex
     quorum: Sha256Hex
     approved_by: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=MOST_OFFICERS)]
-    activated: Annotated[int, Meta(ge=0, lt=2**40)]
+    activated: UnixTime
 
     @property
     def identity(self) -> PolicyIdentity:

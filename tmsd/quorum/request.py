@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from tmsd.quorum import canonical
+from tmsd.quorum.canonical import UnixTime
 from tmsd.quorum.quorum import Name, Quorum, Sha256Hex
 from tmsd.quorum.refusal import ApprovalRefused, Rule
 from tmsd.quorum.words import rows
@@ -46,7 +47,7 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     policy_version: Annotated[int, Meta(ge=0, lt=2**31)]
     request_id: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
     requester: Name
-    expires: Annotated[int, Meta(ge=0, lt=2**40)]
+    expires: UnixTime
 
     def to_be_signed(self) -> bytes:
         """Return what an approval is a signature of: each field behind its length in 4 bytes."""

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from tmsd.quorum import canonical
+from tmsd.quorum.canonical import UnixTime
 from tmsd.quorum.inventory import InventoriedKey, Inventory
 from tmsd.quorum.quorum import Sha256Hex
 from tmsd.quorum.refusal import ApprovalRefused, Rule
@@ -28,7 +29,7 @@ class SignedInventory(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     format: Literal["tmsd-signed-inventory-v1"] = "tmsd-signed-inventory-v1"
     inventory: Sha256Hex
     ceremony: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
-    signed: Annotated[int, Meta(ge=0, lt=2**40)]
+    signed: UnixTime
 
     def __str__(self) -> str:
         """Return it in words."""
