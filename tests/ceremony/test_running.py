@@ -1,5 +1,6 @@
 """A ceremony: the quorum is asked before each step, and what is interrupted goes on."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,14 @@ from tests.softhsm.tokens import SoftHsm
 from tmsd.audit.chain_file import ChainFile
 from tmsd.audit.record import Record
 from tmsd.audit.verification import verify
+from tmsd.ceremony.approving import quorum_of
 from tmsd.ceremony.minutes import Event, Minutes, events
 from tmsd.ceremony.people import Ended
 from tmsd.ceremony.progress import progress
 from tmsd.ceremony.refusal import Refused
 from tmsd.ceremony.reviewing import review
 from tmsd.ceremony.script import Script, load_script
-from tmsd.ceremony.steps.enrol_quorum import pinned_quorum
+from tmsd.ceremony.steps.enrol_quorum import enrol, pinned_quorum
 from tmsd.quorum.refusal import ApprovalRefused, Rule
 
 
@@ -224,6 +226,18 @@ def test_a_token_has_one_deployment(
 
     with pytest.raises(Refused, match="the token is of pilot"):
         begin(other, room(folder, fresh_token, Present()))
+
+
+def test_officers_of_a_rehearsal_approve_nothing_else(
+    planned: Script, fresh_token: TokenAddress, tmp_path: Path
+) -> None:
+    where = room(tmp_path, fresh_token, Present())
+    of_rehearsal = quorum_of(planned, replace(where, rehearsal=True))
+    with where.token() as token:
+        enrol(token, of_rehearsal)
+
+    with pytest.raises(ApprovalRefused, match="quorum-of-rehearsal"):
+        begin(planned, where)
 
 
 def test_without_a_quorum_nothing_begins(fresh_token: TokenAddress, tmp_path: Path) -> None:

@@ -6,11 +6,13 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from hsm.data_objects import add_document, drop_others, replace_documents
 from hsm.token import Token
 from tests.quorum.policies import QUORUM, approvals, remembered
+from tmsd.ceremony.policy_activation import governance
 from tmsd.config.policy import Policy
 from tmsd.config.reserved_keys import CHANNEL_KEY, POLICY_DOCUMENT, QUORUM_DOCUMENT
 from tmsd.quorum import canonical
@@ -61,6 +63,19 @@ def test_what_the_quorum_approved_is_in_force(token: Token, keyring: Keyring, po
 
     assert found is not None
     assert found.policy.approved_by == ("anna", "berta")
+
+
+def test_officers_of_a_rehearsal_put_nothing_in_force(
+    token: Token, keyring: Keyring, policy: Load
+) -> None:
+    signed = approved(token, policy("version = 3\n"))
+    of_rehearsal = msgspec.structs.replace(QUORUM, rehearsal=True)
+    replace_documents(token, QUORUM_DOCUMENT, canonical.encode(of_rehearsal))
+
+    with pytest.raises(ApprovalRefused, match="quorum-of-rehearsal"):
+        require_policy(token, keyring, signed, had_quorum=False)
+    with pytest.raises(ApprovalRefused, match="quorum-of-rehearsal"):
+        governance(token)
 
 
 def test_what_lies_there_without_approvals_is_not(

@@ -13,7 +13,7 @@ from tmsd.ceremony.script import Script
 from tmsd.ceremony.step import Step
 from tmsd.ceremony.steps.enrol_quorum import FIRST, EnrolQuorum, pinned_quorum
 from tmsd.quorum.approval import require_approved
-from tmsd.quorum.quorum import Quorum
+from tmsd.quorum.quorum import Quorum, require_in_earnest
 from tmsd.quorum.refusal import ApprovalRefused, Rule
 from tmsd.quorum.request import Request
 
@@ -30,7 +30,7 @@ def quorum_of(script: Script, room: Room) -> Quorum:
 
     Raises:
         Refused: there is neither.
-        ApprovalRefused: it is none.
+        ApprovalRefused: it is none, or that of a rehearsal.
         HsmError: the token refuses.
     """
     try:
@@ -39,6 +39,8 @@ def quorum_of(script: Script, room: Room) -> Quorum:
     except TokenNotFound:
         pinned = None  # it is yet to be initialised
     if pinned is not None:
+        if not room.rehearsal:
+            require_in_earnest(pinned)
         if pinned.deployment != script.deployment:
             raise Refused(
                 f"the token is of {pinned.deployment}, and the script of {script.deployment}"

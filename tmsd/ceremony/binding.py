@@ -94,7 +94,10 @@ class Binding(Table):
     custodians: dict[str, Annotated[str, text(128)]] = Field(default_factory=dict)
 
     def complaints(self) -> Iterator[Complaint]:
-        """Yield those who have two parts: one person has one in a ceremony."""
+        """Yield those who have two parts: one person has one in a ceremony.
+
+        An officer may have two keys, each by a name of its own; they count once.
+        """
         parts = {self.operator: "the operator"}
         if self.auditor is not None:
             if self.auditor in parts:
@@ -105,6 +108,11 @@ class Binding(Table):
                 if name in parts:
                     yield Complaint((kind, name), f"is {parts[name]} as well")
                 parts.setdefault(name, f"one of the {kind}")
+        persons = {officer.person: officer.name for officer in self.officers.values()}
+        for name, person in self.custodians.items():
+            if other := persons.get(person):
+                yield Complaint(("custodians", name), f"is {person}, as {other} is")
+            persons.setdefault(person, name)
 
 
 def load_binding(path: Path) -> Binding:

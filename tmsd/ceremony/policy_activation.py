@@ -25,7 +25,7 @@ from tmsd.quorum.policy_approval import (
     require_request_for,
 )
 from tmsd.quorum.policy_in_force import PolicyInForce, require_in_force
-from tmsd.quorum.quorum import Quorum
+from tmsd.quorum.quorum import Quorum, require_in_earnest
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def governance(token: Token) -> Governance:
 
     Raises:
         Refused: nobody does.
-        ApprovalRefused: what the token keeps is no quorum, or no policy.
+        ApprovalRefused: what the token keeps is no quorum, or that of a rehearsal, or no policy.
         HsmError: the token refuses.
     """
     quorum = pinned_quorum(token)
@@ -76,6 +76,7 @@ def governance(token: Token) -> Governance:
             "the token has no quorum of officers, and policies need no approval: "
             "tmsctl ceremony run enrols one (enrol-quorum)"
         )
+    require_in_earnest(quorum)
     documents = read_documents(token, POLICY_DOCUMENT)
     return Governance(quorum, tuple(map(policy_in_force.decode, documents)))
 

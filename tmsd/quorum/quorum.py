@@ -117,6 +117,18 @@ def require_sound(quorum: Quorum) -> None:
             raise ApprovalRefused(unfit.rule, f"{officer.name}: {unfit.words}") from None
 
 
+def require_in_earnest(quorum: Quorum) -> None:
+    """Refuse the quorum of a rehearsal, which may be of one, where it is none.
+
+    Raises:
+        ApprovalRefused: `quorum-of-rehearsal`.
+    """
+    if quorum.rehearsal:
+        raise ApprovalRefused(
+            Rule.QUORUM_OF_REHEARSAL, "the token's officers are those of a rehearsal"
+        )
+
+
 def _require_several(quorum: Quorum) -> None:
     persons = len({officer.person for officer in quorum.officers})
     if quorum.approvals < _LEAST_APPROVALS:

@@ -9,6 +9,7 @@ class Rule(StrEnum):
     # The quorum
     QUORUM_MALFORMED = "quorum-malformed"
     QUORUM_OF_ONE = "quorum-of-one"
+    QUORUM_OF_REHEARSAL = "quorum-of-rehearsal"
     QUORUM_WITHOUT_SPARE = "quorum-without-spare"
     OFFICER_TWICE = "officer-twice"
     OFFICER_KEY_TWICE = "officer-key-twice"

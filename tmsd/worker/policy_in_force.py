@@ -55,6 +55,7 @@ def require_policy(
                 Rule.POLICY_UNSIGNED, "the token had a quorum before it was lost, and has none now"
             )
         return None
+    quorum.require_in_earnest(officers)
     found = require_in_force(
         PolicyIdentity(policy.version, policy.digest), policy.approvals, officers, remembered
     )
