@@ -13,7 +13,7 @@ import pytest
 from hsm.keys import KeyReference
 from hsm.secret import Secret
 from hsm.token import open_token
-from tests.ceremony.conducting import begin, minutes_of
+from tests.ceremony.conducting import begin, minutes_of, resume
 from tests.ceremony.keys import check_value
 from tests.ceremony.rooms import Present, room, script
 from tests.postgresql.cluster import Cluster
@@ -146,6 +146,29 @@ def test_a_key_is_destroyed_once_it_is_retired_and_every_worker_has_dropped_it(
     done = [each.decision for each in events(minutes_of(where))]
     [details] = [each.details for each in done if each.operation == Event.DONE]
     assert details["cards_last_seen"] == cards
+
+
+def test_a_card_that_was_seen_after_the_approval_has_officers_asked_again(
+    running: RunningSite, tmp_path: Path
+) -> None:
+    site, where = running.site, room_of(running.site, tmp_path)
+    planned = destruction(tmp_path)
+    retire(site)
+    with running.caller() as caller, ThreadPoolExecutor(1) as officers:
+        ceremony = officers.submit(begin, planned, where)
+        wait_until(lambda: any("have dropped" in line for line in people(where).told))
+        open_channel(caller, DATED, DATED.card())
+        wait_until(lambda: users_of(site).cards_on(OLD).count == 1)
+        reload(running)
+        with pytest.raises(DestructionRefused) as refused:
+            ceremony.result(timeout=30)
+
+    assert refused.value.rule is DestructionRule.CARDS_NOT_THE_APPROVED
+    assert is_there(site)
+    resume(planned, where)
+    approved = [asked.parameters["cards_last_seen"] for asked in people(where).asked[:2]]
+    assert approved == ["none", users_of(site).cards_on(OLD).told]
+    assert not is_there(site)
 
 
 def test_who_does_not_drop_it_in_time_is_named_and_the_key_stays(

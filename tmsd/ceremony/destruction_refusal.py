@@ -11,6 +11,7 @@ class DestructionRule(StrEnum):
     KEY_NOT_THE_EXPECTED = "key-not-the-expected"
     KEY_IN_USE = "key-in-use"
     KEY_HELD = "key-held"
+    CARDS_NOT_THE_APPROVED = "cards-not-the-approved"
     KEY_USERS_UNKNOWN = "key-users-unknown"
 
 

@@ -54,6 +54,7 @@ class DestroyKey(Step):
         users = self._users(room)
         if users is not None:
             users.require_dropped(self.reference, room.people.tell)
+            self._require_approved_cards(users, room)
         with room.token() as token:
             self._require_expected(token, room)
             importing.destroy_key(token, self.reference)
@@ -77,6 +78,14 @@ class DestroyKey(Step):
         if users is not None:
             users.require_out_of_use(self.reference)
         return users
+
+    def _require_approved_cards(self, users: KeyUsers, room: Room) -> None:
+        found, approved = users.cards_on(self.reference).told, room.approved.get(_CARDS)
+        if found != approved:
+            raise DestructionRefused(
+                DestructionRule.CARDS_NOT_THE_APPROVED,
+                f"last seen with it are now {found}, and officers were told of {approved}",
+            )
 
     def _require_expected(self, token: Token, room: Room) -> None:
         there = describe(self.reference, token.find_key(self.reference))
