@@ -72,8 +72,11 @@ def test_softokn_does_everything_but_keep_keys_that_are_not_extractable(
 @pytest.mark.xdist_group("opencryptoki")
 def test_opencryptoki_derives_nothing(opencryptoki_token: Token) -> None:
     poor = Capabilities(*[False] * len(fields(Capabilities)))
+    found = probe(opencryptoki_token)
 
-    assert probe(opencryptoki_token) == replace(poor, signs_hmac_sha256=True, wraps_aes_cbc=True)
+    # 3.8 does not make CMACs, and 3.23 does.
+    does = replace(poor, signs_hmac_sha256=True, wraps_aes_cbc=True)
+    assert found in (does, replace(does, signs_aes_cmac=True))
     assert keeps_unextractable_keys(opencryptoki_token)
 
 

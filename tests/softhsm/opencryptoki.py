@@ -1,4 +1,4 @@
-"""openCryptoki's software token, a poor one: no CMAC, no derivation, no elliptic curves.
+"""openCryptoki's software token, a poor one: no derivation, and no AES key wrap.
 
 Its daemon, its tokens and their locks are at fixed places that all users of a machine share. So
 the process that uses it goes for as long into namespaces of its own, where those are empty
@@ -8,6 +8,7 @@ folders, and where no other process sees them. That takes root.
 import ctypes
 import grp
 import os
+import pwd
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -25,6 +26,7 @@ _CONFIGURATION = "version opencryptoki-3.1\nslot 0\n{\nstdll = libpkcs11_sw.so\n
 _FIRST_SO_PIN = b"87654321"
 _TOKENS = Path("/var/lib/opencryptoki")
 _LOCKS = Path("/run/lock/opencryptoki")
+_DAEMON = Path("/run/opencryptoki")
 _CLONE_NEWNS, _CLONE_NEWIPC = 0x00020000, 0x08000000  # unshare(2)
 
 
@@ -70,18 +72,31 @@ def _namespaces_of_its_own() -> Iterator[None]:
             stack.enter_context(Path("/proc/thread-self/ns", kind).open("rb"))
             for kind in ("mnt", "ipc")
         )
+        root = os.open("/", os.O_PATH)
+        stack.callback(os.close, root)
         # Who may not come back, as root of a user namespace may not, had better not go.
         if libc.setns(memory.fileno(), 0) or libc.unshare(_CLONE_NEWNS | _CLONE_NEWIPC):
             reason = os.strerror(ctypes.get_errno())
             raise Unavailable(f"openCryptoki takes root, to mount over its places: {reason}")
         try:
-            _mount("--make-rslave", "/")
+            _require_seclusion()
             yield
         finally:
             for namespace in (memory, mounts):
                 if libc.setns(namespace.fileno(), 0):
                     raise OSError(ctypes.get_errno(), "setns")
+            # Who enters a namespace stands at its root, also where a chroot(2) had another.
+            os.fchdir(root)
+            os.chroot(".")
             os.chdir(working)
+
+
+def _require_seclusion() -> None:
+    """Have no mount that follows be seen elsewhere."""
+    try:
+        _mount("--make-rslave", "/")
+    except subprocess.CalledProcessError as error:
+        raise Unavailable("openCryptoki's places are not mounted over: / is no mount") from error
 
 
 def _empty_places(directory: Path) -> None:
@@ -91,9 +106,22 @@ def _empty_places(directory: Path) -> None:
     _mount("--bind", configuration, "/etc/opencryptoki/opencryptoki.conf")
     for place in ("/run", "/dev/shm", _TOKENS):  # noqa: S108  the place of shared memory
         _mount("-t", "tmpfs", "tmpfs", place)
-    for folder in (_LOCKS, _LOCKS / "swtok", _TOKENS / "swtok", _TOKENS / "swtok/TOK_OBJ"):
-        folder.mkdir(mode=0o770, parents=True)
-        os.chown(folder, 0, grp.getgrnam("pkcs11").gr_gid)
+    owner, group = _owner_of_daemon(), grp.getgrnam("pkcs11").gr_gid
+    for folder in (
+        *(_DAEMON, _LOCKS, _LOCKS / "swtok"),
+        *(_TOKENS / "swtok", _TOKENS / "swtok/TOK_OBJ", _TOKENS / "HSM_MK_CHANGE"),
+    ):
+        folder.mkdir(parents=True)
+        folder.chmod(0o770)
+        os.chown(folder, owner, group)
+
+
+def _owner_of_daemon() -> int:
+    """Return the user that the daemon changes to; 3.8 has none, and stays root."""
+    try:
+        return pwd.getpwnam("pkcsslotd").pw_uid
+    except KeyError:
+        return 0
 
 
 @contextmanager
@@ -106,7 +134,7 @@ def _daemon(directory: Path) -> Iterator[None]:
             stderr=log,
         )
     try:
-        wait_until(lambda: any(Path("/run").glob("*pkcsslotd.socket")))
+        wait_until(lambda: any(Path("/run").rglob("pkcsslotd.socket")))
         yield
     finally:
         # It would wait for its clients at SIGTERM.
@@ -115,4 +143,4 @@ def _daemon(directory: Path) -> Iterator[None]:
 
 
 def _mount(*arguments: object) -> None:
-    subprocess.run(["mount", *map(str, arguments)], check=True)
+    subprocess.run(["mount", *map(str, arguments)], check=True, capture_output=True)
