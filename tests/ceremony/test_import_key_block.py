@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,23 @@ def test_another_key_than_the_expected_leaves_nothing(
     assert refused.value.rule is rule
     with where.token() as token:
         assert token.find_keys(PILOT) == []
+
+
+def test_officers_approve_this_file_and_the_same_key_in_another_one_is_not_taken(
+    where: Room,
+) -> None:
+    digest = send(where, tr31.wrap(PROTECTION, "D0000E5AX00E0000", AES_16).encode())
+    planned = step(where, DO, AES_16)
+    approved = planned.also_asked(where)
+    asked = replace(where, approved=approved)
+    send(where, tr31.wrap(PROTECTION, "D0000E5AX00E0000", AES_16).encode())
+
+    assert approved == {"file_sha256": digest}
+    with pytest.raises(WrappedKeyRefused, match=f"wrapped-key-other-file: .*expected {digest}"):
+        planned.perform(asked)
+    planned.perform(where)
+    with pytest.raises(WrappedKeyRefused, match="wrapped-key-other-file"):
+        planned.found(asked)
 
 
 def test_one_under_another_key_or_of_another_version_is_not_opened(where: Room) -> None:

@@ -1,5 +1,6 @@
 """Minutes can be checked by anybody, and whatever is changed in them shows."""
 
+import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -150,6 +151,17 @@ def test_an_approval_is_good_for_one_beginning(lines: list[bytes], written: Writ
             yield record
 
     assert rules(written(chained_anew(lines, twice)))[0] == Rule.STEP_NOT_APPROVED
+
+
+def test_a_line_without_an_end_takes_no_memory(lines: list[bytes], written: Written) -> None:
+    endless = written([*lines[:3], b"x" * 32_000_000, b"\n", *lines[3:]])
+    tracemalloc.start()
+
+    faults = review(endless).faults
+
+    assert tracemalloc.get_traced_memory()[1] < 8_000_000
+    tracemalloc.stop()
+    assert (faults[0].line, faults[0].rule) == (4, Rule.CHAIN_BROKEN)
 
 
 def test_nothing_comes_after_the_signatures(lines: list[bytes], written: Written) -> None:

@@ -184,12 +184,19 @@ class _Chain:
             yield Fault(gap.line, Reason.RECEIPTS_MISSING, str(gap))
 
 
+def lines_of(file: BinaryIO) -> Iterator[bytes]:
+    """Yield each line; of one that is too long, as much as shows that."""
+    while line := file.readline(MAX_LINE):
+        if len(line) == MAX_LINE and not line.endswith(b"\n"):
+            _pass_line(file)
+        yield line
+
+
 def _faults(
     file: BinaryIO, chain: _Chain, on_progress: Callable[[int, int], None] | None
 ) -> Iterator[Fault]:
     number = 0
-    while line := file.readline(MAX_LINE):
-        number += 1
+    for number, line in enumerate(lines_of(file), start=1):
         if on_progress and number % LINES_BETWEEN_PROGRESS == 0:
             on_progress(number, file.tell())
         if line.endswith(b"\n"):
@@ -204,7 +211,6 @@ def _faults(
         elif len(line) < MAX_LINE:
             yield Fault(number, Reason.TORN_TAIL, f"{len(line)} bytes without a newline")
         else:
-            _pass_line(file)
             chain.skip()
             yield Fault(number, Reason.LINE_TOO_LONG, f"no newline within {MAX_LINE} bytes")
     if number == 0:

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from tmsd.audit.record import Record, RecordError
-from tmsd.audit.verification import verify
+from tmsd.audit.verification import lines_of, verify
 from tmsd.ceremony.approving import CLOSE, JOIN, STEP
 from tmsd.ceremony.attesting import require_attested
 from tmsd.ceremony.minutes import Event
@@ -97,7 +97,7 @@ def review(path: Path, pinned: Quorum | None = None) -> Review:
     number = 1
     reading = _Reading(ToldQuorum(pinned))
     with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
+        for number, line in enumerate(lines_of(file), start=1):
             try:
                 record = Record.parse(line)
             except RecordError:
