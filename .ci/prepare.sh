@@ -22,6 +22,9 @@ packages() {
     echo nginx            # a relying party in the tests, started by them alone
     echo openssl          # looks over certificates in the tests
     echo gnutls-bin       # so does its certtool
+    echo curl             # what integrators are told to type, with the next two: tests type it
+    echo jq               # reads and writes JSON there
+    echo xxd              # and hexadecimal
     echo systemd          # systemd-analyze, which checks the units
     echo systemd-container # systemd-nspawn, in which tests boot a system with the units
     echo systemd-sysv     # /sbin/init, which it boots

@@ -8,7 +8,7 @@ _PREFIX = "urn:tmsd:problem:"
 
 
 class Next(StrEnum):
-    """What a caller can do about a refusal (docs/api.md)."""
+    """What a caller can do about a refusal (docs/integrator/state-machine.md)."""
 
     CORRECT_REQUEST = "correct-request"
     RETRY = "retry"

@@ -1,0 +1,1 @@
+"""The documents for integrators: what they say is run, and compared."""
