@@ -304,6 +304,22 @@ def test_what_was_done_and_not_recorded_is_found(
     assert review(minutes_of(elsewhere)).faults == ()
 
 
+def test_an_older_backup_is_not_taken_for_the_one_that_was_made(
+    backed_up: tuple[Room, Present],
+) -> None:
+    where = backed_up[0]
+    newest = KeyReference("newest", 1)
+    with where.token() as token:
+        generate_key(token, newest, AES_256, {**MASTER_KEY, Attribute.EXTRACTABLE: True})
+
+    with pytest.raises(BackupRefused, match=r"backup-exists.*of other keys than the token's"):
+        load_script(script(where.folder, BACK_UP)).steps[0].found(where)
+
+    with where.token() as token:
+        token.find_key(newest).handle.destroy()
+    assert load_script(script(where.folder, BACK_UP)).steps[0].found(where) is not None
+
+
 def test_a_public_half_that_an_interruption_left_is_made_whole(
     elsewhere: Room, backed_up: tuple[Room, Present]
 ) -> None:

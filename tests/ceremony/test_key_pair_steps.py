@@ -124,6 +124,22 @@ def test_what_was_made_before_an_interruption_is_found_and_not_made_again(
     assert root_pair.found(where) is not None
 
 
+@pytest.mark.usefixtures("root_pair")
+def test_what_says_something_else_is_not_taken_for_what_was_made(where: Room) -> None:
+    made = step(where.folder, ROOT.format(file="root.pem"))
+    made.perform(where)
+    for change in (
+        ("CN=", "CN=Another "),
+        ("path_length = 1", "path_length = 2"),
+        ("path_length = 1", "days = 9"),
+    ):
+        with pytest.raises(Refused, match="or says something else than the script"):
+            step(where.folder, ROOT.format(file="root.pem").replace(*change)).found(where)
+    step(where.folder, REQUEST.format(label="root")).perform(where)
+    with pytest.raises(Refused, match="no request of key pair 'root' version 1 for CN=Another"):
+        step(where.folder, REQUEST.format(label="root").replace("CN=", "CN=Another ")).found(where)
+
+
 @pytest.mark.parametrize(
     "text", [PAIR.format(label="half", algorithm="p256"), AUDIT_KEY, ZONE_PAIR]
 )

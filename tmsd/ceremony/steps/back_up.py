@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from hsm.keys import KeyReference
 from tmsd import clock
 from tmsd.ceremony.backing_up import back_up, require_authentic
-from tmsd.ceremony.backup_file import Backup, read_backup
+from tmsd.ceremony.backup_file import Backup, WrappingKey, read_backup
 from tmsd.ceremony.backup_key import kept_backup_key
 from tmsd.ceremony.backup_refusal import BackupRefused, BackupRule
 from tmsd.ceremony.new_file import PRIVATE, write_new
@@ -46,14 +47,31 @@ class BackUp(Step):
         return facts_of_backup(*read_backup(path, room.deployment))
 
     def found(self, room: Room) -> Facts | None:
-        """Return the backup that is there: this step alone writes it, and whole."""
+        """Return the backup that is there, if it is of the keys that the token has.
+
+        Raises:
+            BackupRefused: `backup-exists`: it is another one; `backup-forged`, or as read_backup.
+            HsmError: the token refuses.
+        """
         path = room.folder / self.file
         if not path.exists():
             return None
         backup, content = read_backup(path, room.deployment)
         with room.token() as token:
             require_authentic(token, kept_backup_key(token, backup.backup_key), backup)
+            of_now = back_up(token, self.version, room.deployment, clock.now())
+        if _keys_in(backup) != _keys_in(of_now):
+            raise BackupRefused(
+                BackupRule.BACKUP_EXISTS, f"{path} is there, and is of other keys than the token's"
+            )
         return facts_of_backup(backup, content)
+
+
+def _keys_in(backup: Backup) -> set[tuple[WrappingKey, KeyReference, str]]:
+    """Return which keys are in a backup, each by its name and what it is known by."""
+    known = {(key.reference, key.check_value) for key in backup.keys}
+    known |= {(pair.reference, pair.public_key) for pair in backup.key_pairs}
+    return {(backup.backup_key, *each) for each in known}
 
 
 def facts_of_backup(backup: Backup, content: bytes) -> Facts:

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from hsm.key_pairs import find_key_pair
 from hsm.keys import KeyReference
+from hsm.public_keys import PublicKey
 from hsm.signing import signing_key
 from hsm.token import Token
 from tmsd import clock
@@ -24,7 +25,6 @@ from tmsd.ceremony.step import Facts
 from tmsd.errors import Code, ServiceError
 from tmsd.x509.building import Terms
 from tmsd.x509.linting import require_same, signed_for_trial
-from tmsd.x509.public_keys import spki_sha256
 from tmsd.x509.refusal import CertificateRefused
 from tmsd.x509.roots import lint_root, root_builder
 from tmsd.x509.signature import scheme_for
@@ -67,12 +67,10 @@ class MakeRoot(KeyPairStep):
         """Make it, and write it once it is signed."""
         path = room.folder / self.file
         require_no_file(path)
-        subject = x509.Name.from_rfc4514_string(self.subject)
-        wanted = RootWanted(subject, self.days, self.path_length, self.pss)
         with room.token() as token:
             self.proven_public_key_sha256(token)
             try:
-                root = make_root(token, self.reference, wanted, clock.now())
+                root = make_root(token, self.reference, self._wanted, clock.now())
             except ServiceError as refused:
                 raise Refused(str(refused)) from None
         write_new(path, root.public_bytes(Encoding.PEM))
@@ -84,15 +82,27 @@ class MakeRoot(KeyPairStep):
         if not path.exists():
             return None
         with room.token() as token:
-            expected = self.proven_public_key_sha256(token)
+            self.proven_public_key_sha256(token)
+            public_key = find_key_pair(token, self.reference).public_key
         try:
             root = x509.load_pem_x509_certificate(path.read_bytes())
             root.verify_directly_issued_by(root)
         except (ValueError, InvalidSignature):
             raise Refused(f"{path} is no certificate of a root") from None
-        if spki_sha256(root.public_key()) != expected:
-            raise Refused(f"{path} is the certificate of another key than {self.name}")
+        begin = root.not_valid_before_utc
+        try:
+            require_same(_on_trial(public_key, self._wanted, root.serial_number, begin)[1], root)
+        except CertificateRefused:
+            raise Refused(
+                f"{path} is the certificate of another key than {self.name}, "
+                "or says something else than the script"
+            ) from None
         return self._facts(root)
+
+    @property
+    def _wanted(self) -> "RootWanted":
+        subject = x509.Name.from_rfc4514_string(self.subject)
+        return RootWanted(subject, self.days, self.path_length, self.pss)
 
     def _facts(self, root: x509.Certificate) -> Facts:
         return {
@@ -136,19 +146,25 @@ def make_root(
         HsmError: the token refuses.
     """
     pair = find_key_pair(token, reference)
-    begin = now.replace(microsecond=0)
-    terms = Terms(
-        int.from_bytes(token.random(SERIAL_NUMBER_LENGTH)),
-        begin,
-        begin + timedelta(days=wanted.days) - timedelta(seconds=1),
-    )
+    serial_number = int.from_bytes(token.random(SERIAL_NUMBER_LENGTH))
     scheme = scheme_for(pair.public_key, pss=wanted.pss)
     try:
-        built = root_builder(wanted.subject, pair.public_key, terms, wanted.path_length)
-        trial = signed_for_trial(built, pair.public_key, scheme)
+        begin = now.replace(microsecond=0)
+        built, trial = _on_trial(pair.public_key, wanted, serial_number, begin)
         lint_root(trial, wanted.path_length)
         root = scheme.sign_certificate(built, signing_key(pair))
         require_same(trial, root)
     except CertificateRefused as refused:
         raise ServiceError(Code.ISSUANCE_REFUSED, str(refused)) from None
     return root
+
+
+def _on_trial(
+    public_key: PublicKey, wanted: RootWanted, serial_number: int, begin: datetime
+) -> tuple[x509.CertificateBuilder, x509.Certificate]:
+    """Return a root that is valid from a moment on, as it is built and as signed on trial."""
+    end = begin + timedelta(days=wanted.days) - timedelta(seconds=1)
+    terms = Terms(serial_number, begin, end)
+    built = root_builder(wanted.subject, public_key, terms, wanted.path_length)
+    scheme = scheme_for(public_key, pss=wanted.pss)
+    return built, signed_for_trial(built, public_key, scheme)

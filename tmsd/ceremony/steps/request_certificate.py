@@ -59,8 +59,11 @@ class RequestCertificate(KeyPairStep):
             request = x509.load_pem_x509_csr(path.read_bytes())
         except ValueError:
             raise Refused(f"{path} is no request for signing") from None
-        if not request.is_signature_valid or spki_sha256(request.public_key()) != expected:
-            raise Refused(f"{path} is no request of {self.name}")
+        if not request.is_signature_valid or (
+            (spki_sha256(request.public_key()), request.subject)
+            != (expected, x509.Name.from_rfc4514_string(self.subject))
+        ):
+            raise Refused(f"{path} is no request of {self.name} for {self.subject}")
         return self._facts(request)
 
     def _facts(self, request: x509.CertificateSigningRequest) -> Facts:
