@@ -117,7 +117,7 @@ def _empty_places(directory: Path) -> None:
 
 
 def _owner_of_daemon() -> int:
-    """Return the user that the daemon changes to; 3.8 has none, and stays root."""
+    """Return the user that the daemon is; 3.8 has none of its own, and is root."""
     try:
         return pwd.getpwnam("pkcsslotd").pw_uid
     except KeyError:
@@ -128,7 +128,11 @@ def _owner_of_daemon() -> int:
 def _daemon(directory: Path) -> Iterator[None]:
     with (directory / "pkcsslotd.log").open("w") as log:
         daemon = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "pkcsslotd", "-f"],
+            # Of itself, 3.23 would change to its user by way of a child that nobody waits for.
+            [
+                *("setpriv", "--reuid", str(_owner_of_daemon()), "--regid", "pkcs11"),
+                *("--clear-groups", "--pdeathsig", "KILL", "pkcsslotd", "-f"),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
