@@ -8,8 +8,9 @@ that has SoftHSM loaded, and what everybody may know in front and workers.
 import secrets
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ from tests.memory.known_site import (
     with_unpredictable_keys,
 )
 from tests.memory.search import MemorySearch, spellings
-from tests.site.batches import AES128, DES_VISA2, SCP01_HMAC, Batch
+from tests.site.batches import AES128, DES_VISA2, SCP01_HMAC
 from tests.site.changeovers import ROTATING
 from tests.site.channels import RANDOM
 from tests.site.daemon import Daemon, wait_until
@@ -35,11 +36,14 @@ from tests.site.transport_keys import AES_SHARED_KEY
 from tests.softhsm import remote_module
 from tests.softhsm.faulty_module import FaultyModule
 from tests.softhsm.p11_kit import P11KitServer
-from tests.softhsm.remote_module import RemoteModule
+from tests.softhsm.tokens import SoftHsm
 
 CHANGING = with_unpredictable_keys(replace(ROTATING, settings='change_to = ["rotating:2"]'))
 CARDS = (with_unpredictable_keys(AES128), with_unpredictable_keys(DES_VISA2), CHANGING)
 EXCEPTED = with_unpredictable_keys(SCP01_HMAC)
+SERVICE_KEY = secrets.token_bytes(32)
+
+pytestmark = pytest.mark.xdist_group("keys in memory")  # one site for several
 
 IN_THE_CLEAR = {"C_Encrypt": {"master", "card"}, "C_Sign": {"service", "session"}}
 """During which calls SoftHSM has which keys in the clear, for cards of AES."""
@@ -51,27 +55,47 @@ def memory(tmp_path_factory: pytest.TempPathFactory) -> MemorySearch:
     return search.build(tmp_path_factory.mktemp("search"))
 
 
-@pytest.fixture(scope="module")
-def remote(tmp_path_factory: pytest.TempPathFactory) -> RemoteModule:
-    """The compiled module that works in another process."""
-    return remote_module.build(tmp_path_factory.mktemp("remote"))
-
-
 @pytest.fixture
 def planted() -> Planted:
-    """What is searched for: nothing yet."""
-    return Planted()
-
-
-def with_known_keys(site: Site, planted: Planted, batches: Sequence[Batch] = ()) -> Site:
-    """Give the daemon a key of its own that is known, as the batches' are."""
-    service_key = secrets.token_bytes(32)
-    site.initialise_again()
-    site.fill_token(service_key)
-    planted.add("service", service_key)
+    """What is searched for: keys that every site here has."""
+    planted = Planted()
+    planted.add("service", SERVICE_KEY)
     planted.add("transport", AES_SHARED_KEY.value)
-    planted.add_masters(batches)
-    return site
+    return planted
+
+
+def slowed(site: Site, faulty_module_file: Path) -> FaultyModule:
+    """Give a site's daemon a key of its own that is known; return what slows its token down."""
+    site.initialise_again()
+    site.fill_token(SERVICE_KEY)
+    return FaultyModule(faulty_module_file, site.token, site.directory / "orders")
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteSite:
+    """A site that runs, whose module works in another process than its workers."""
+
+    running: RunningSite
+    module: FaultyModule
+
+    def watched(self, memory: MemorySearch, planted: Planted) -> Watched:
+        """Return its processes; each worker has started the one that has SoftHSM loaded."""
+        daemon = self.running.daemon
+        return Watched(memory, planted, daemon, lambda: children(daemon.workers))
+
+
+@pytest.fixture(scope="module")
+def remote(
+    softhsm: SoftHsm, faulty_module_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RemoteSite]:
+    """The site of both tests of a module in another process."""
+    built = remote_module.build(tmp_path_factory.mktemp("remote"))
+    site = Site(tmp_path_factory.mktemp("site"), softhsm, batches=(*CARDS, EXCEPTED))
+    module = slowed(site, faulty_module_file)
+    site.write_configuration(built.before(module.token))
+    with closing(site), Daemon(site) as daemon:
+        yield RemoteSite(RunningSite(site, daemon.wait_until_ready()), module)
+        assert daemon.stop() == 0
 
 
 def children(pids: Sequence[int]) -> list[int]:
@@ -106,8 +130,9 @@ def test_the_search_finds_a_value_however_it_is_spelled_and_no_other(memory: Mem
 def test_softhsm_has_keys_in_the_memory_of_the_worker_that_loads_it_and_the_front_has_none(
     make_site: MakeSite, faulty_module_file: Path, memory: MemorySearch, planted: Planted
 ) -> None:
-    site = with_known_keys(make_site(CARDS), planted, CARDS)
-    module = FaultyModule(faulty_module_file, site.token, site.directory / "orders")
+    planted.add_masters(CARDS)
+    site = make_site(CARDS)
+    module = slowed(site, faulty_module_file)
     site.write_configuration(module.token)
     with Daemon(site) as daemon:
         running = RunningSite(site, daemon.wait_until_ready())
@@ -123,49 +148,31 @@ def test_softhsm_has_keys_in_the_memory_of_the_worker_that_loads_it_and_the_fron
 
 
 def test_a_module_in_another_process_leaves_no_key_in_front_or_worker(
-    make_site: MakeSite,
-    faulty_module_file: Path,
-    remote: RemoteModule,
-    memory: MemorySearch,
-    planted: Planted,
+    remote: RemoteSite, memory: MemorySearch, planted: Planted
 ) -> None:
-    site = with_known_keys(make_site(CARDS), planted, CARDS)
-    module = FaultyModule(faulty_module_file, site.token, site.directory / "orders")
-    site.write_configuration(remote.before(module.token))
-    with Daemon(site) as daemon:
-        running = RunningSite(site, daemon.wait_until_ready())
-        watched = Watched(memory, planted, daemon, lambda: children(daemon.workers))
-        with running.caller() as caller:
-            for function, kinds in IN_THE_CLEAR.items():
-                with busy(module, function, Desk(caller, planted).serving(*CARDS)):
-                    watched.wait_for_token_to_show(kinds)
-        watched.look()
-        assert daemon.stop() == 0
+    planted.add_masters(CARDS)
+    watched = remote.watched(memory, planted)
+    with remote.running.caller() as caller:
+        for function, kinds in IN_THE_CLEAR.items():
+            with busy(remote.module, function, Desk(caller, planted).serving(*CARDS)):
+                watched.wait_for_token_to_show(kinds)
+    watched.look()
 
     assert watched.front.keys() == watched.workers.keys() == {PUBLIC}
 
 
 def test_an_exception_of_a_key_set_puts_card_keys_into_the_worker_and_no_others(
-    make_site: MakeSite,
-    faulty_module_file: Path,
-    remote: RemoteModule,
-    memory: MemorySearch,
-    planted: Planted,
+    remote: RemoteSite, memory: MemorySearch, planted: Planted
 ) -> None:
-    site = with_known_keys(make_site([EXCEPTED, AES128]), planted, [EXCEPTED])
-    module = FaultyModule(faulty_module_file, site.token, site.directory / "orders")
-    site.write_configuration(remote.before(module.token))
-    with Daemon(site) as daemon:
-        running = RunningSite(site, daemon.wait_until_ready())
-        watched = Watched(memory, planted, daemon, lambda: children(daemon.workers))
-        with running.caller() as caller:
-            serving = Desk(caller, planted).serving(EXCEPTED)
-            with busy(module, "C_Sign", serving):
-                watched.wait_for_token_to_show({"service", "master"})
-            with busy(module, "C_CreateObject", serving):
-                wait_until(lambda: watched.shows(watched.workers, {"card"}))
-        watched.look()
-        assert daemon.stop() == 0
+    planted.add_masters([EXCEPTED])
+    watched = remote.watched(memory, planted)
+    with remote.running.caller() as caller:
+        serving = Desk(caller, planted).serving(EXCEPTED)
+        with busy(remote.module, "C_Sign", serving):
+            watched.wait_for_token_to_show({"service", "master"})
+        with busy(remote.module, "C_CreateObject", serving):
+            wait_until(lambda: watched.shows(watched.workers, {"card"}))
+    watched.look()
 
     assert watched.front.keys() == {PUBLIC}
     assert watched.workers.keys() == {PUBLIC, "card"}
@@ -174,8 +181,8 @@ def test_an_exception_of_a_key_set_puts_card_keys_into_the_worker_and_no_others(
 def test_p11_kit_leaves_no_key_of_the_daemon_in_front_or_workers(
     make_site: MakeSite, faulty_module_file: Path, memory: MemorySearch, planted: Planted
 ) -> None:
-    site = with_known_keys(make_site([], service_keys=SERVICE_MAC_KEY_IN_STEPS), planted)
-    module = FaultyModule(faulty_module_file, site.token, site.directory / "orders")
+    site = make_site([], service_keys=SERVICE_MAC_KEY_IN_STEPS)
+    module = slowed(site, faulty_module_file)
     server = P11KitServer(site.directory, module.token)
     server.start()
     try:
