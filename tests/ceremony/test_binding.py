@@ -5,8 +5,16 @@ from pathlib import Path
 import pytest
 
 from tmsd.ceremony.binding import load_binding
+from tmsd.ceremony.refusal import Refused
 from tmsd.config.toml import ConfigError
 
+# Of a curve (secp112r1) that no library of today has.
+SHORT_CURVE = """\
+-----BEGIN PUBLIC KEY-----
+MDIwEAYHKoZIzj0CAQYFK4EEAAYDHgAEfA8ECjztmAP822z0NxYnlbOQhy0dZOIN
+By2teg==
+-----END PUBLIC KEY-----
+"""
 BINDING = """
 operator = "olaf"
 
@@ -55,3 +63,12 @@ def test_an_officer_may_have_two_keys_and_custodians_are_others(tmp_path: Path) 
 def test_nobody_has_two_parts(tmp_path: Path, operator: str, custodians: str, told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         load_binding(written(tmp_path, custodians, operator))
+
+
+@pytest.mark.parametrize("content", [SHORT_CURVE, SHORT_CURVE[:60], ""])
+def test_what_is_no_key_that_can_be_read_is_told_by_its_file(tmp_path: Path, content: str) -> None:
+    officer = load_binding(written(tmp_path, "")).officers["anna"]
+    officer.public_key.write_text(content)
+
+    with pytest.raises(Refused, match=r"anna\.pub: there is no public key in PEM"):
+        _ = officer.officer

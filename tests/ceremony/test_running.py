@@ -203,6 +203,19 @@ def test_minutes_that_say_more_than_was_approved_do_not_go_on(
         resume(planned, room(tmp_path, fresh_token, Present()))
 
 
+def test_minutes_with_a_line_that_is_none_do_not_go_on(
+    planned: Script, fresh_token: TokenAddress, tmp_path: Path
+) -> None:
+    where = room(tmp_path, fresh_token, Present(leave_after=1))
+    with pytest.raises(Ended):
+        begin(planned, where)
+    first, _, *others = minutes_of(where).read_bytes().splitlines(keepends=True)
+    minutes_of(where).write_bytes(b"".join([first, b"changed\n", *others]))
+
+    with pytest.raises(Refused, match="a line that is no record"):
+        resume(planned, where)
+
+
 def test_what_is_signed_does_not_go_on(
     planned: Script, fresh_token: TokenAddress, tmp_path: Path
 ) -> None:

@@ -213,6 +213,12 @@ def test_of_several_daemons_over_one_database_each_has_to_drop_it(
     users.require_dropped(OLD, pytest.fail, patience_seconds=0)
 
 
+def test_officers_are_told_where_there_is_no_database_that_would_know(governed: Site) -> None:
+    cards = users_of(governed).cards_on(OLD)
+
+    assert cards.told == "none, as no daemon has made the database yet"
+
+
 def test_a_daemon_that_has_stopped_uses_no_key(governed: Site) -> None:
     with Daemon(governed) as daemon:
         daemon.wait_until_ready()

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from pydantic import Field, ValidationError
 
@@ -65,7 +66,7 @@ class OfficerOfBinding(Table):
         """
         try:
             key = load_pem_public_key(self.public_key.read_bytes())
-        except (OSError, ValueError):
+        except (OSError, ValueError, UnsupportedAlgorithm):
             raise Refused(f"{self.public_key}: there is no public key in PEM") from None
         if not isinstance(key, OfficerPublicKey):
             raise Refused(f"{self.public_key}: it is of a kind that no officer may have")

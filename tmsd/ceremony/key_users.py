@@ -48,14 +48,18 @@ class CardsOnKey:
     Attributes:
         count: how many.
         first: some of them.
+        recorded: whether there is a database that would know.
     """
 
     count: int
     first: tuple[SeenCard, ...]
+    recorded: bool = True
 
     @property
     def told(self) -> str:
         """All of it in words."""
+        if not self.recorded:
+            return "none, as no daemon has made the database yet"
         if not self.count:
             return "none"
         some = ", ".join(card.diversification_data.hex() for card in self.first)
@@ -96,7 +100,7 @@ class KeyUsers:
             if key.label in key_set.labels.values()
         ]
         seen = partial(_cards_on, key_sets=names, version=key.version)
-        return self._read(seen, CardsOnKey(0, ()))
+        return self._read(seen, CardsOnKey(0, (), recorded=False))
 
     def require_dropped(
         self,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tmsd.audit.chain_file import AUDIT_OPENED, LOG_REPAIRED, ChainFile
 from tmsd.audit.record import Decision, Outcome, Record, RecordError
+from tmsd.ceremony.refusal import Refused
 
 
 class Event(StrEnum):
@@ -84,10 +85,14 @@ def events(path: Path) -> list[Record]:
     So is what comes after the last newline, of a line that was being written.
 
     Raises:
-        RecordError: a line is no record.
+        Refused: a line is no record.
         OSError: the file cannot be read.
     """
-    return [record for record in _records(path) if record.decision.operation in set(Event)]
+    try:
+        records = _records(path)
+    except RecordError as error:
+        raise Refused(f"{path} has a line that is no record, as verify tells: {error}") from None
+    return [record for record in records if record.decision.operation in set(Event)]
 
 
 def _records(path: Path) -> list[Record]:
