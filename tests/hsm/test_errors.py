@@ -28,7 +28,7 @@ MEANINGS = [
     (ck.DeviceError, TokenLost),
     (ck.GeneralError, TokenLost),
     (ck.UserNotLoggedIn, TokenLost),
-    (ck.UserPinNotInitialized, HsmError),  # costs no try
+    (ck.UserPinNotInitialized, TokenNotFound),  # initialised by half; costs no try
     (ck.AttributeSensitive, HsmError),
     (ck.DataLenRange, HsmError),
 ]
