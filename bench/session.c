@@ -1,4 +1,4 @@
-/* One SCP03 session after another by the fewest PKCS#11 calls that tmsd's worker needs for it.
+/* One SCP03 session after another by the PKCS#11 calls that tmsd's worker makes for it.
  *
  * `session MODULE TOKEN MASTER CHALLENGE CHANNEL RECEIPT` takes the labels of the token, of a master
  * key of AES-128 and KDF3, and of the daemon's own keys, all of version 1. Its input are lines: the

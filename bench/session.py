@@ -1,10 +1,10 @@
 """What an SCP03 session costs beside its PKCS#11 calls: `python -m bench.session`.
 
-A C program (session.c) opens channels by the fewest calls that do it, with the same keys and
-attributes, up to EXTERNAL AUTHENTICATE; so do a worker's own functions without a socket, a worker
-over its socket, and a daemon with one such worker over mutual TLS with 1, 8 and 32 connections
-that are kept. They take turns in one run. What the worker asks of the token is written down by a
-module in front of SoftHSM, and printed; so is what the C program asks, where that differs.
+A C program (session.c) opens channels, up to EXTERNAL AUTHENTICATE; so do a worker's own functions
+without a socket, a worker over its socket, and a daemon with one such worker over mutual TLS with
+1, 8 and 32 connections that are kept. They take turns in one run. What the worker asks of the token
+is written down by a module in front of SoftHSM, and printed. The C program has to ask the very
+same: the same calls in the same order, of the same lengths, with the same attributes.
 
 `vault_over_c` is the C program's processor time for a session, divided by that of the worker's
 functions: others on the machine change nothing. `api_over_worker` is how many sessions a second
@@ -175,8 +175,7 @@ def _recorded(folder: Path, site: Site, c_program: list[str]) -> Example:
         program.turn(1)
         made = module.taken()
     if list(observed) != made:
-        click.echo(f"The C program does with {len(made)} calls:")
-        click.echo(described(made))
+        raise SystemExit(f"The C program makes {len(made)}, and not the same:\n{described(made)}")
     return example
 
 

@@ -136,3 +136,11 @@ SESSION_ENC_KEY = _granting(Attribute.ENCRYPT, Attribute.DECRYPT)
 AES_SESSION_MAC_KEY = _granting(Attribute.SIGN)
 DES_SESSION_MAC_KEY = _granting(Attribute.ENCRYPT)  # retail MACs are built from CBC steps
 DATA_ENCRYPTION_KEY = _granting(Attribute.ENCRYPT, Attribute.WRAP)
+
+
+def in_order(template: Template) -> Template:
+    """Return a template with CKA_MODIFIABLE last, as C_UnwrapKey and C_DeriveKey take it.
+
+    Once SoftHSM 2.6 has read there that a key cannot be changed, nobody may name it any more.
+    """
+    return dict(sorted(template.items(), key=lambda item: item[0] is Attribute.MODIFIABLE))

@@ -4,6 +4,7 @@ The end comes by SIGALRM, which kills without a handler: Python's own handlers o
 run during a call.
 """
 
+import math
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,14 +20,57 @@ T = TypeVar("T")
 _AT_ONCE = 1e-6
 
 
+# How many times as long as a call may take an alarm that calls share is set for.
+_SHARED = 2
+
+
 @dataclass(slots=True)
 class _Limit:
-    """How long one call may take, in seconds; None for any time."""
+    """How long one call may take.
+
+    Attributes:
+        seconds: None for any time.
+        shared: the alarm that calls share at the moment.
+    """
 
     seconds: float | None = None
+    shared: "SharedAlarm | None" = None
 
 
 _CALLS = _Limit()
+
+
+class SharedAlarm:
+    """One alarm for many calls in quick succession, as to set one and to put it back takes a while.
+
+    Within the block each call has the time that `limit_calls` gives it, and the process ends when
+    one takes twice as long, or anything else between two.
+    """
+
+    def __enter__(self) -> None:
+        self._renewed_at = self._around_at = math.inf
+        seconds = _CALLS.seconds
+        if seconds is None or _CALLS.shared is not None:
+            return
+        _CALLS.shared = self
+        now, around = monotonic(), _set_alarm(seconds * _SHARED)
+        self._around_at = now + around if around else math.inf
+        self._renewed_at = now + seconds
+
+    def __exit__(self, *_raised: object) -> None:
+        if _CALLS.shared is not self:
+            return
+        _CALLS.shared = None
+        left = self._around_at - monotonic()
+        signal.setitimer(signal.ITIMER_REAL, 0 if left == math.inf else max(left, _AT_ONCE))
+
+    def renew(self, seconds: float) -> None:
+        """Set the alarm anew unless there is as long left as a call may take."""
+        now = monotonic()
+        if now > self._renewed_at:
+            left = min(seconds * _SHARED, self._around_at - now)
+            signal.setitimer(signal.ITIMER_REAL, max(left, _AT_ONCE))
+            self._renewed_at = now + seconds
 
 
 @contextmanager
@@ -57,6 +101,9 @@ def limited(function: Callable[P, T]) -> Callable[P, T]:
     def in_time(*args: P.args, **kwargs: P.kwargs) -> T:
         seconds = _CALLS.seconds
         if seconds is None:
+            return function(*args, **kwargs)
+        if _CALLS.shared is not None:
+            _CALLS.shared.renew(seconds)
             return function(*args, **kwargs)
         _CALLS.seconds = None
         begun, around = monotonic(), _set_alarm(seconds)

@@ -8,13 +8,15 @@ derivation, so the derived value never leaves the token.
 
 import ctypes
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from pkcs11 import Attribute, Mechanism
 from pkcs11.constants import DEFAULT
 
-from hsm.attributes import Template
+from hsm.attributes import Template, in_order
 from hsm.ciphers import encrypt_ecb
 from hsm.cmac import exclusive_or, leading_blocks, masked_last_block
+from hsm.direct import AttributeArray
 from hsm.errors import hsm_errors
 from hsm.keys import KeyShape, TokenKey
 from hsm.operation import Operation
@@ -36,6 +38,35 @@ class _DesCbcData(ctypes.Structure):
     )
 
 
+class _AesCbcData(ctypes.Structure):
+    """CK_AES_CBC_ENCRYPT_DATA_PARAMS."""
+
+    _fields_ = (
+        ("iv", ctypes.c_ubyte * 16),
+        ("pData", ctypes.c_char_p),
+        ("length", ctypes.c_ulong),
+    )
+
+
+class _Built(NamedTuple):
+    """A template and a shape, and the attributes that they come to, as C has them."""
+
+    template: Template
+    shape: KeyShape
+    attributes: AttributeArray
+
+
+_BUILT: dict[tuple[int, int], _Built] = {}
+
+
+class _Derivation(NamedTuple):
+    """A mechanism, and its parameter as C and as python-pkcs11 has it."""
+
+    mechanism: Mechanism
+    parameter: ctypes.Structure
+    for_library: object
+
+
 @hsm_errors
 def derive_ecb(
     operation: Operation,
@@ -53,12 +84,13 @@ def derive_ecb(
         shape: what the new key is; the token gives triple DES keys odd parity.
         template: the new key's attributes.
     """
+    # The struct points into `data`, which this frame keeps alive over the call.
+    parameter = _StringData(data, len(data))
     if base.shape.is_aes:
-        # The library builds the parameter of this one itself: a struct would be taken as data.
-        derivation: tuple[Mechanism, object] = (Mechanism.AES_ECB_ENCRYPT_DATA, data)
+        # python-pkcs11 builds the parameter of this one itself: a struct would be taken as data.
+        derivation = _Derivation(Mechanism.AES_ECB_ENCRYPT_DATA, parameter, data)
     else:
-        # The struct points into `data`, which this frame keeps alive over the call.
-        derivation = (Mechanism.DES3_ECB_ENCRYPT_DATA, bytes(_StringData(data, len(data))))
+        derivation = _Derivation(Mechanism.DES3_ECB_ENCRYPT_DATA, parameter, bytes(parameter))
     return _derive(operation, base, derivation, shape, template)
 
 
@@ -72,13 +104,11 @@ def derive_cbc(
 ) -> TokenKey:
     """Make the key whose value begins CBC(base, data) with a zero IV; otherwise as above."""
     if base.shape.is_aes:
-        derivation: tuple[Mechanism, object] = (
-            Mechanism.AES_CBC_ENCRYPT_DATA,
-            (bytes(base.shape.block), data),
-        )
+        of_aes = _AesCbcData((ctypes.c_ubyte * 16)(), data, len(data))
+        derivation = _Derivation(Mechanism.AES_CBC_ENCRYPT_DATA, of_aes, (bytes(16), data))
     else:
-        parameter = bytes(_DesCbcData((ctypes.c_ubyte * 8)(), data, len(data)))
-        derivation = (Mechanism.DES3_CBC_ENCRYPT_DATA, parameter)
+        of_des = _DesCbcData((ctypes.c_ubyte * 8)(), data, len(data))
+        derivation = _Derivation(Mechanism.DES3_CBC_ENCRYPT_DATA, of_des, bytes(of_des))
     return _derive(operation, base, derivation, shape, template)
 
 
@@ -129,18 +159,39 @@ def _last_cipher_inputs(base: TokenKey, messages: Sequence[bytes]) -> list[bytes
 def _derive(
     operation: Operation,
     base: TokenKey,
-    derivation: tuple[Mechanism, object],
+    derivation: _Derivation,
     shape: KeyShape,
     template: Template,
 ) -> TokenKey:
-    mechanism, parameter = derivation
-    # CKA_VALUE_LEN must be there but for triple DES keys, where it must not.
-    length = {} if shape.is_aes or shape.is_generic else {Attribute.VALUE_LEN: DEFAULT}
+    mechanism, parameter, for_library = derivation
+    if direct := base.past_library("derive_key"):
+        attributes = _attributes(template, shape)
+        fresh = direct.derive(mechanism, parameter, base.handle.handle, attributes)
+        if fresh:
+            return operation.own(fresh, shape)
+    length = {} if _has_length(shape) else {Attribute.VALUE_LEN: DEFAULT}
     handle = base.method("derive_key")(
         shape.key_type,
         shape.length * 8,
         mechanism=mechanism,
-        mechanism_param=parameter,
+        mechanism_param=for_library,
         template={**template, **length},
     )
     return operation.own(handle, shape)
+
+
+def _attributes(template: Template, shape: KeyShape) -> AttributeArray:
+    """Return all attributes of a key to derive; built once for a template and a shape."""
+    name = id(template), id(shape)
+    if name not in _BUILT:
+        whole = {**template, Attribute.KEY_TYPE: shape.key_type}
+        if _has_length(shape):
+            whole[Attribute.VALUE_LEN] = shape.length
+        # Both are constants, and kept, so that nothing else gets the name.
+        _BUILT[name] = _Built(template, shape, AttributeArray(in_order(whole)))
+    return _BUILT[name].attributes
+
+
+def _has_length(shape: KeyShape) -> bool:
+    """Say whether CKA_VALUE_LEN must be there; for triple DES keys it must not."""
+    return shape.is_aes or shape.is_generic

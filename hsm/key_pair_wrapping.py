@@ -12,7 +12,13 @@ from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
 from pkcs11.constants import DEFAULT
 from pkcs11.exceptions import KeyNotWrappable, MechanismInvalid
 
-from hsm.attributes import MEASURING_KEY, RESTORED_SIGNING_KEY, VERIFYING_KEY, Template
+from hsm.attributes import (
+    MEASURING_KEY,
+    RESTORED_SIGNING_KEY,
+    VERIFYING_KEY,
+    Template,
+    in_order,
+)
 from hsm.errors import HsmError, MechanismUnavailable, hsm_errors
 from hsm.identity import key_pair_identity
 from hsm.importing import generate_session_key, naming
@@ -20,7 +26,7 @@ from hsm.key_pairs import KeyPair, destroy_key_pair, find_key_pair, require_no_p
 from hsm.keys import AES_256, KeyReference, TokenKey
 from hsm.public_keys import PublicKey, attributes_of, kind_of
 from hsm.token import Token
-from hsm.wrapping import INTEGRITY, in_order, not_unwrapped
+from hsm.wrapping import INTEGRITY, not_unwrapped
 
 # python-pkcs11 says these of every key that is unwrapped; a private key has none of them.
 _OF_OTHER_KEYS = dict.fromkeys((Attribute.ENCRYPT, Attribute.VERIFY, Attribute.WRAP), DEFAULT)

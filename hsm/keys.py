@@ -1,21 +1,12 @@
 """Keys of a token: what they are, how they are found, and the handle to use them by."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pkcs11 import Attribute, KeyType
 
+from hsm.direct import METHODS, Direct
 from hsm.errors import KeyUnsuitable, TokenLost, hsm_errors
-
-# The attributes that python-pkcs11 gives a handle its methods for.
-_METHODS = {
-    "encrypt": Attribute.ENCRYPT,
-    "decrypt": Attribute.DECRYPT,
-    "sign": Attribute.SIGN,
-    "wrap_key": Attribute.WRAP,
-    "unwrap_key": Attribute.UNWRAP,
-    "derive_key": Attribute.DERIVE,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +70,24 @@ class TokenKey:
 
     The handle is python-pkcs11's object. Its methods follow from the key's attributes at
     run time (`encrypt` is there with CKA_ENCRYPT alone), which no static type can say.
+
+    Attributes:
+        handle: see above.
+        shape: what it is.
+        direct: the way past python-pkcs11, where there is one.
     """
 
     handle: Any
     shape: KeyShape
+    direct: Direct | None = field(default=None, compare=False, repr=False)
 
     def may(self, name: str) -> bool:
         """Whether the key has the attribute that comes with this method."""
         return hasattr(self.handle, name)
+
+    def past_library(self, name: str) -> Direct | None:
+        """Return the way past python-pkcs11, where there is one and the key has this method."""
+        return self.direct if self.direct is not None and self.may(name) else None
 
     @hsm_errors
     def method(self, name: str) -> Any:  # noqa: ANN401  see above
@@ -101,7 +102,7 @@ class TokenKey:
         except AttributeError as error:
             self.require_whole()
             label = self.handle[Attribute.LABEL]
-            raise KeyUnsuitable(f"key {label!r} lacks CKA_{_METHODS[name].name}") from error
+            raise KeyUnsuitable(f"key {label!r} lacks CKA_{METHODS[name].name}") from error
 
     @hsm_errors
     def require_whole(self) -> None:
@@ -113,7 +114,7 @@ class TokenKey:
         Raises:
             TokenLost: the token failed to tell of one.
         """
-        told = self.handle.get_attributes(list(_METHODS.values()))
-        for name, attribute in _METHODS.items():
+        told = self.handle.get_attributes(list(METHODS.values()))
+        for name, attribute in METHODS.items():
             if told.get(attribute) and not self.may(name):
                 raise TokenLost(f"the token failed to tell of CKA_{attribute.name}")

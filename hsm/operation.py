@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 import pkcs11
 
 from hsm.errors import HsmError, hsm_errors
+from hsm.hang import SharedAlarm
 from hsm.keys import KeyShape, TokenKey
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ class Operation:
     def __init__(self, token: "Token") -> None:
         self._token = token
         self._handles: list[Any] = []
+        self._alarm = SharedAlarm()
 
     @property
     def session(self) -> pkcs11.Session:
@@ -31,9 +33,10 @@ class Operation:
         """Take over a session object that was just made."""
         self._token.objects_made += 1
         self._handles.append(handle)
-        return TokenKey(handle, shape)
+        return TokenKey(handle, shape, self._token.direct)
 
     def __enter__(self) -> Self:
+        self._alarm.__enter__()
         return self
 
     def __exit__(
@@ -47,6 +50,8 @@ class Operation:
         except HsmError:
             if error is None:
                 raise
+        finally:
+            self._alarm.__exit__()
 
     @hsm_errors
     def _destroy(self) -> None:

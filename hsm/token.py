@@ -8,6 +8,7 @@ import pkcs11
 from pkcs11 import Attribute, KeyType, ObjectClass
 from pkcs11.exceptions import AttributeTypeInvalid
 
+from hsm.direct import Direct
 from hsm.errors import KeyNotFound, KeyUnsuitable, PinRefused, TokenNotFound, hsm_errors
 from hsm.keys import SHAPES, KeyReference, TokenKey
 from hsm.lengths import length_by_wrapping
@@ -23,14 +24,16 @@ class Token:
 
     Attributes:
         session: python-pkcs11's.
+        direct: the way past it, for what is done most; None where there is none.
         objects_made: how many session objects operations made in it, for SoftHSM keeps some
             memory of each until it is finalized.
         abandoned: the module was or is being restarted: no handle from before may be used,
             closed or destroyed, as its number may be another's.
     """
 
-    def __init__(self, session: pkcs11.Session) -> None:
+    def __init__(self, session: pkcs11.Session, direct: Direct | None = None) -> None:
         self.session = session
+        self.direct = direct
         self.objects_made = 0
         self.abandoned = False
 
@@ -107,7 +110,7 @@ class Token:
         length = self.length_of(handle) if key_type in _LENGTHS_VARY else None
         for shape in SHAPES:
             if shape.key_type is key_type and length in (None, shape.length):
-                key = TokenKey(handle, shape)
+                key = TokenKey(handle, shape, self.direct)
                 key.require_whole()
                 return key
         if length == 0:
@@ -155,7 +158,7 @@ def log_in(
         TokenNotFound: it has no user yet, because its initialisation was interrupted.
     """
     try:
-        return Token(_login(found, pin, writable))
+        return _login(found, address, pin, writable)
     except TokenNotFound as error:
         raise TokenNotFound(
             f"{address} has no user PIN: it is not initialised to its end"
@@ -165,9 +168,10 @@ def log_in(
 
 
 @hsm_errors
-def _login(token: pkcs11.Token, pin: Secret, writable: bool) -> pkcs11.Session:
+def _login(token: pkcs11.Token, address: TokenAddress, pin: Secret, writable: bool) -> Token:
     with pin as value:
-        return token.open(rw=writable, user_pin=value.decode())
+        session = token.open(rw=writable, user_pin=value.decode())
+    return Token(session, Direct.of(session, address.module))
 
 
 @hsm_errors

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
+from pkcs11 import KeyType, Mechanism, ObjectClass
 from pkcs11.exceptions import (
     ArgumentsBad,
     EncryptedDataInvalid,
@@ -18,7 +18,8 @@ from pkcs11.exceptions import (
 )
 
 from hsm import errors
-from hsm.attributes import Template
+from hsm.attributes import Template, in_order
+from hsm.direct import AES_KEY_WRAP, DES3_ECB, cbc
 from hsm.errors import MechanismUnavailable, hsm_errors
 from hsm.importing import naming, require_absent
 from hsm.keys import KeyReference, KeyShape, TokenKey
@@ -45,6 +46,10 @@ def wrap_for_transport(wrapping: TokenKey, key: TokenKey) -> bytes:
     Raises:
         MechanismUnavailable: the token does not wrap with CKM_AES_KEY_WRAP.
     """
+    if direct := wrapping.past_library("wrap_key"):
+        wrapped = direct.wrap(AES_KEY_WRAP, wrapping.handle.handle, key.handle.handle)
+        if wrapped:
+            return wrapped
     wrap = wrapping.method("wrap_key")
     try:
         return bytes(wrap(key.handle, mechanism=Mechanism.AES_KEY_WRAP))
@@ -63,11 +68,14 @@ def wrap_key(wrapping: TokenKey, key: TokenKey) -> bytes:
     Raises:
         MechanismUnavailable: the token does not wrap with this mechanism.
     """
+    iv = bytes(wrapping.shape.block)
+    if direct := wrapping.past_library("wrap_key"):
+        means = cbc(Mechanism.AES_CBC, iv) if wrapping.shape.is_aes else DES3_ECB
+        if wrapped := direct.wrap(means, wrapping.handle.handle, key.handle.handle):
+            return wrapped
     if wrapping.shape.is_aes:
         return bytes(
-            wrapping.method("wrap_key")(
-                key.handle, mechanism=Mechanism.AES_CBC, mechanism_param=bytes(16)
-            )
+            wrapping.method("wrap_key")(key.handle, mechanism=Mechanism.AES_CBC, mechanism_param=iv)
         )
     try:
         return bytes(wrapping.method("wrap_key")(key.handle, mechanism=Mechanism.DES3_ECB))
@@ -162,14 +170,6 @@ def unwrap_by(
         ) from error
     except INTEGRITY as error:
         raise not_unwrapped(error) from error
-
-
-def in_order(template: Template) -> Template:
-    """Return a template for C_UnwrapKey with CKA_MODIFIABLE last.
-
-    Once SoftHSM 2.6 has read there that a key cannot be changed, nobody may name it any more.
-    """
-    return dict(sorted(template.items(), key=lambda item: item[0] is Attribute.MODIFIABLE))
 
 
 def not_unwrapped(error: PKCS11Error) -> errors.WrappedKeyInvalid:

@@ -19,9 +19,9 @@ from tests.softhsm.tokens import SoftHsm
 # the start of a worker takes beside that.
 ANSWERING = (
     *("C_EncryptInit", "C_Encrypt", "C_DecryptInit", "C_Decrypt", "C_SignInit", "C_Sign"),
-    *("C_DeriveKey", "C_WrapKey", "C_DestroyObject", "C_GenerateRandom", "C_GetAttributeValue"),
+    *("C_DeriveKey", "C_WrapKey", "C_DestroyObject", "C_GenerateRandom"),
 )
-PROBING = ("C_FindObjectsInit", "C_FindObjects", "C_FindObjectsFinal")
+PROBING = ("C_FindObjectsInit", "C_FindObjects", "C_FindObjectsFinal", "C_GetAttributeValue")
 LOGGING_IN = (
     *("C_Finalize", "C_Initialize", "C_GetSlotList", "C_GetSlotInfo", "C_GetTokenInfo"),
     *("C_OpenSession", "C_Login", "C_CreateObject"),

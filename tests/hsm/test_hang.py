@@ -8,7 +8,7 @@ import pytest
 
 _PROGRAM = """
 import signal, time
-from hsm.hang import limit_calls, limited, process_ending_after
+from hsm.hang import SharedAlarm, limit_calls, limited, process_ending_after
 {}
 print("went on", *signal.getitimer(signal.ITIMER_REAL))
 """
@@ -35,10 +35,14 @@ def run(body: str) -> subprocess.CompletedProcess[str]:
         "limit_calls(0.05); limited(lambda: limited(time.sleep)(60))()",
         "limit_calls(60)\nwith process_ending_after(0.05): limited(time.sleep)(60)",
         "limit_calls(60)\nwith process_ending_after(0.1):\n limited(int)()\n time.sleep(60)",
+        "limit_calls(0.05)\nwith SharedAlarm(): limited(int)(); limited(time.sleep)(60)",
+        "limit_calls(60)\nwith process_ending_after(0.1), SharedAlarm(): limited(time.sleep)(60)",
+        "limit_calls(60)\nwith process_ending_after(0.1):\n with SharedAlarm(): 0\n time.sleep(60)",
     ],
     ids=[
         *("alone", "inner", "outer", "outer after an inner one"),
         *("a call", "a call in a call", "a call in a block", "a block after a call"),
+        *("a call of many", "many calls in a block", "a block after many calls"),
     ],
 )
 def test_what_does_not_end_in_time_ends_the_process(body: str) -> None:
@@ -54,9 +58,14 @@ def test_what_does_not_end_in_time_ends_the_process(body: str) -> None:
         "with process_ending_after(60), process_ending_after(30): pass",
         "limit_calls(60); limited(int)()",
         "limit_calls(0.05)\nfor _ in range(3): limited(time.sleep)(0.03)\ntime.sleep(0.1)",
+        "limit_calls(0.05)\nwith SharedAlarm():\n for _ in range(9): limited(time.sleep)(0.04)",
+        "with SharedAlarm(): limited(time.sleep)(0.1)",
         "limited(time.sleep)(0.1)",
     ],
-    ids=["blocks", "a call", "calls that take long together", "no limit"],
+    ids=[
+        *("blocks", "a call", "calls that take long together", "calls that share an alarm"),
+        *("no limit for calls that share one", "no limit"),
+    ],
 )
 def test_what_ends_in_time_leaves_no_alarm(body: str) -> None:
     ended = run(body)

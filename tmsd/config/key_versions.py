@@ -16,6 +16,7 @@ from tmsd.config.toml import shown
 HIGHEST_PUT = 0x7F
 """PUT KEY makes versions 01 to 7F (Card Specification 2.3.1, 11.8.2.3); others are initial."""
 
+_ALWAYS = datetime.min.replace(tzinfo=UTC)
 _EXAMPLE = "{ active_from = 2027-01-01T00:00:00Z }"
 
 
@@ -86,7 +87,7 @@ def newest_active(versions: Mapping[int, MasterKeyVersion], now: datetime) -> in
     ]
 
     def came(number: int) -> tuple[datetime, bool, int]:
-        since = versions[number].active_from or datetime.min.replace(tzinfo=UTC)
+        since = versions[number].active_from or _ALWAYS
         return since, number <= HIGHEST_PUT, number
 
     return max(active, key=came, default=None)

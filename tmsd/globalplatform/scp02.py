@@ -7,6 +7,7 @@ APDU, 10 ICV encryption, 20 R-MAC, 40 well-known pseudo-random card challenge.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from hmac import compare_digest
 from typing import Generic, TypeVar
 
@@ -55,6 +56,7 @@ class SessionKeys(Generic[K]):
     rmac: MacKeys[K] | None
 
 
+@cache
 def levels(i: int) -> frozenset[SecurityLevel]:
     """Return the security levels that cards of this implementation have (table E-11)."""
     level = SecurityLevel

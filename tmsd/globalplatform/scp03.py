@@ -6,6 +6,7 @@ challenges, cryptograms and MACs have 16 bytes. Clauses are cited where they are
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from hmac import compare_digest
 from typing import Generic, TypeVar
 
@@ -57,6 +58,7 @@ class SessionKeys(Generic[K]):
     rmac: K | None
 
 
+@cache
 def levels(i: int) -> frozenset[SecurityLevel]:
     """Return the security levels that cards of this implementation have (table 5-1)."""
     level = SecurityLevel

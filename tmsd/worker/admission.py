@@ -90,7 +90,7 @@ def accepted_level(key_set: KeySet, i: int, level: int) -> SecurityLevel:
     """
     least = key_set.min_security_level
     levels = PROTOCOLS[int(key_set.scp)].levels(i)
-    served = sorted(each for each in levels if each & least == least)
+    served = sorted(each for each in levels if int(each) & least == least)
     if level not in served:
         raise ServiceError(
             Code.LEVEL_NOT_SUPPORTED,

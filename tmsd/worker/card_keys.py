@@ -66,11 +66,12 @@ def derive(
         ServiceError: `key-missing`.
     """
     made: dict[str, HsmKey] = {}
+    labels = card.key_set.labels
     for role in roles:
-        label = card.key_set.labels[role]
+        label = labels[role]
         if label not in made:  # roles that share a master key share HSM calls
             made[label] = base(keyring.master_key(card.key_set, card.key_version, role))
-    masters = {role: made[card.key_set.labels[role]] for role in roles}
+    masters = {role: made[labels[role]] for role in roles}
     if card.is_exposed:
         return exposed.card_keys_by_hmac(masters, card.diversification_data, use)
     return diversification.card_keys(

@@ -257,7 +257,8 @@ class Keyring:
         return self._pairs[name]
 
     def _find(self, reference: KeyReference) -> TokenKey:
-        if reference not in self._found:
+        found = self._found.get(reference)
+        if found is None:
             try:
                 found = self._token.find_key(reference)
             except KeyNotFound:
@@ -265,7 +266,7 @@ class Keyring:
                 raise
             self._require_known(reference, identity(self._token, found))
             self._found[reference] = found
-        return self._found[reference]
+        return found
 
     def _require_known(self, name: KeyName, now: KeyIdentity | KeyPairIdentity) -> None:
         if self._identities.setdefault(name, now) != now:
