@@ -116,7 +116,9 @@ class CardDesk:
         )
         for told in described["versions"]:
             master = PlainKey(algorithm, self._batch.master_of(told["version"]))
-            assert told["key_check_value"] == key_check_value(master).hex(), described
+            is_retired = told["state"] == "retired"
+            check_value = None if is_retired else key_check_value(master).hex()
+            assert told["key_check_value"] == check_value, described
 
     def _verify(self, card: Card) -> None:
         presented = self._present(card)
