@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -123,8 +123,15 @@ class Cluster:
         self._end(signal.SIGINT)
 
     def kill(self) -> None:
-        """Kill the server with SIGKILL; its processes end when they notice."""
+        """Kill the server with SIGKILL, and its processes, which would go on until they notice."""
+        if self._process is None:
+            return
+        server = self._process.pid
+        children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
         self._end(signal.SIGKILL)
+        for child in children:
+            with suppress(ProcessLookupError):
+                os.kill(int(child), signal.SIGKILL)
 
     def _end(self, by: signal.Signals) -> None:
         if self._process is not None:
