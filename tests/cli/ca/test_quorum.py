@@ -100,7 +100,8 @@ def test_officers_approve_it_apart_and_it_is_issued_once(governed: Site, tmp_pat
     record = governed.directory / "audit.tmsctl.jsonl"
     assert verify(record).clean
     events = [json.loads(line) for line in record.read_text().splitlines()]
-    intent = next(event for event in events if event["operation"] == "ca.issue.intent")
+    intents = [event for event in events if event["operation"] == "ca.issue.intent"]
+    intent = next(each for each in intents if each["details"]["request"] == read.request_id)
     assert (
         intent["details"]
         | {
