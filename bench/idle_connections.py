@@ -41,11 +41,11 @@ def main() -> None:
         with closing(site), Daemon(site) as daemon, Caller(site, BRANCH) as caller:
             daemon.wait_until_ready()
             _latencies(caller)
-            before = resident_bytes(daemon)
+            before = resident_bytes(daemon.pid)
             for _ in range(_ROUNDS):
                 alone += _latencies(caller)
                 with idle_connections(daemon, _CONNECTIONS, (TPS, DESK, OFFLINE)):
-                    kibibytes.append((resident_bytes(daemon) - before) / _CONNECTIONS / 1024)
+                    kibibytes.append((resident_bytes(daemon.pid) - before) / _CONNECTIONS / 1024)
                     crowded += _latencies(caller)
             daemon.stop()
     click.echo(f"{_CONNECTIONS} idle connections: {mean(kibibytes):.0f} KiB of the front each")

@@ -199,7 +199,7 @@ def _require_same_channel(external_authenticate: str, example: Example) -> None:
 
 def _daemon_turn(site: Site, daemon: Daemon, connections: int) -> Turn:
     """Open channels over the API with cards that answer to as many challenges."""
-    issued = _asked(site, 8, [_http(CHALLENGES, {"length": 8})] * _SESSIONS).bodies
+    issued = asked_of(site, 8, [http_request(CHALLENGES, {"length": 8})] * _SESSIONS).bodies
     requests = []
     for body in issued:
         challenge = json.loads(body)
@@ -209,16 +209,17 @@ def _daemon_turn(site: Site, daemon: Daemon, connections: int) -> Turn:
             "challenge": challenge["challenge"],
             "key_set": AES128.key_set,
         }
-        requests.append(_http(SESSIONS, session_request(card)))
+        requests.append(http_request(SESSIONS, session_request(card)))
     worker = daemon.workers[0]
     before = cpu_seconds(daemon.pid), cpu_seconds(worker)
-    asked = _asked(site, connections, requests)
+    asked = asked_of(site, connections, requests)
     front, vault = cpu_seconds(daemon.pid) - before[0], cpu_seconds(worker) - before[1]
     each = 1e6 / _SESSIONS
     return Turn(asked.seconds * each, vault * each, front * each, asked.cpu_seconds * each)
 
 
-def _asked(site: Site, connections: int, requests: list[str]) -> Asked:
+def asked_of(site: Site, connections: int, requests: list[str]) -> Asked:
+    """Have another program ask each request once; all have to be answered by 200."""
     files = site.credentials(TPS)
     load = Load(
         host=HOST,
@@ -239,7 +240,8 @@ def _asked(site: Site, connections: int, requests: list[str]) -> Asked:
     return asked
 
 
-def _http(path: str, body: Mapping[str, object]) -> str:
+def http_request(path: str, body: Mapping[str, object]) -> str:
+    """Return a POST of JSON as it stands on the wire."""
     content = json.dumps(body)
     return (
         f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"

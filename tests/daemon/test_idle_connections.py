@@ -15,10 +15,10 @@ def test_2000_idle_connections_take_bounded_memory_and_keep_nobody_waiting(run: 
     with site.caller(BRANCH) as branch:
         assert branch.post(RANDOM, {"length": 1}).status == 200
         descriptors_before = descriptors(site.daemon)
-        bytes_before = resident_bytes(site.daemon)
+        bytes_before = resident_bytes(site.daemon.pid)
 
         with idle_connections(site.daemon, MANY, (TPS, DESK)):
-            grown = resident_bytes(site.daemon) - bytes_before
+            grown = resident_bytes(site.daemon.pid) - bytes_before
             assert grown < MANY * MOST_BYTES
             assert branch.post(RANDOM, {"length": 1}).status == 200
             with site.caller(BRANCH) as another:

@@ -51,9 +51,9 @@ def sockets(daemon: Daemon) -> int:
     return sum(each.is_socket() for each in inside(daemon.pid, "fd").iterdir())
 
 
-def resident_bytes(daemon: Daemon) -> int:
-    """Return how much memory the front has (VmRSS of proc_pid_status(5))."""
-    status = Path(f"/proc/{daemon.pid}/status").read_text()
+def resident_bytes(pid: int) -> int:
+    """Return how much memory a process has (VmRSS of proc_pid_status(5))."""
+    status = Path(f"/proc/{pid}/status").read_text()
     (kibibytes,) = re.findall(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)
     return int(kibibytes) * 1024
 
