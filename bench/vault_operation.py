@@ -11,6 +11,7 @@ from pathlib import Path
 
 from msgspec import msgpack
 
+from hsm.hang import SharedAlarm
 from tmsd.vault.card_messages import OpenChannel
 from tmsd.worker.for_callers import begin_for_callers
 
@@ -27,7 +28,8 @@ def main() -> None:
         for line in sys.stdin:
             wall, processor = time.perf_counter(), time.process_time()
             for _ in range(int(line)):
-                make_receipt(context, 1, request, open_channel(context, request))
+                with SharedAlarm():
+                    make_receipt(context, 1, request, open_channel(context, request))
             processor = time.process_time() - processor
             print(time.perf_counter() - wall, processor, flush=True)  # noqa: T201  see above
 

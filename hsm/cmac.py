@@ -12,7 +12,6 @@ from hsm.keys import TokenKey
 _REDUCTIONS = {8: 0x1B, 16: 0x87}
 
 
-@hsm_errors
 def cmac(key: TokenKey, data: bytes) -> bytes:
     """Return the 16-byte AES-CMAC of `data`; the key needs CKA_SIGN.
 
@@ -23,9 +22,13 @@ def cmac(key: TokenKey, data: bytes) -> bytes:
         KeyUnsuitable: the key may not sign.
         MechanismUnavailable: the token refuses, and the key may only sign.
     """
-    direct = key.past_library("sign")
-    if direct and (mac := direct.sign(AES_CMAC, key.handle.handle, data)):
+    if key.direct and (mac := key.direct.sign(AES_CMAC, data)):
         return mac
+    return _cmac_by_library(key, data)
+
+
+@hsm_errors
+def _cmac_by_library(key: TokenKey, data: bytes) -> bytes:
     try:
         return bytes(key.method("sign")(data, mechanism=Mechanism.AES_CMAC))
     except MechanismInvalid:
@@ -56,20 +59,23 @@ def cmac_by_encryption(key: TokenKey, data: bytes) -> bytes:
     return encrypt_ecb(key, exclusive_or(chain, last))
 
 
-def subkeys(encrypted_zeros: bytes) -> tuple[bytes, bytes]:
-    """Return K1 and K2 from the encryption of one block of 00 (section 6.1)."""
-    first = _doubled(encrypted_zeros)
-    return first, _doubled(first)
+def subkey(before: bytes) -> bytes:
+    """Return K1 of the encryption of one block of 00, or K2 of K1 (section 6.1)."""
+    bits = len(before) * 8
+    doubled = int.from_bytes(before) << 1
+    if doubled >> bits:
+        doubled ^= 1 << bits | _REDUCTIONS[len(before)]
+    return doubled.to_bytes(len(before))
 
 
 def masked_last_block(message: bytes, encrypted_zeros: bytes) -> bytes:
     """Return the last block of `message`, padded if it is short, and masked (section 6.2)."""
     block = len(encrypted_zeros)
-    first, second = subkeys(encrypted_zeros)
     last = message[leading_blocks(message, block) * block :]
+    mask = subkey(encrypted_zeros)
     if len(last) == block:
-        return exclusive_or(last, first)
-    return exclusive_or(last + b"\x80" + bytes(block - 1 - len(last)), second)
+        return exclusive_or(last, mask)
+    return exclusive_or(last + b"\x80" + bytes(block - 1 - len(last)), subkey(mask))
 
 
 def leading_blocks(message: bytes, block: int) -> int:
@@ -86,12 +92,3 @@ def exclusive_or(left: bytes, right: bytes) -> bytes:
     if len(left) != len(right):
         raise ValueError(f"{len(left)} and {len(right)} bytes have no sum: one is shorter")
     return (int.from_bytes(left) ^ int.from_bytes(right)).to_bytes(len(left))
-
-
-def _doubled(block: bytes) -> bytes:
-    """Multiply by x in GF(2^b), where b is the block's length in bits."""
-    bits = len(block) * 8
-    value = int.from_bytes(block, "big") << 1
-    if value >> bits:
-        value = value & ((1 << bits) - 1) ^ _REDUCTIONS[len(block)]
-    return value.to_bytes(len(block), "big")

@@ -15,17 +15,19 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from ctypes import byref
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NewType, Self
 
 from pkcs11 import Attribute, Mechanism, ObjectClass, Session, types
 from pkcs11.exceptions import FunctionFailed, ObjectHandleInvalid
 
+from hsm.hang import has_its_time
+
 _OK = 0
 # CKS_RO_USER_FUNCTIONS, CKS_RW_USER_FUNCTIONS (PKCS#11 2.40, section 3.3).
 _LOGGED_IN = (1, 3)
-# Some tokens want more room than they fill.
-_SPARE = 32
-_ROOM = 512
+# What a call makes is no longer; some tokens want more room than they fill.
+_LONGEST = 512
+_ROOM = _LONGEST + 32
 
 # Places in CK_FUNCTION_LIST (section 5.1).
 _GET_SESSION_INFO, _DESTROY_OBJECT = 15, 22
@@ -70,20 +72,28 @@ class _Attribute(ctypes.Structure):
     _fields_ = (("type", _number), ("value", _pointer), ("length", _number))
 
 
-def _plain(mechanism: Mechanism) -> _Mechanism:
-    return _Mechanism(mechanism, None, 0)
+Means = NewType("Means", object)
+"""A CK_MECHANISM by reference."""
 
 
-AES_ECB = _plain(Mechanism.AES_ECB)
-AES_CMAC = _plain(Mechanism.AES_CMAC)
-AES_KEY_WRAP = _plain(Mechanism.AES_KEY_WRAP)
-DES3_ECB = _plain(Mechanism.DES3_ECB)
+def means(mechanism: Mechanism, parameter: ctypes.Structure | None = None) -> Means:
+    """Return a mechanism with its parameter, which the caller keeps for as long."""
+    if parameter is None:
+        return Means(byref(_Mechanism(mechanism, None, 0)))
+    at, length = ctypes.addressof(parameter), ctypes.sizeof(parameter)
+    return Means(byref(_Mechanism(mechanism, at, length)))
 
 
-def cbc(mechanism: Mechanism, iv: bytes) -> _Mechanism:
+def cbc(mechanism: Mechanism, iv: bytes) -> Means:
     """Return CBC with an IV, which the caller keeps for as long."""
-    return _Mechanism(mechanism, ctypes.cast(ctypes.c_char_p(iv), _pointer), len(iv))
+    at = ctypes.cast(ctypes.c_char_p(iv), _pointer)
+    return Means(byref(_Mechanism(mechanism, at, len(iv))))
 
+
+AES_ECB = means(Mechanism.AES_ECB)
+AES_CMAC = means(Mechanism.AES_CMAC)
+AES_KEY_WRAP = means(Mechanism.AES_KEY_WRAP)
+DES3_ECB = means(Mechanism.DES3_ECB)
 
 _Function = Callable[..., int]
 
@@ -102,16 +112,19 @@ class AttributeArray:
             ctypes.c_ubyte(value) if isinstance(value, bool) else _number(value)
             for value in template.values()
         ]
-        self.array = (_Attribute * self.count)(
+        array = (_Attribute * self.count)(
             *(
                 _Attribute(name, ctypes.addressof(value), ctypes.sizeof(value))
                 for name, value in zip(template, self._values, strict=True)
             )
         )
+        self.reference = byref(array)
 
 
 class Direct:
     """The calls of one session; for one thread, as the session is.
+
+    What they make is read from one place, and by one length, which each call fills anew.
 
     Args:
         functions: the module's function list.
@@ -121,8 +134,10 @@ class Direct:
     def __init__(self, functions: _FunctionList, session: Session) -> None:
         self.session = session
         self._handle = int(session.handle)  # type: ignore[attr-defined]  # not in its types
-        self._room = ctypes.create_string_buffer(_ROOM)
-        self._length = _number()
+        self._made = ctypes.create_string_buffer(_ROOM)
+        self._length, self._key = _number(), _number()
+        self._made_at, self._length_at = byref(self._made), byref(self._length)
+        self._key_at = byref(self._key)
 
         def function(place: int, *arguments: Any) -> _Function:  # noqa: ANN401  types of C
             prototype = ctypes.PYFUNCTYPE(_number, *arguments)
@@ -131,9 +146,9 @@ class Direct:
         init, process = (_number, _pointer, _number), (_number, _bytes, _number, _pointer, _pointer)
         self._session_info = function(_GET_SESSION_INFO, _number, _pointer)
         self._destroy_object = function(_DESTROY_OBJECT, _number, _number)
-        self._encryption = function(_ENCRYPT_INIT, *init), function(_ENCRYPT, *process)
-        self._decryption = function(_DECRYPT_INIT, *init), function(_DECRYPT, *process)
-        self._signature = function(_SIGN_INIT, *init), function(_SIGN, *process)
+        self.encryption = function(_ENCRYPT_INIT, *init), function(_ENCRYPT, *process)
+        self.decryption = function(_DECRYPT_INIT, *init), function(_DECRYPT, *process)
+        self.signature = function(_SIGN_INIT, *init), function(_SIGN, *process)
         self._wrap_key = function(
             _WRAP_KEY, _number, _pointer, _number, _number, _pointer, _pointer
         )
@@ -163,65 +178,92 @@ class Direct:
         slot = self.session.token.slot.slot_id
         return answer == _OK and told.slot == slot and told.state in _LOGGED_IN
 
-    def encrypt(self, means: _Mechanism, key: int, data: bytes) -> bytes | None:
-        """Return `data`, whole blocks, encrypted; or None."""
-        return self._processed(self._encryption, means, key, data)
-
-    def decrypt(self, means: _Mechanism, key: int, data: bytes) -> bytes | None:
-        """Return `data`, whole blocks, decrypted; or None."""
-        return self._processed(self._decryption, means, key, data)
-
-    def sign(self, means: _Mechanism, key: int, data: bytes) -> bytes | None:
-        """Return the MAC of `data`; or None."""
-        return self._processed(self._signature, means, key, data)
-
-    def derive(
-        self,
-        mechanism: Mechanism,
-        parameter: ctypes.Structure,
-        base: int,
-        attributes: "AttributeArray",
-    ) -> "FreshKey | None":
-        """Return a new session key; or None.
-
-        Args:
-            mechanism: how.
-            parameter: its parameter, as C has it.
-            base: the base key's handle.
-            attributes: the new key's.
-        """
-        means = _Mechanism(mechanism, ctypes.addressof(parameter), ctypes.sizeof(parameter))
-        made = _number()
-        answer = self._derive_key(
-            self._handle, byref(means), base, attributes.array, attributes.count, byref(made)
+    def key_of(self, handle: Any) -> "DirectKey":  # noqa: ANN401  see TokenKey
+        """Return a key by python-pkcs11's handle, for what its attributes let it do."""
+        if isinstance(handle, FreshKey):
+            return handle.direct
+        return DirectKey(
+            self, handle.handle, frozenset(each for each in METHODS if hasattr(handle, each))
         )
-        return FreshKey(self, made.value, attributes.methods) if answer == _OK else None
 
-    def wrap(self, means: _Mechanism, wrapping: int, key: int) -> bytes | None:
+    def process(
+        self, functions: tuple[_Function, _Function], means: Means, key: int, data: bytes
+    ) -> bytes | None:
+        """Return what `encryption`, `decryption` or `signature` makes of `data`; or None."""
+        init, process = functions
+        if init(self._handle, means, key) != _OK:
+            return None
+        length = self._length
+        length.value = _ROOM
+        if process(self._handle, data, len(data), self._made_at, self._length_at) != _OK:
+            return None
+        return self._made.raw[: length.value]
+
+    def wrap(self, means: Means, wrapping: int, key: int) -> bytes | None:
         """Return a symmetric key's value, encrypted; or None."""
         self._length.value = _ROOM
-        answer = self._wrap_key(
-            self._handle, byref(means), wrapping, key, self._room, byref(self._length)
+        answer = self._wrap_key(self._handle, means, wrapping, key, self._made_at, self._length_at)
+        return self._made.raw[: self._length.value] if answer == _OK else None
+
+    def derive(self, means: Means, base: int, attributes: AttributeArray) -> int | None:
+        """Return the handle of a new session key; or None."""
+        answer = self._derive_key(
+            self._handle, means, base, attributes.reference, attributes.count, self._key_at
         )
-        return ctypes.string_at(self._room, self._length.value) if answer == _OK else None
+        return self._key.value if answer == _OK else None
 
     def destroy(self, key: int) -> bool:
         """Destroy a session object; say whether it was."""
         return self._destroy_object(self._handle, key) == _OK
 
-    def _processed(
-        self, functions: tuple[_Function, _Function], means: _Mechanism, key: int, data: bytes
-    ) -> bytes | None:
-        init, process = functions
-        if init(self._handle, byref(means), key) != _OK:
-            return None
-        length = len(data)
-        room = length + _SPARE
-        made = self._room if room <= _ROOM else ctypes.create_string_buffer(room)
-        self._length.value = room
-        if process(self._handle, data, length, made, byref(self._length)) != _OK:
-            return None
-        return ctypes.string_at(made, self._length.value)
+
+class DirectKey:
+    """A key for the calls of its session; each is None where the long way is to be gone.
+
+    Args:
+        calls: of the session.
+        handle: its number, as the module counts.
+        methods: those that its attributes give it.
+    """
+
+    __slots__ = ("calls", "handle", "methods")
+
+    def __init__(self, calls: Direct, handle: int, methods: frozenset[str]) -> None:
+        self.calls = calls
+        self.handle = handle
+        self.methods = methods
+
+    def encrypt(self, means: Means, data: bytes) -> bytes | None:
+        """Return `data`, whole blocks, encrypted."""
+        if "encrypt" in self.methods and len(data) <= _LONGEST and has_its_time():
+            return self.calls.process(self.calls.encryption, means, self.handle, data)
+        return None
+
+    def decrypt(self, means: Means, data: bytes) -> bytes | None:
+        """Return `data`, whole blocks, decrypted."""
+        if "decrypt" in self.methods and len(data) <= _LONGEST and has_its_time():
+            return self.calls.process(self.calls.decryption, means, self.handle, data)
+        return None
+
+    def sign(self, means: Means, data: bytes) -> bytes | None:
+        """Return the MAC of `data`, of any length."""
+        if "sign" in self.methods and has_its_time():
+            return self.calls.process(self.calls.signature, means, self.handle, data)
+        return None
+
+    def wrap(self, means: Means, key: int) -> bytes | None:
+        """Return the value of another symmetric key, by its handle, encrypted under this one."""
+        if "wrap_key" in self.methods and has_its_time():
+            return self.calls.wrap(means, self.handle, key)
+        return None
+
+    def derive(self, means: Means, attributes: AttributeArray) -> "FreshKey | None":
+        """Return a new session key that comes from this one."""
+        if "derive_key" in self.methods and has_its_time():
+            made = self.calls.derive(means, self.handle, attributes)
+            if made is not None:
+                return FreshKey(DirectKey(self.calls, made, attributes.methods))
+        return None
 
 
 class FreshKey(types.SecretKey):
@@ -230,29 +272,25 @@ class FreshKey(types.SecretKey):
     What goes the long way has python-pkcs11 find the object first.
 
     Args:
-        direct: the calls of its session.
-        handle: its number.
-        methods: those that its attributes give it.
+        direct: the same key for the direct calls.
     """
 
-    def __init__(self, direct: Direct, handle: int, methods: frozenset[str]) -> None:
-        self._direct = direct
-        self._number = handle
-        self._methods = methods
+    def __init__(self, direct: DirectKey) -> None:
+        self.direct = direct
 
     @property
     def handle(self) -> int:
         """The object's handle, as the module counts."""
-        return self._number
+        return self.direct.handle
 
     @property
     def session(self) -> Session:
         """The session that it is of."""
-        return self._direct.session
+        return self.direct.calls.session
 
     def destroy(self) -> None:
         """Destroy the object."""
-        if not self._direct.destroy(self._number):
+        if not self.direct.calls.destroy(self.handle):
             self._found().destroy()
 
     def get_attributes(self, keys: list[Attribute]) -> dict[Attribute, Any]:
@@ -263,7 +301,7 @@ class FreshKey(types.SecretKey):
         return self._found()[key]
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401  see TokenKey
-        if name not in self._methods:
+        if name not in self.direct.methods:
             raise AttributeError(name)
 
         def of_found(*args: object, **kwargs: object) -> Any:  # noqa: ANN401  see TokenKey
@@ -277,6 +315,6 @@ class FreshKey(types.SecretKey):
     def _found(self) -> Any:  # noqa: ANN401  see TokenKey
         fresh = {Attribute.CLASS: ObjectClass.SECRET_KEY, Attribute.TOKEN: False}
         for found in self.session.get_objects(fresh):
-            if found.handle == self._number:
+            if found.handle == self.handle:
                 return found
         raise ObjectHandleInvalid

@@ -15,8 +15,8 @@ from pkcs11.constants import DEFAULT
 
 from hsm.attributes import Template, in_order
 from hsm.ciphers import encrypt_ecb
-from hsm.cmac import exclusive_or, leading_blocks, masked_last_block
-from hsm.direct import AttributeArray
+from hsm.cmac import exclusive_or, masked_last_block
+from hsm.direct import AttributeArray, means
 from hsm.errors import hsm_errors
 from hsm.keys import KeyShape, TokenKey
 from hsm.operation import Operation
@@ -58,16 +58,10 @@ class _Built(NamedTuple):
 
 _BUILT: dict[tuple[int, int], _Built] = {}
 
-
-class _Derivation(NamedTuple):
-    """A mechanism, and its parameter as C and as python-pkcs11 has it."""
-
-    mechanism: Mechanism
-    parameter: ctypes.Structure
-    for_library: object
+# A mechanism, and its parameter as C and as python-pkcs11 has it.
+_Derivation = tuple[Mechanism, ctypes.Structure, object]
 
 
-@hsm_errors
 def derive_ecb(
     operation: Operation,
     base: TokenKey,
@@ -88,13 +82,12 @@ def derive_ecb(
     parameter = _StringData(data, len(data))
     if base.shape.is_aes:
         # python-pkcs11 builds the parameter of this one itself: a struct would be taken as data.
-        derivation = _Derivation(Mechanism.AES_ECB_ENCRYPT_DATA, parameter, data)
+        derivation: _Derivation = Mechanism.AES_ECB_ENCRYPT_DATA, parameter, data
     else:
-        derivation = _Derivation(Mechanism.DES3_ECB_ENCRYPT_DATA, parameter, bytes(parameter))
+        derivation = Mechanism.DES3_ECB_ENCRYPT_DATA, parameter, bytes(parameter)
     return _derive(operation, base, derivation, shape, template)
 
 
-@hsm_errors
 def derive_cbc(
     operation: Operation,
     base: TokenKey,
@@ -105,10 +98,10 @@ def derive_cbc(
     """Make the key whose value begins CBC(base, data) with a zero IV; otherwise as above."""
     if base.shape.is_aes:
         of_aes = _AesCbcData((ctypes.c_ubyte * 16)(), data, len(data))
-        derivation = _Derivation(Mechanism.AES_CBC_ENCRYPT_DATA, of_aes, (bytes(16), data))
+        derivation: _Derivation = Mechanism.AES_CBC_ENCRYPT_DATA, of_aes, (bytes(16), data)
     else:
         of_des = _DesCbcData((ctypes.c_ubyte * 8)(), data, len(data))
-        derivation = _Derivation(Mechanism.DES3_CBC_ENCRYPT_DATA, of_des, bytes(of_des))
+        derivation = Mechanism.DES3_CBC_ENCRYPT_DATA, of_des, bytes(of_des)
     return _derive(operation, base, derivation, shape, template)
 
 
@@ -126,34 +119,39 @@ def derive_cmac_counter(
     takes the leading bytes. The encryptions of all messages share C_Encrypt calls. The base
     needs CKA_DERIVE and CKA_ENCRYPT.
     """
-    flat = [message for group in messages for message in group]
-    inputs = iter(_last_cipher_inputs(base, flat))
-    return [
-        derive_ecb(operation, base, b"".join(next(inputs) for _ in group), shape, template)
-        for group in messages
-    ]
-
-
-def _last_cipher_inputs(base: TokenKey, messages: Sequence[bytes]) -> list[bytes]:
-    """Return, for each message, what the last encryption of its CMAC would encrypt."""
     size = base.shape.block
-    steps = [leading_blocks(message, size) for message in messages]
-    chains = [bytes(size)] * len(messages)
-    encrypted_zeros = b""
-    for step in range(max(steps, default=0) or 1):
-        going_on = [n for n, last in enumerate(steps) if step < last]
-        blocks = [exclusive_or(chains[n], messages[n][step * size :][:size]) for n in going_on]
-        zeros = [bytes(size)] if step == 0 else []
-        encrypted = encrypt_ecb(base, b"".join(zeros + blocks))
-        outputs = [encrypted[at : at + size] for at in range(0, len(encrypted), size)]
-        if step == 0:
-            encrypted_zeros = outputs.pop(0)
-        for n, output in zip(going_on, outputs, strict=True):
-            chains[n] = output
-    return [
-        exclusive_or(chain, masked_last_block(message, encrypted_zeros))
-        for chain, message in zip(chains, messages, strict=True)
-    ]
+    longer = [message for group in messages for message in group if len(message) > size]
+    # The encryption of zeros, which the masks come from, needs no call of its own.
+    encrypted = encrypt_ecb(base, bytes(size) + b"".join([message[:size] for message in longer]))
+    chains = iter(_chains(base, longer, encrypted[size:]))
+    made = []
+    for group in messages:
+        data = b""
+        for message in group:
+            last = masked_last_block(message, encrypted[:size])
+            data += exclusive_or(last, next(chains)) if len(message) > size else last
+        made.append(derive_ecb(operation, base, data, shape, template))
+    return made
+
+
+def _chains(base: TokenKey, messages: Sequence[bytes], encrypted: bytes) -> list[bytes]:
+    """Return what the last block of each message is added to, before its CMAC's last encryption.
+
+    Args:
+        base: the key.
+        messages: of two blocks or more.
+        encrypted: the first block of each, encrypted.
+    """
+    size = base.shape.block
+    chains = [encrypted[at : at + size] for at in range(0, len(encrypted), size)]
+    last_at = max(map(len, messages), default=0) - 1
+    for at in range(size, last_at // size * size, size):
+        going_on = [n for n, message in enumerate(messages) if len(message) > at + size]
+        blocks = [exclusive_or(chains[n], messages[n][at : at + size]) for n in going_on]
+        encrypted = encrypt_ecb(base, b"".join(blocks))
+        for place, n in enumerate(going_on):
+            chains[n] = encrypted[place * size :][:size]
+    return chains
 
 
 def _derive(
@@ -163,18 +161,29 @@ def _derive(
     shape: KeyShape,
     template: Template,
 ) -> TokenKey:
-    mechanism, parameter, for_library = derivation
-    if direct := base.past_library("derive_key"):
+    if base.direct:
         attributes = _attributes(template, shape)
-        fresh = direct.derive(mechanism, parameter, base.handle.handle, attributes)
-        if fresh:
+        mechanism, parameter, _ = derivation
+        if fresh := base.direct.derive(means(mechanism, parameter), attributes):
             return operation.own(fresh, shape)
+    return _derive_by_library(operation, base, derivation, shape, template)
+
+
+@hsm_errors
+def _derive_by_library(
+    operation: Operation,
+    base: TokenKey,
+    derivation: _Derivation,
+    shape: KeyShape,
+    template: Template,
+) -> TokenKey:
+    mechanism, _, parameter = derivation
     length = {} if _has_length(shape) else {Attribute.VALUE_LEN: DEFAULT}
     handle = base.method("derive_key")(
         shape.key_type,
         shape.length * 8,
         mechanism=mechanism,
-        mechanism_param=for_library,
+        mechanism_param=parameter,
         template={**template, **length},
     )
     return operation.own(handle, shape)

@@ -1,30 +1,35 @@
 """Keys of a token: what they are, how they are found, and the handle to use them by."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from pkcs11 import Attribute, KeyType
 
-from hsm.direct import METHODS, Direct
+from hsm.direct import METHODS, DirectKey
 from hsm.errors import KeyUnsuitable, TokenLost, hsm_errors
 
 
 @dataclass(frozen=True, slots=True)
 class KeyShape:
-    """A secret key's PKCS#11 type and its length in bytes."""
+    """A secret key's PKCS#11 type and its length in bytes.
+
+    Attributes:
+        key_type: CKA_KEY_TYPE.
+        length: in bytes.
+        is_aes: whether this is an AES key.
+        block: the block length of the cipher, in bytes.
+    """
 
     key_type: KeyType
     length: int
+    is_aes: bool = field(init=False, compare=False, repr=False)
+    block: int = field(init=False, compare=False, repr=False)
 
-    @property
-    def is_aes(self) -> bool:
-        """Whether this is an AES key."""
-        return self.key_type is KeyType.AES
-
-    @property
-    def block(self) -> int:
-        """The block length of the cipher, in bytes."""
-        return 16 if self.is_aes else 8
+    def __post_init__(self) -> None:
+        """Say once what each use of a key asks."""
+        is_aes = self.key_type is KeyType.AES
+        object.__setattr__(self, "is_aes", is_aes)
+        object.__setattr__(self, "block", 16 if is_aes else 8)
 
     @property
     def is_generic(self) -> bool:
@@ -48,8 +53,7 @@ CIPHER_SHAPES = (DES2, DES3, AES_128, AES_192, AES_256)
 SHAPES = (*CIPHER_SHAPES, SECRET_16, SECRET_24, SECRET_32)
 
 
-@dataclass(frozen=True, slots=True)
-class KeyReference:
+class KeyReference(NamedTuple):
     """How a persistent key is found: CKA_LABEL, and CKA_ID with its version in one byte."""
 
     label: str
@@ -74,20 +78,16 @@ class TokenKey:
     Attributes:
         handle: see above.
         shape: what it is.
-        direct: the way past python-pkcs11, where there is one.
+        direct: the same key for calls past python-pkcs11, where there are such.
     """
 
     handle: Any
     shape: KeyShape
-    direct: Direct | None = field(default=None, compare=False, repr=False)
+    direct: DirectKey | None = field(default=None, compare=False, repr=False)
 
     def may(self, name: str) -> bool:
         """Whether the key has the attribute that comes with this method."""
         return hasattr(self.handle, name)
-
-    def past_library(self, name: str) -> Direct | None:
-        """Return the way past python-pkcs11, where there is one and the key has this method."""
-        return self.direct if self.direct is not None and self.may(name) else None
 
     @hsm_errors
     def method(self, name: str) -> Any:  # noqa: ANN401  see above

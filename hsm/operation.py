@@ -33,7 +33,8 @@ class Operation:
         """Take over a session object that was just made."""
         self._token.objects_made += 1
         self._handles.append(handle)
-        return TokenKey(handle, shape, self._token.direct)
+        direct = self._token.direct
+        return TokenKey(handle, shape, direct.key_of(handle) if direct else None)
 
     def __enter__(self) -> Self:
         self._alarm.__enter__()

@@ -110,7 +110,8 @@ class Token:
         length = self.length_of(handle) if key_type in _LENGTHS_VARY else None
         for shape in SHAPES:
             if shape.key_type is key_type and length in (None, shape.length):
-                key = TokenKey(handle, shape, self.direct)
+                direct = self.direct.key_of(handle) if self.direct else None
+                key = TokenKey(handle, shape, direct)
                 key.require_whole()
                 return key
         if length == 0:

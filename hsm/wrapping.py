@@ -46,10 +46,8 @@ def wrap_for_transport(wrapping: TokenKey, key: TokenKey) -> bytes:
     Raises:
         MechanismUnavailable: the token does not wrap with CKM_AES_KEY_WRAP.
     """
-    if direct := wrapping.past_library("wrap_key"):
-        wrapped = direct.wrap(AES_KEY_WRAP, wrapping.handle.handle, key.handle.handle)
-        if wrapped:
-            return wrapped
+    if wrapping.direct and (wrapped := wrapping.direct.wrap(AES_KEY_WRAP, key.handle.handle)):
+        return wrapped
     wrap = wrapping.method("wrap_key")
     try:
         return bytes(wrap(key.handle, mechanism=Mechanism.AES_KEY_WRAP))
@@ -69,10 +67,9 @@ def wrap_key(wrapping: TokenKey, key: TokenKey) -> bytes:
         MechanismUnavailable: the token does not wrap with this mechanism.
     """
     iv = bytes(wrapping.shape.block)
-    if direct := wrapping.past_library("wrap_key"):
-        means = cbc(Mechanism.AES_CBC, iv) if wrapping.shape.is_aes else DES3_ECB
-        if wrapped := direct.wrap(means, wrapping.handle.handle, key.handle.handle):
-            return wrapped
+    means = cbc(Mechanism.AES_CBC, iv) if wrapping.shape.is_aes else DES3_ECB
+    if wrapping.direct and (wrapped := wrapping.direct.wrap(means, key.handle.handle)):
+        return wrapped
     if wrapping.shape.is_aes:
         return bytes(
             wrapping.method("wrap_key")(key.handle, mechanism=Mechanism.AES_CBC, mechanism_param=iv)

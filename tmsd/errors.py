@@ -5,8 +5,6 @@ looks like on the wire (HTTP status, title, what to do next) is the edge's busin
 tmsd/api/problems.py.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 
 
@@ -106,15 +104,22 @@ class ServiceError(Exception):
         self.pointer = pointer
 
 
-@contextmanager
-def faults_at(pointer: str) -> Iterator[None]:
-    """Say where in the request a refusal of the body points, unless it says so itself.
+class faults_at:  # noqa: N801  reads as the statement that it makes
+    """`with faults_at(…):` says where a refusal of the request points, unless it says so itself.
 
     Args:
         pointer: a JSON pointer (RFC 6901).
     """
-    try:
-        yield
-    except ServiceError as refusal:
-        located = refusal.pointer or pointer
-        raise ServiceError(refusal.code, refusal.detail, pointer=located) from refusal
+
+    __slots__ = ("_pointer",)
+
+    def __init__(self, pointer: str) -> None:
+        self._pointer = pointer
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, ServiceError):
+            located = error.pointer or self._pointer
+            raise ServiceError(error.code, error.detail, pointer=located) from error

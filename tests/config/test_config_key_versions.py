@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tmsd.config.key_versions import HIGHEST_PUT, MasterKeyVersion, VersionState, newest_active
+from tmsd.config.key_versions import (
+    HIGHEST_PUT,
+    MasterKeyVersion,
+    VersionState,
+    newest_active,
+    newest_first,
+)
 from tmsd.config.policy import Policy
 
 Load = Callable[[str], Policy]
@@ -93,17 +99,17 @@ def test_cards_get_the_version_that_became_active_last() -> None:
         255: MasterKeyVersion(),
     }
 
-    assert newest_active(held, MIDDAY - SECOND) == 2
-    assert newest_active(held, MIDDAY) == 3
-    assert newest_active({255: held[255]}, MIDDAY) == 255
-    assert newest_active({4: held[4]}, MIDDAY) is None
+    assert newest_active(newest_first(held), MIDDAY - SECOND) == 2
+    assert newest_active(newest_first(held), MIDDAY) == 3
+    assert newest_active(newest_first({255: held[255]}), MIDDAY) == 255
+    assert newest_active(newest_first({4: held[4]}), MIDDAY) is None
 
 
 @given(st.dictionaries(st.integers(1, 255), VERSIONS, max_size=6), TIMES)
 def test_the_newest_is_active_and_no_active_one_is_newer(
     held: dict[int, MasterKeyVersion], now: datetime
 ) -> None:
-    newest = newest_active(held, now)
+    newest = newest_active(newest_first(held), now)
     active = {n: each for n, each in held.items() if each.state(now) is VersionState.ACTIVE}
 
     assert (newest is None) == (not active)

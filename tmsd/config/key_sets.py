@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -11,8 +12,10 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from tmsd.config.key_versions import (
     HIGHEST_PUT,
     MasterKeyVersion,
+    Ordered,
     VersionState,
     newest_active,
+    newest_first,
 )
 from tmsd.config.reserved_keys import KeyLabel
 from tmsd.config.table import BY_LOADER, TOML, Table
@@ -203,7 +206,7 @@ class KeySet(Table):
     put_key_des_type: Annotated[HexByte, AfterValidator(_check_des_type)] = 0x80
     factory: bool = False
 
-    @property
+    @cached_property
     def labels(self) -> Mapping[Role, str]:
         """The labels of the master keys in the HSM, by the role of the cards' keys."""
         if self.master_keys is None:
@@ -221,9 +224,13 @@ class KeySet(Table):
         """What `change_to` names, split."""
         return tuple(_parse_target(target) for target in self.change_to)
 
+    @cached_property
+    def _newest_first(self) -> Ordered:
+        return newest_first(self.versions)
+
     def newest_version(self, now: datetime) -> int | None:
         """Return the version that cards get at a time (UTC); None where none is active."""
-        return newest_active(self.versions, now)
+        return newest_active(self._newest_first, now)
 
     def require_active(self, version: int, now: datetime) -> None:
         """Refuse a version that is not active at a time (UTC).

@@ -76,18 +76,27 @@ class MasterKeyVersion(Table):
         return VersionState.ACTIVE
 
 
-def newest_active(versions: Mapping[int, MasterKeyVersion], now: datetime) -> int | None:
-    """Return the version that cards get at a time (UTC); None where none is active.
+Ordered = tuple[tuple[int, MasterKeyVersion], ...]
+"""Versions with their numbers, the newest first."""
 
-    It is the one that became active last; of those without a date, the highest that PUT KEY can
-    make.
+
+def newest_first(versions: Mapping[int, MasterKeyVersion]) -> Ordered:
+    """Return versions in the order in which cards get them, if they are active.
+
+    First comes the one that became active last; of those without a date, the highest that PUT KEY
+    can make.
     """
-    active = [
-        number for number, version in versions.items() if version.state(now) is VersionState.ACTIVE
-    ]
 
-    def came(number: int) -> tuple[datetime, bool, int]:
-        since = versions[number].active_from or _ALWAYS
-        return since, number <= HIGHEST_PUT, number
+    def came(version: tuple[int, MasterKeyVersion]) -> tuple[datetime, bool, int]:
+        number, known = version
+        return known.active_from or _ALWAYS, number <= HIGHEST_PUT, number
 
-    return max(active, key=came, default=None)
+    return tuple(sorted(versions.items(), key=came, reverse=True))
+
+
+def newest_active(versions: Ordered, now: datetime) -> int | None:
+    """Return the version that cards get at a time (UTC); None where none is active."""
+    for number, version in versions:
+        if version.state(now) is VersionState.ACTIVE:
+            return number
+    return None

@@ -155,8 +155,9 @@ def card_keys(
         raise ValueError(f"diversification data is 10 bytes long, not {len(data)}")
     derive = SCHEMES[scheme]
     derived: dict[Role, K] = {}
-    # Roles with one master key share HSM calls.
-    for master in {id(masters[role]): masters[role] for role in roles}.values():
-        its_roles = [role for role in roles if masters[role] is master]
-        derived |= zip(its_roles, derive(master, its_roles, data, target), strict=True)
+    for role in roles:
+        if role not in derived:  # roles with one master key share HSM calls
+            master = masters[role]
+            its_roles = [each for each in roles if masters[each] is master]
+            derived |= zip(its_roles, derive(master, its_roles, data, target), strict=True)
     return derived

@@ -16,6 +16,7 @@ _TRIPLE_DES_LENGTH = 28
 # With or without a sequence counter of three bytes
 _S8_LENGTHS = (29, 32)
 _S16_LENGTHS = (45, 48)
+_LENGTHS = (_TRIPLE_DES_LENGTH, *_S8_LENGTHS, *_S16_LENGTHS)
 _S16 = 0x01
 
 
@@ -65,8 +66,7 @@ def parse(response: bytes) -> InitializeUpdateResponse:
 
 
 def _without_status(response: bytes) -> bytes:
-    forms = (_TRIPLE_DES_LENGTH, *_S8_LENGTHS, *_S16_LENGTHS)
-    if response.endswith(b"\x90\x00") and len(response) - 2 in forms:
+    if response.endswith(b"\x90\x00") and len(response) - 2 in _LENGTHS:
         return response[:-2]
     return response
 

@@ -20,6 +20,9 @@ class Algorithm(Enum):
     AES_192 = ("AES", 24, 16)
     AES_256 = ("AES", 32, 16)
 
+    # What stands in tables that each request looks into, is found as what it is, not by its name.
+    __hash__ = object.__hash__
+
     def __init__(self, family: str, length: int, block: int) -> None:
         self.family = family
         self.length = length
@@ -28,6 +31,8 @@ class Algorithm(Enum):
 
 class Use(Enum):
     """What a derived key is for; an HSM gives it exactly the attributes this needs."""
+
+    __hash__ = object.__hash__
 
     CARD_KEY = "card key"  # derives session keys; never leaves
     NEW_CARD_KEY = "new card key"  # goes to the card by PUT KEY: wrappable, shows its KCV

@@ -149,9 +149,9 @@ def external_authenticate(
 ) -> tuple[ChannelState, CommandApdu]:
     """Build EXTERNAL AUTHENTICATE, and the state of the channel that it opens (7.1.2)."""
     command = CommandApdu(0x80, 0x82, level, 0x00, cryptogram)
-    opening = ChannelState(i, level, commands=0, responses=0, mac_chaining=bytes(16))
-    chaining, data = _add_mac(keys, opening, command, cryptogram)
-    return replace(opening, mac_chaining=chaining), secured_command(command, data)
+    chaining, data = _add_mac(keys, challenge_length(i), bytes(16), command, cryptogram)
+    opened = ChannelState(i, level, commands=0, responses=0, mac_chaining=chaining)
+    return opened, secured_command(command, data)
 
 
 def wrap(
@@ -169,7 +169,8 @@ def wrap(
     data = command.data
     if data and state.level & SecurityLevel.C_ENC:
         data = _encrypt(keys, counted.commands, data)
-    chaining, data = _add_mac(keys, state, command, data)
+    length = challenge_length(state.i)
+    chaining, data = _add_mac(keys, length, state.mac_chaining, command, data)
     outstanding = state.outstanding
     if state.level & SecurityLevel.R_MAC:
         outstanding = (*outstanding, chaining)
@@ -210,8 +211,12 @@ def _session_keys(static: K, constants: tuple[int, ...], context: bytes, use: Us
 
 def _derivation_data(constant: int, bits: int, context: bytes) -> CounterInput:
     """Section 4.1.5: label (eleven 00, constant) ‖ 00 ‖ L ‖ i ‖ context."""
-    label = bytes(11) + bytes([constant])
-    return CounterInput(label + b"\x00" + bits.to_bytes(2, "big"), context)
+    return CounterInput(_before_counter(constant, bits), context)
+
+
+@cache
+def _before_counter(constant: int, bits: int) -> bytes:
+    return bytes(11) + bytes([constant, 0]) + bits.to_bytes(2, "big")
 
 
 def _cryptogram(mac: K, constant: int, context: bytes) -> bytes:
@@ -220,11 +225,10 @@ def _cryptogram(mac: K, constant: int, context: bytes) -> bytes:
 
 
 def _add_mac(
-    keys: SessionKeys[K], state: ChannelState, command: CommandApdu, data: bytes
+    keys: SessionKeys[K], length: int, chaining: bytes, command: CommandApdu, data: bytes
 ) -> tuple[bytes, bytes]:
-    length = challenge_length(state.i)
     header = secured_header(command, len(data) + length)
-    mac = keys.mac.cmac(state.mac_chaining + header + data)
+    mac = keys.mac.cmac(chaining + header + data)
     return mac, data + mac[:length]
 
 

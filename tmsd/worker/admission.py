@@ -3,12 +3,13 @@
 The front asks the same questions to give good answers early; what counts is decided here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 from tmsd.config.callers import Caller, Delivery, Role
-from tmsd.config.key_sets import DiversificationData, KeySet
+from tmsd.config.key_sets import DiversificationData, KeySet, Scp
 from tmsd.config.policy import Policy
 from tmsd.errors import Code, ServiceError, faults_at
 from tmsd.globalplatform.channel import ChannelState, SecurityLevel
@@ -88,9 +89,7 @@ def accepted_level(key_set: KeySet, i: int, level: int) -> SecurityLevel:
     Raises:
         ServiceError: `level-not-supported`.
     """
-    least = key_set.min_security_level
-    levels = PROTOCOLS[int(key_set.scp)].levels(i)
-    served = sorted(each for each in levels if int(each) & least == least)
+    served = _levels_served(key_set.scp, i, key_set.min_security_level)
     if level not in served:
         raise ServiceError(
             Code.LEVEL_NOT_SUPPORTED,
@@ -98,7 +97,14 @@ def accepted_level(key_set: KeySet, i: int, level: int) -> SecurityLevel:
             f" {', '.join(f'{each:02x}' for each in served) or 'none'} with i={i:02x}",
             pointer="/security_level",
         )
-    return SecurityLevel(level)
+    return served[level]
+
+
+@cache
+def _levels_served(scp: Scp, i: int, least: int) -> Mapping[int, SecurityLevel]:
+    """Return the levels of a protocol and an i that have all of `least`, by their bytes."""
+    levels = sorted(PROTOCOLS[int(scp)].levels(i))
+    return {int(level): level for level in levels if int(level) & least == least}
 
 
 def require_channel(key_set: KeySet, scp: int, state: ChannelState) -> None:

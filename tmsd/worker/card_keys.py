@@ -66,12 +66,13 @@ def derive(
         ServiceError: `key-missing`.
     """
     made: dict[str, HsmKey] = {}
+    masters: dict[Role, HsmKey] = {}
     labels = card.key_set.labels
     for role in roles:
         label = labels[role]
         if label not in made:  # roles that share a master key share HSM calls
             made[label] = base(keyring.master_key(card.key_set, card.key_version, role))
-    masters = {role: made[labels[role]] for role in roles}
+        masters[role] = made[label]
     if card.is_exposed:
         return exposed.card_keys_by_hmac(masters, card.diversification_data, use)
     return diversification.card_keys(

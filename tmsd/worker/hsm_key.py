@@ -99,7 +99,7 @@ class HsmKey:
         shape = SHAPES[into]
         made = self._derive_counter(inputs, shape, self.template(shape, use))
         if use is not Use.NEW_CARD_KEY or into is not Algorithm.AES_192:
-            return tuple(self._made(key) for key in made)
+            return tuple(map(self._made, made))
         filled_up = self._derive_counter(inputs, keys.SECRET_32, attributes.DELIVERED_KEY)
         return tuple(
             replace(self._made(key), filled_up=longer)
@@ -119,7 +119,7 @@ class HsmKey:
         self, inputs: Sequence[CounterInput], shape: KeyShape, template: attributes.Template
     ) -> list[TokenKey]:
         counters = range(1, -(-shape.length // self.key.shape.block) + 1)
-        messages = [[fixed.block(i) for i in counters] for fixed in inputs]
+        messages = [[each.block(i) for i in counters] for each in inputs]
         return kdf.derive_cmac_counter(self.operation, self.key, messages, shape, template)
 
     def _made(self, key: TokenKey) -> Self:

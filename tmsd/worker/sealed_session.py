@@ -144,7 +144,7 @@ def _encode(session: SealedSession, version: int) -> bytes:
         bytes([pending.key_version]) + pending.check_values if pending else b"",
         *state.outstanding,
     )
-    return fixed + b"".join(_LENGTH.pack(len(field)) + field for field in fields)
+    return fixed + b"".join([_LENGTH.pack(len(field)) + field for field in fields])
 
 
 def _canonical(body: bytes) -> SealedSession:

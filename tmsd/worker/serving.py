@@ -20,7 +20,7 @@ from hsm.errors import (
     MechanismUnavailable,
     TokenLost,
 )
-from hsm.hang import process_ending_after
+from hsm.hang import SharedAlarm, process_ending_after
 from tmsd.clock import monotonic
 from tmsd.errors import Code, ServiceError
 from tmsd.vault.framing import FrameReader, encode
@@ -101,7 +101,7 @@ class _Worker(Generic[C]):
 
     def answer(self, question: AnyQuestion) -> None:
         """Answer one question in time, or end; a token that turns out to be lost is let go of."""
-        with process_ending_after(_seconds_for(question)):
+        with SharedAlarm(_seconds_for(question)):
             self._answer(question)
 
     def _answer(self, question: AnyQuestion) -> None:
