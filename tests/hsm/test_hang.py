@@ -13,6 +13,13 @@ from hsm.hang import SharedAlarm, has_its_time, limit_calls, limited, process_en
 print("went on", *signal.getitimer(signal.ITIMER_REAL))
 """
 
+_CALLS_THAT_ASK = """
+limit_calls(0.05)
+with SharedAlarm():
+    for _ in range(9):
+        time.sleep(0.04 * has_its_time())
+"""
+
 
 def run(body: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -67,7 +74,7 @@ def test_what_does_not_end_in_time_ends_the_process(body: str) -> None:
         "limit_calls(0.05)\nwith SharedAlarm():\n for _ in range(9): limited(time.sleep)(0.04)",
         "with SharedAlarm(): limited(time.sleep)(0.1)",
         "limit_calls(0.05)\nwith SharedAlarm(60): limited(time.sleep)(0.03)\ntime.sleep(0.2)",
-        "limit_calls(0.05)\nwith SharedAlarm():\n for _ in range(9): time.sleep(has_its_time() / 25)",
+        _CALLS_THAT_ASK,
         "limited(time.sleep)(0.1)",
     ],
     ids=[
