@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.site.kra import kra_certificate_pem
 from tmsd.config.callers import Caller, Delivery, EncryptPurpose, Role
 from tmsd.config.cas import Ca, NonceResponder, Responder
 from tmsd.config.daemon import DaemonConfig, load_daemon_config
+from tmsd.config.dogtag import DogtagTps
 from tmsd.config.key_sets import (
     ALL_SCHEMES,
     DiversificationData,
@@ -55,6 +57,7 @@ def write_authority(directory: Path) -> None:
     directory.mkdir()
     authority = certificate_authority("demo")
     (directory / "demo.pem").write_bytes(authority.certificate_pem)
+    (directory.parent / "kra-transport.pem").write_bytes(kra_certificate_pem())
     for name in ("demo-ocsp", "demo-nonces"):
         responder = responder_identity(authority, name)
         (directory / f"{name}.pem").write_bytes(responder.certificate_pem)
@@ -114,7 +117,10 @@ def test_the_manuals_show_every_key_that_has_a_default_or_is_required(directory:
         assert issubclass(annotation, Table)
         assert keys_of(annotation) - table.keys() <= WITHOUT_DEFAULT
     policy = tomllib.loads((directory / "policy.toml").read_text())
-    assert keys_of(Caller) - policy["callers"]["tps-demo"].keys() == {"transport_key"}
+    assert keys_of(Caller) - policy["callers"]["tps-demo"].keys() == {
+        "transport_key",
+        "dogtag",
+    }
     assert keys_of(KeySet) - policy["key_sets"]["pilot"].keys() == {
         "master_keys",
         "card_key_algorithm",
@@ -131,6 +137,7 @@ def test_the_examples_show_every_key_that_the_defaults_do_not(directory: Path) -
     assert policy["cas"]["demo"]["ocsp"]["nonces"].keys() == keys_of(NonceResponder)
     assert policy["transport_keys"]["tps-two"].keys() == keys_of(TransportKey)
     assert "transport_key" in policy["callers"]["tps-two"]
+    assert policy["callers"]["dogtag-tps"]["dogtag"].keys() == keys_of(DogtagTps)
     assert "card_key_algorithm" in policy["key_sets"]["smartcafe-6"]
     assert policy["key_sets"]["three-masters"]["master_keys"].keys() == keys_of(MasterKeys)
 

@@ -89,6 +89,7 @@ def test_changes_are_said_key_by_key(made: Make) -> None:
         "New caller desk:",
         f"    public key sha256: {TWO}",
         "    roles: ra",
+        "    protocol: tmsd",
         "    key sets: none",
         "    deliveries: sealed",
         "    deliver static dek: no",
@@ -221,7 +222,7 @@ def test_no_key_of_any_table_can_hide(made: Make) -> None:
                 hidden.append(f"{field}.{key}")
     assert hidden == []
     assert set(Policy.model_fields) - set(tables) == {
-        *("source", "digest", "files", "approvals", "authorities", "blocked"),
+        *("source", "digest", "files", "kra_certificates", "approvals", "authorities", "blocked"),
         *("version", "blocked_keys"),
     }
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from tmsd.config.dogtag import DogtagTps
 from tmsd.config.table import BY_LOADER, TOML, Table
 from tmsd.config.toml import Complaint, shown
 from tmsd.config.values import DISTINCT, Name, Sha256
@@ -36,6 +37,13 @@ class Delivery(StrEnum):
 
     SEALED = "sealed"
     TRANSPORT = "transport"
+
+
+class Protocol(StrEnum):
+    """What a caller speaks: the API of docs/api.md, or what Dogtag's TPS speaks to its TKS."""
+
+    API = "tmsd"
+    DOGTAG = "dogtag"
 
 
 class EncryptPurpose(StrEnum):
@@ -97,6 +105,8 @@ class Caller(Table):
         public_key_sha256: SHA-256 of the SubjectPublicKeyInfo (DER, RFC 5280, 4.1), in
             lower-case hex.
         roles: at least one.
+        protocol: what it speaks; no other listener answers it.
+        dogtag: what holds for a TPS of Dogtag; None for all others.
         key_sets: names, or `*` alone for all.
         deliveries: the ways a session may be handed to this caller.
         transport_key: the name of the key that wraps session keys for it.
@@ -116,6 +126,8 @@ class Caller(Table):
     roles: Annotated[
         tuple[Annotated[Role, TOML], ...], TOML, DISTINCT, AfterValidator(_check_roles)
     ] = Field(description=f"an array of {', '.join(Role)}")
+    protocol: Annotated[Protocol, TOML] = Protocol.API
+    dogtag: DogtagTps | None = None
     key_sets: Annotated[tuple[str, ...], TOML, DISTINCT, AfterValidator(_check_key_sets)] = ()
     deliveries: Annotated[tuple[Annotated[Delivery, TOML], ...], TOML, DISTINCT] = (
         Delivery.SEALED,
@@ -156,7 +168,11 @@ class Caller(Table):
         return ANY_COMMAND in self.card_commands or f"{ins:02x}" in self.card_commands
 
     def complaints(self) -> Iterator[Complaint]:
-        """Yield what the delivery of session keys lacks."""
+        """Yield what the protocol and the delivery of session keys lack."""
+        if self.protocol is Protocol.DOGTAG:
+            yield from self._dogtag_complaints()
+        elif self.dogtag is not None:
+            yield Complaint(("dogtag",), 'needs protocol = "dogtag"')
         delivers_keys = Delivery.TRANSPORT in self.deliveries
         if delivers_keys and self.transport_key is None:
             yield Complaint(
@@ -165,4 +181,16 @@ class Caller(Table):
         if self.deliver_static_dek and not delivers_keys:
             yield Complaint(
                 ("deliver_static_dek",), "needs transport among deliveries, which would hold it"
+            )
+
+    def _dogtag_complaints(self) -> Iterator[Complaint]:
+        if self.dogtag is None:
+            yield Complaint(
+                ("protocol",), "dogtag needs the table dogtag, with key_sets, which says for what"
+            )
+        if self.roles != (Role.TPS,):
+            yield Complaint(("roles",), f'must be ["{Role.TPS}"] with protocol = "dogtag"')
+        if self.transport_key is None:
+            yield Complaint(
+                ("protocol",), "dogtag needs transport_key, the secret that the TPS shares"
             )

@@ -6,6 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, NamedTuple, TypeVar
 
+from cryptography.x509 import Certificate
 from pydantic import Field, InstanceOf, ValidationError
 
 from tmsd.config.agreement import (
@@ -19,6 +20,7 @@ from tmsd.config.blocked_keys import BlockedKeys, load_blocked_keys
 from tmsd.config.callers import Caller
 from tmsd.config.cas import Ca
 from tmsd.config.key_sets import KeySet
+from tmsd.config.kra_certificates import load_kra_certificates
 from tmsd.config.table import BY_LOADER, Loaded, Origin, Table
 from tmsd.config.toml import Complaint, ConfigError, Document, Fault, read
 from tmsd.config.transport_keys import TransportKey
@@ -59,6 +61,7 @@ class Policy(Table):
         cas: by name, in the order of the file.
         authorities: the same with their certificates and profiles.
         blocked: what is in the file `blocked_keys`.
+        kra_certificates: by the names of the callers whose `dogtag` names one.
     """
 
     source: Annotated[Path, BY_LOADER]
@@ -73,6 +76,9 @@ class Policy(Table):
     cas: dict[str, Ca] = Field(default_factory=dict)
     authorities: Annotated[InstanceOf[Authorities], BY_LOADER] = Field(default_factory=Authorities)
     blocked: Annotated[InstanceOf[BlockedKeys], BY_LOADER] = Field(default_factory=BlockedKeys)
+    kra_certificates: Annotated[dict[str, InstanceOf[Certificate]], BY_LOADER] = Field(
+        default_factory=dict
+    )
 
     def complaints(self) -> Iterator[Complaint]:
         """Yield what callers, key sets and transport keys have against each other."""
@@ -163,7 +169,9 @@ def _with_files(policy: Policy, document: Document) -> Policy:
     """Add the files that a policy names, and have its digest cover them."""
     blocked = load_blocked_keys(policy.blocked_keys) if policy.blocked_keys else BlockedKeys()
     authorities = load_authorities(policy.cas, policy.source.parent)
+    kra_certificates, unfit = load_kra_certificates(policy.callers)
     complaints = [
+        *unfit,
         *certificate_disagreements(policy.callers, authorities),
         *blocked_disagreements(policy.callers, authorities, blocked.hashes),
     ]
@@ -172,11 +180,16 @@ def _with_files(policy: Policy, document: Document) -> Policy:
     files = dict(authorities.digests)
     if policy.blocked_keys is not None and blocked.digest is not None:
         files[named_from(policy.source.parent, policy.blocked_keys)] = blocked.digest
+    files |= {
+        named_from(policy.source.parent, file): digest
+        for file, digest in kra_certificates.digests.items()
+    }
     lines = [policy.digest, *(f"{digest} {name}" for name, digest in files.items())]
     return policy.model_copy(
         update={
             "authorities": authorities,
             "blocked": blocked,
+            "kra_certificates": dict(kra_certificates.by_caller),
             "files": files,
             "approvals": _approvals_beside(policy.source),
             "digest": sha256("\n".join(lines).encode()).hexdigest() if files else policy.digest,

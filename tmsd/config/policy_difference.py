@@ -32,7 +32,16 @@ _TABLES = {
     "cas": "CA",
 }
 # Told in other words, or of no matter to what is allowed.
-_ELSEWHERE = {"source", "digest", "files", "approvals", "authorities", "blocked", *_TABLES}
+_ELSEWHERE = {
+    "source",
+    "digest",
+    "files",
+    "approvals",
+    "authorities",
+    "blocked",
+    "kra_certificates",
+    *_TABLES,
+}
 _PLAIN = re.compile(r"[A-Za-z0-9*/][A-Za-z0-9._:/*-]*")
 _HEX_BYTES = {"scp_i", "min_security_level", "put_key_des_type"}
 _NOT_SET = "not set"
