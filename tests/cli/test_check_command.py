@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from tests.site.kra import kra_certificate_pem
 from tmsd.cli.check import check
 
 DAEMON = """\
@@ -90,6 +91,19 @@ versions = { 1 = "active" }
 [transport_keys.shared]
 algorithm = "des3"
 allow_key_material_in_worker = true
+"""
+DOGTAG = """\
+[callers.dogtag]
+public_key_sha256 = "0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f"
+roles = ["tps"]
+protocol = "dogtag"
+key_sets = ["pilot"]
+transport_key = "shared"
+[callers.dogtag.dogtag]
+key_sets = { defKeySet = ["pilot"], "sc 7" = ["pilot"] }
+%s
+[transport_keys.shared]
+algorithm = "aes256"
 """
 UNSAFE = """\
 [key_sets.fresh]
@@ -203,6 +217,39 @@ def test_unsafe_key_sets_are_warned_about_loudly(directory: Path) -> None:
         "WARNING: key set fresh is undiversified: all its c",
         "WARNING: key set fresh holds factory keys, which e",
     ]
+
+
+def test_a_tps_of_dogtag_is_told_by_its_words(directory: Path) -> None:
+    (directory / "policy.toml").write_text(POLICY + DOGTAG % "")
+    result = run(directory)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert (
+        "  dogtag: tps; key sets pilot; transport key shared; a TPS of Dogtag, which holds session "
+        "keys; keySet defKeySet (also without keySet) is pilot; keySet sc 7 is pilot; "
+        "no server-side key generation; no SCP02\n"
+    ) in result.stdout
+    assert "WARNING" not in result.stdout
+
+
+def test_what_a_tps_of_dogtag_may_beyond_that_is_told_and_warned_about(directory: Path) -> None:
+    (directory / "kra.pem").write_bytes(kra_certificate_pem())
+    more = (
+        'kra_certificate = "kra.pem"\nkra_oaep = true\nkeygen_keys = ["des"]\n'
+        "allow_unverified_scp02 = true\nunverified_keys_per_minute = 9\n"
+        "require_recent_session = false"
+    )
+    (directory / "policy.toml").write_text(
+        (POLICY + DOGTAG % more).replace(
+            'shared]\nalgorithm = "aes256"', 'shared]\nalgorithm = "des3"'
+        )
+    )
+    result = run(directory)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert (
+        f"; des keys for {directory}/kra.pem by OAEP; SCP02 unverified, 9 keys a minute for one "
+        "card; keys changed without a recent session\n"
+    ) in result.stdout
+    assert [line.split(":")[0] for line in result.stdout.splitlines()[-3:]] == ["WARNING"] * 3
 
 
 def test_an_empty_policy_is_said_to_refuse_everything(directory: Path) -> None:

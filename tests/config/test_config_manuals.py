@@ -195,7 +195,7 @@ def test_the_examples_in_comments_load_when_they_are_wanted(directory: Path) -> 
         *("pilot", "fresh", "older-cards", "from-dogtag", "smartcafe-6", "three-masters")
     ]
     assert policy.key_sets["fresh"].factory
-    assert list(policy.transport_keys) == ["tps-two"]
+    assert list(policy.transport_keys) == ["tps-two", "dogtag-tps"]
     assert policy.callers["tps-two"].transport_key == "tps-two"
     assert list(policy.authorities.by_name) == ["demo"]
     assert policy.callers["registration-desk"].may_be_issued("demo", "token-authentication")

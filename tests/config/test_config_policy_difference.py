@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.config.test_config_cas import CA, PROFILES
+from tests.site.kra import kra_certificate_pem
 from tmsd.config.authorities import Authorities
 from tmsd.config.cas import NonceResponder, Responder
 from tmsd.config.key_sets import MasterKeys
@@ -31,6 +32,19 @@ scp = "03"
 algorithm = "aes128"
 diversification = "kdf3"
 versions = {{1 = "active"}}
+"""
+DOGTAG = f"""\
+{BEFORE}
+[callers.tps]
+public_key_sha256 = "{TWO}"
+roles = ["tps"]
+protocol = "dogtag"
+key_sets = ["pilot"]
+transport_key = "shared"
+[callers.tps.dogtag]
+key_sets = {{ defKeySet = ["pilot"] }}
+[transport_keys.shared]
+algorithm = "aes128"
 """
 Make = Callable[..., Policy]
 
@@ -201,14 +215,17 @@ def others(table: Table) -> Iterator[tuple[str, Table]]:
 
 
 def test_no_key_of_any_table_can_hide(made: Make) -> None:
-    policy = made(BEFORE + CA + '[transport_keys.tps]\nalgorithm = "aes256"\n')
+    policy = made(DOGTAG + CA)
+    tps = policy.callers["tps"]
+    assert tps.dogtag is not None
+    dogtag = tps.dogtag.model_copy(update={"kra_certificate": Path("kra.pem")})
     three = MasterKeys(enc="a", mac="b", dek="c")
     nonces = NonceResponder(certificate=Path("demo.pem"), label="demo-nonces")
     responder = Responder(certificate=Path("demo.pem"), label="demo-ocsp", nonces=nonces)
     tables: dict[str, tuple[str, Table]] = {
-        "callers": ("branch", policy.callers["branch"]),
+        "callers": ("tps", tps.model_copy(update={"dogtag": dogtag})),
         "key_sets": ("pilot", policy.key_sets["pilot"].model_copy(update={"master_keys": three})),
-        "transport_keys": ("tps", policy.transport_keys["tps"]),
+        "transport_keys": ("shared", policy.transport_keys["shared"]),
         "cas": ("demo", policy.cas["demo"].model_copy(update={"ocsp": responder})),
     }
     hidden = []
@@ -260,3 +277,25 @@ def test_no_key_of_a_profile_can_hide(made: Make) -> None:
         lines = said(policy, policy.model_copy(update={"authorities": authorities}))
 
         assert any(line.strip().startswith(field.name.replace("_", " ")) for line in lines), field
+
+
+def test_the_certificate_of_a_drm_cannot_change_unsaid(made: Make) -> None:
+    whole = DOGTAG.replace("[transport", 'kra_certificate = "kra.pem"\n[transport')
+    one, two = (kra_certificate_pem().decode() for _ in range(2))  # each with its own number
+
+    lines = said(made(whole, **{"kra.pem": one}), made(whole, **{"kra.pem": two}))
+
+    assert lines[0] == "Changed caller tps:"
+    assert lines[1].startswith('    dogtag, certificate of the DRM: "CN=DRM Transport Certificate"')
+    assert " becomes " in lines[1]
+    assert lines[2].startswith("File kra.pem: SHA-256 ")
+
+
+def test_a_word_of_a_tps_hides_nothing_that_it_changes(made: Make) -> None:
+    tricky = DOGTAG.replace("defKeySet", '"x, y: pilot becomes new"')
+
+    assert said(made(DOGTAG), made(tricky)) == [
+        "Changed caller tps:",
+        '    dogtag, key sets, "x, y: pilot becomes new": not set becomes pilot',
+        "    dogtag, key sets, defKeySet: pilot becomes not set",
+    ]

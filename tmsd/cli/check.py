@@ -15,12 +15,14 @@ from tmsd.config.authorities import Authority
 from tmsd.config.callers import ALL_KEY_SETS, ANY_COMMAND, Caller, Role
 from tmsd.config.cas import Ca
 from tmsd.config.daemon import DaemonConfig, load_daemon_config
+from tmsd.config.dogtag import DogtagTps
 from tmsd.config.files import check_files
 from tmsd.config.key_sets import KeyAlgorithm, KeySet
 from tmsd.config.policy import Policy, load_policy
 from tmsd.config.toml import ConfigError, Fault, read
 from tmsd.config.transport_keys import TransportKey
 from tmsd.config.unsafe import warnings
+from tmsd.plain_text import plain
 
 T = TypeVar("T")
 
@@ -110,22 +112,40 @@ def _described_caller(caller: Caller) -> str:
         reach = f"key sets {', '.join(caller.key_sets)}"
     else:
         reach = "no key sets"
-    parts = [
-        ", ".join(caller.roles),
-        reach,
-        f"deliveries {', '.join(caller.deliveries) or 'none'}",
-    ]
+    parts = [", ".join(caller.roles), reach]
+    if caller.dogtag is None:
+        parts.append(f"deliveries {', '.join(caller.deliveries) or 'none'}")
     if caller.transport_key is not None:
         parts.append(f"transport key {caller.transport_key}")
     if caller.deliver_static_dek:
         parts.append("static DEKs")
     if caller.encrypt_purposes:
         parts.append(f"encrypts {', '.join(caller.encrypt_purposes)}")
-    if Role.TPS in caller.roles:
+    if caller.dogtag is not None:
+        parts += _described_dogtag(caller.dogtag)
+    elif Role.TPS in caller.roles:
         parts.append(_described_commands(caller))
     if caller.certificates:
         parts.append(f"certificates {', '.join(caller.certificates)}")
     return f"{caller.name}: {'; '.join(parts)}"
+
+
+def _described_dogtag(tps: DogtagTps) -> Iterator[str]:
+    yield "a TPS of Dogtag, which holds session keys"
+    for word, names in tps.key_sets.items():
+        default = " (also without keySet)" if word == tps.default_key_set else ""
+        yield f"keySet {plain(word)}{default} is {', '.join(names)}"
+    if tps.kra_certificate is None:
+        yield "no server-side key generation"
+    else:
+        padding = "OAEP" if tps.kra_oaep else "PKCS #1 v1.5"
+        yield f"{', '.join(tps.keygen_keys)} keys for {tps.kra_certificate} by {padding}"
+    if tps.allow_unverified_scp02:
+        yield f"SCP02 unverified, {tps.unverified_keys_per_minute} keys a minute for one card"
+    else:
+        yield "no SCP02"
+    if not tps.require_recent_session:
+        yield "keys changed without a recent session"
 
 
 def _described_commands(caller: Caller) -> str:

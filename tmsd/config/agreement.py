@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from tmsd.config.authorities import Authorities
 from tmsd.config.callers import ALL_KEY_SETS, APPLIANCE, Caller
 from tmsd.config.cas import Ca
+from tmsd.config.dogtag_agreement import dogtag_disagreements, named_key_sets
 from tmsd.config.key_sets import KeySet
 from tmsd.config.key_versions import HIGHEST_PUT
 from tmsd.config.toml import Complaint, KeyPath, dotted, shown
@@ -39,6 +40,7 @@ class Tables:
 def disagreements(tables: Tables) -> Iterator[Complaint]:
     """Yield what the tables have against each other."""
     yield from _of_callers(tables)
+    yield from dogtag_disagreements(tables.callers, tables.key_sets, tables.transport_keys)
     yield from _of_changeovers(tables)
     yield from _of_transport_keys(tables)
     yield from _of_certificates(tables)
@@ -93,6 +95,11 @@ def _of_callers(tables: Tables) -> Iterator[Complaint]:
                     (*path, "key_sets", index),
                     _unknown("key set", key_set, tables.declared_key_sets),
                 )
+        for where, key_set in named_key_sets(caller):
+            if key_set not in tables.declared_key_sets:
+                yield Complaint(where, _unknown("key set", key_set, tables.declared_key_sets))
+            elif not caller.may_use(key_set):
+                yield Complaint(where, f"{shown(key_set)} is not among key_sets of {name}: add it")
         key = caller.transport_key
         if key is not None and key not in tables.declared_transport_keys:
             yield Complaint(

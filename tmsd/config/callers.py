@@ -178,7 +178,7 @@ class Caller(Table):
             yield Complaint(
                 ("deliveries",), "transport needs transport_key, which session keys are wrapped by"
             )
-        if self.deliver_static_dek and not delivers_keys:
+        if self.deliver_static_dek and not delivers_keys and self.dogtag is None:
             yield Complaint(
                 ("deliver_static_dek",), "needs transport among deliveries, which would hold it"
             )

@@ -80,3 +80,11 @@ class DogtagTps(Table):
         """Yield what the names of key sets lack."""
         if not self.key_sets:
             yield Complaint(("key_sets",), 'must hold at least one, as { defKeySet = ["pilot"] }')
+        elif (
+            "default_key_set" in self.model_fields_set and self.default_key_set not in self.key_sets
+        ):
+            yield Complaint(
+                ("default_key_set",),
+                f"{shown(self.default_key_set)} is none of key_sets, which has "
+                f"{', '.join(map(shown, self.key_sets))}",
+            )

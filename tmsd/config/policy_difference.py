@@ -115,6 +115,9 @@ def _tables(policy: Policy | None, field: str) -> Mapping[str, Said]:
     if field == "cas":
         for name, authority in policy.authorities.by_name.items():
             said[name] |= _certificates(authority)
+    if field == "callers":
+        for name, certificate in policy.kra_certificates.items():
+            said[name] |= {"dogtag, certificate of the DRM": _certificate(certificate)}
     return said
 
 
@@ -166,7 +169,7 @@ def _said(table: Table, keys: Collection[str], directory: Path) -> Iterator[tupl
                 yield f"{_words(key)}, {below}", spelled
         elif isinstance(value, dict):
             for entry, each in value.items():
-                yield f"{_words(key)}, {entry}", _spelled(key, each, directory)
+                yield f"{_words(key)}, {_quoted(str(entry))}", _spelled(key, each, directory)
         elif value is not None:
             yield _words(key), _spelled(key, value, directory)
 

@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator
 
-from tmsd.config.key_sets import KeySet
+from tmsd.config.callers import Caller, Protocol
+from tmsd.config.dogtag import DogtagTps
+from tmsd.config.key_sets import KeyAlgorithm, KeySet
 from tmsd.config.policy import Policy
+from tmsd.config.transport_keys import TransportKey
 
 
 def warnings(policy: Policy) -> Iterator[str]:
@@ -14,6 +17,8 @@ def warnings(policy: Policy) -> Iterator[str]:
                 f"caller {caller.name} is given static data encryption keys of cards (SCP01, "
                 "SCP03): whoever has one reads every key that is ever put to its card under it"
             )
+        if caller.dogtag is not None:
+            yield from _of_dogtag_tps(caller, caller.dogtag)
     for key_set in policy.key_sets.values():
         yield from _of_key_set(key_set)
     for key in policy.transport_keys.values():
@@ -22,6 +27,34 @@ def warnings(policy: Policy) -> Iterator[str]:
                 f"transport key {key.name} allows session keys into the worker's memory: "
                 "whoever reads that memory reads them, and the HSM does not protect them there"
             )
+        yield from _of_dogtag_secret(policy, key)
+
+
+def _of_dogtag_tps(caller: Caller, tps: DogtagTps) -> Iterator[str]:
+    if tps.allow_unverified_scp02:
+        yield (
+            f"caller {caller.name} is given session keys of SCP02 cards without a proof of the "
+            f"card, {tps.unverified_keys_per_minute} a minute for one card: whoever speaks in its "
+            "name has keys for each card that it can name"
+        )
+    if not tps.require_recent_session:
+        yield (
+            f"caller {caller.name} has keys changed and challenges encrypted for cards that showed "
+            "nothing: whoever speaks in its name has new keys for each card that it can name"
+        )
+
+
+def _of_dogtag_secret(policy: Policy, key: TransportKey) -> Iterator[str]:
+    sharers = [
+        caller.name
+        for caller in policy.callers.values()
+        if caller.protocol is Protocol.DOGTAG and caller.transport_key == key.name
+    ]
+    if sharers and key.algorithm is KeyAlgorithm.DES3:
+        yield (
+            f"transport key {key.name}, by which {', '.join(sharers)} gets session keys, is of "
+            "triple DES, which NIST SP 800-131A disallows since 2024: take AES where the TPS has it"
+        )
 
 
 def _of_key_set(key_set: KeySet) -> Iterator[str]:

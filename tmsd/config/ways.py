@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tmsd.config.callers import Protocol
 from tmsd.config.key_sets import UNDIVERSIFIED, KeyAlgorithm, KeySet, Scp
 from tmsd.config.policy import Policy
 from tmsd.config.transport_keys import TransportKey
@@ -120,10 +121,12 @@ def ways(policy: Policy, held: Collection[Capability]) -> Ways:
             )
             for name, key_set in policy.key_sets.items()
         },
-        transport_keys={name: _transport(key, held) for name, key in policy.transport_keys.items()},
+        transport_keys={
+            name: _transport(policy, key, held) for name, key in policy.transport_keys.items()
+        },
         static_deks={
             name: {
-                key_set.name: _static_dek(key, key_set, held)
+                key_set.name: _static_dek(policy, key, key_set, held)
                 for key_set in _static_deks_under(policy, key)
             }
             for name, key in policy.transport_keys.items()
@@ -184,9 +187,15 @@ def _put_key(policy: Policy, target: KeySet, held: Collection[Capability]) -> Wa
     )
 
 
-def _transport(key: TransportKey, held: Collection[Capability]) -> Way:
+def _transport(policy: Policy, key: TransportKey, held: Collection[Capability]) -> Way:
     if key.algorithm is not KeyAlgorithm.DES3:
-        return _in_token((Capability.WRAPS_AES_KEY_WRAP,), held)
+        dogtag = any(
+            caller.protocol is Protocol.DOGTAG
+            for caller in policy.callers.values()
+            if caller.transport_key == key.name
+        )
+        wraps = Capability.WRAPS_AES_CBC if dogtag else Capability.WRAPS_AES_KEY_WRAP
+        return _in_token((wraps,), held)
     allowed = key.allow_key_material_in_worker
     return _under_3des(f"transport_keys.{key.name}", held, allowed=allowed)
 
@@ -207,10 +216,12 @@ def _static_deks_under(policy: Policy, key: TransportKey) -> list[KeySet]:
     ]
 
 
-def _static_dek(key: TransportKey, key_set: KeySet, held: Collection[Capability]) -> Way:
+def _static_dek(
+    policy: Policy, key: TransportKey, key_set: KeySet, held: Collection[Capability]
+) -> Way:
     """Return the way of a delivery whose DEK is a card's: 3DES takes the exception of both."""
     if key.algorithm is not KeyAlgorithm.DES3 or not key.allow_key_material_in_worker:
-        return _transport(key, held)
+        return _transport(policy, key, held)
     allowed = key_set.allow_key_material_in_worker
     return _under_3des(f"key_sets.{key_set.name}", held, allowed=allowed)
 
