@@ -113,7 +113,7 @@ def test_required_tables_that_are_missing_are_named(tmp_path: Path, refusal: Ref
             "x = 1",
             (
                 "14: source: is not a key of this table, "
-                "which has api, hsm, audit, store, worker, limits, policy, operations, ocsp"
+                "which has api, hsm, audit, store, worker, limits, policy, operations, ocsp, dogtag"
             ),
         ),
     ],
@@ -158,4 +158,11 @@ def test_all_faults_of_a_file_are_reported_at_once(daemon: Daemon, refusal: Refu
             "as \"hsm-pin\", not 'a/b'"
         ),
         "12: limits.challenge_seconds: must be at least 5, not 0",
+    ]
+
+
+def test_two_listeners_at_one_address_are_refused(daemon: Daemon, refusal: Refusal) -> None:
+    same = 'listen = "127.0.0.1:8443"'
+    assert refusal(daemon, dogtag=same) == [
+        "15: dogtag.listen: is that of [api]: each needs one of its own"
     ]

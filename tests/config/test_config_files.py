@@ -139,3 +139,15 @@ def test_a_pin_file_of_another_mode_than_0400_is_refused(
 ) -> None:
     (tmp_path / "pin").chmod(mode)
     assert check() == [f"hsm.pin_file: pin: must have mode 0400, not {mode:04o}"]
+
+
+def test_files_of_the_listener_for_dogtag_are_named_where_it_has_its_own(
+    daemon: Callable[..., DaemonConfig],
+) -> None:
+    own = 'certificate = "d.pem"\nprivate_key = "d.key"\ncaller_trust = "e.pem"\n'
+    named = {".".join(map(str, found.path)) for found in check_files(daemon(dogtag=own))}
+    shared = {".".join(map(str, found.path)) for found in check_files(daemon(dogtag=""))}
+
+    of_dogtag = {"dogtag.certificate", "dogtag.private_key", "dogtag.caller_trust"}
+    assert named - shared == of_dogtag
+    assert not any(name.startswith("dogtag") for name in shared)

@@ -12,6 +12,7 @@ from tmsd.config.callers import Caller, Delivery, EncryptPurpose, Role
 from tmsd.config.cas import Ca, NonceResponder, Responder
 from tmsd.config.daemon import DaemonConfig, load_daemon_config
 from tmsd.config.dogtag import DogtagTps
+from tmsd.config.dogtag_edge import DogtagEdgeConfig
 from tmsd.config.key_sets import (
     ALL_SCHEMES,
     DiversificationData,
@@ -110,7 +111,7 @@ def test_the_manuals_show_every_key_that_has_a_default_or_is_required(directory:
     for name in ("tmsd.toml", "policy.toml"):
         with_defaults_spelled_out(directory / name)
     daemon = tomllib.loads((directory / "tmsd.toml").read_text())
-    assert daemon.keys() == keys_of(DaemonConfig)
+    assert daemon.keys() == keys_of(DaemonConfig) - {"dogtag"}
     for name, table in daemon.items():
         annotation = DaemonConfig.model_fields[name].annotation
         assert isinstance(annotation, type)
@@ -157,6 +158,16 @@ def test_the_example_of_nonces_shows_every_key_with_its_default(directory: Path)
     assert nonces is not None
     assert NoncesConfig(socket=nonces.socket, hsm=nonces.hsm) == nonces
     assert nonces.hsm.latch_file == directory / NonceHsmConfig.model_fields["latch_file"].default
+
+
+def test_the_example_for_tps_of_dogtag_shows_every_key_with_its_default(directory: Path) -> None:
+    file = directory / "tmsd.toml"
+    with_examples(file)
+    table = tomllib.loads(file.read_text())["dogtag"]
+
+    assert table.keys() == keys_of(DogtagEdgeConfig)
+    assert table["listen"] == DogtagEdgeConfig().listen
+    assert load_daemon_config(file).dogtag is not None
 
 
 def test_the_manuals_mention_the_keys_that_have_no_default(directory: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection, event
 
 from tests.store.certificates import DEMO, NOW_MS, issued, request
-from tmsd.store import cards_seen, ocsp_answers
+from tmsd.store import cards_seen, dogtag_challenges, dogtag_vouchers, ocsp_answers
 from tmsd.store.cards_seen import SeenCard
 from tmsd.store.certificate_search import Position, Wanted, search
 from tmsd.store.certificates import (
@@ -25,10 +25,12 @@ from tmsd.store.certificates import (
 )
 from tmsd.store.crl_entries import count, entries
 from tmsd.store.crls import Scope, begin, begin_delta, latest, publish
+from tmsd.store.dogtag_vouchers import VouchedCard
 from tmsd.store.revocation import revoke
 
 SERIAL = bytes(16)
 AFTER = Position(NOW_MS, SERIAL)
+VOUCHED = VouchedCard("tps", "pilot", bytes(10), bytes(10))
 SUPERSEDED = Revocation(NOW_MS, Reason.SUPERSEDED)
 
 
@@ -98,12 +100,23 @@ HOT: dict[str, tuple[Callable[[Connection], object], tuple[str, ...]]] = {
         ("ix_cards_seen_version",),
     ),
     "cards by version": (lambda c: cards_seen.counts(c, "pilot"), ("ix_cards_seen_version",)),
+    "challenge of a TPS": (
+        lambda c: dogtag_challenges.find(c, "tps", bytes(32)),
+        ("dogtag_challenges_pkey", "sqlite_autoindex_dogtag_challenges_1"),
+    ),
+    "voucher of a card": (
+        lambda c: dogtag_vouchers.find(c, VOUCHED),
+        ("dogtag_vouchers_pkey", "sqlite_autoindex_dogtag_vouchers_1"),
+    ),
     "responder": (lambda c: ocsp_answers.find(c, DEMO, SERIAL), ANSWER),
 }
 WHOLE_TABLES = [
     f"{scan} {table}"
     for scan in ("Seq Scan on", "SCAN")
-    for table in ("certificates", "ocsp_answers", "crls", "cards_seen")
+    for table in (
+        *("certificates", "ocsp_answers", "crls", "cards_seen"),
+        *("dogtag_challenges", "dogtag_vouchers"),
+    )
 ]
 
 
@@ -136,6 +149,9 @@ def filled(connection: Connection) -> Connection:
             revoke(connection, DEMO, serial, SUPERSEDED)
         card = SeenCard("pilot", serial[:10], number % 3 + 1, NOW_MS)
         cards_seen.put(connection, [card, replace(card, key_set=f"other-{number}")])
+        dogtag_challenges.put(connection, "tps", serial * 2, b"ticket", NOW_MS)
+        of_tps = replace(VOUCHED, kdd=serial[:10], cuid=serial[6:])
+        dogtag_vouchers.put(connection, of_tps, b"voucher", NOW_MS)
     connection.exec_driver_sql("ANALYZE")
     return connection
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tmsd.clock import now
 from tmsd.config.caller_trust import CallerTrust
-from tmsd.config.callers import Caller, Role
+from tmsd.config.callers import Caller, Protocol, Role
 from tmsd.config.policy import Policy
 from tmsd.errors import Code, ServiceError
 
@@ -36,6 +36,19 @@ def identify(request: web.Request, policy: Policy, trust: CallerTrust) -> Caller
     if caller is None:
         raise ServiceError(Code.CALLER_UNKNOWN, f"no caller has public_key_sha256 = {key}")
     return caller
+
+
+def require_protocol(caller: Caller, protocol: Protocol) -> None:
+    """Refuse a caller that speaks another protocol, and has a listener of its own.
+
+    Raises:
+        ServiceError: `role-missing`.
+    """
+    if caller.protocol is not protocol:
+        raise ServiceError(
+            Code.ROLE_MISSING,
+            f'{caller.name} has protocol = "{caller.protocol}", which is not spoken here',
+        )
 
 
 def require_role(caller: Caller, roles: Sequence[Role]) -> None:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import sha256
-from random import SystemRandom
 from uuid import uuid4
 
 from aiohttp import web
@@ -14,13 +13,14 @@ from aiohttp import web
 from tmsd.api import openapi
 from tmsd.api.all_routes import ROUTES
 from tmsd.api.bodies import parse
-from tmsd.api.callers import identify, require_role
+from tmsd.api.callers import identify, require_protocol, require_role
 from tmsd.api.problems import problem_response
+from tmsd.api.resting import answer_and_rest
 from tmsd.api.routes import IDEMPOTENCY_KEY, Asked, Route, Services
 from tmsd.audit.log import AuditLog
 from tmsd.audit.trail import Trail, recorded
 from tmsd.config.caller_trust import CallerTrust
-from tmsd.config.callers import Caller
+from tmsd.config.callers import Caller, Protocol
 from tmsd.config.policy import Policy
 from tmsd.errors import Code, ServiceError
 from tmsd.systemd.journal import Event, about
@@ -28,9 +28,6 @@ from tmsd.systemd.journal import Event, about
 LOG = logging.getLogger(__name__)
 
 MAX_BODY = 64 * 1024
-# The least that Retry-After can tell.
-_REST_SECONDS = 1.0
-_JITTER = SystemRandom()
 OPENAPI_PATH = "/v1/openapi.json"
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -61,7 +58,9 @@ def application(edge: Edge) -> web.Application:
     async def serve_document(request: web.Request) -> web.Response:
         trail = Trail("api.openapi", request_id=request["request_id"])
         async with recorded(edge.audit, trail):
-            trail.caller = identify(request, edge.policy, edge.trust).name
+            caller = identify(request, edge.policy, edge.trust)
+            trail.caller = caller.name
+            require_protocol(caller, Protocol.API)
         return web.json_response(document)
 
     app.router.add_get(OPENAPI_PATH, serve_document)
@@ -83,6 +82,7 @@ async def _serve(edge: Edge, route: Route, request: web.Request, trail: Trail) -
     caller = identify(request, edge.policy, edge.trust)
     trail.caller = request["caller"] = caller.name
     _spend_request(edge, caller, request)
+    require_protocol(caller, Protocol.API)
     require_role(caller, route.roles)
     body = None
     if route.request is not None:
@@ -167,16 +167,5 @@ async def _problems(request: web.Request, handler: _Handler) -> web.StreamRespon
         response = problem_response(failure, request_id)
     response.headers["X-Request-Id"] = request_id
     if request.get("too_often"):
-        await _answer_and_rest(request, response)
+        await answer_and_rest(request, response)
     return response
-
-
-async def _answer_and_rest(request: web.Request, response: web.StreamResponse) -> None:
-    """Answer, and leave the connection alone for as long as its caller was told to wait.
-
-    Who waits notices nothing. Who does not could otherwise keep the daemon busy refusing, and
-    make others wait and the audit log grow.
-    """
-    await response.prepare(request)
-    await response.write_eof()
-    await asyncio.sleep(_REST_SECONDS * _JITTER.uniform(0.5, 1))

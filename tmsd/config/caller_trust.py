@@ -141,15 +141,19 @@ class CallerTrust:
         return Verdict(above.objection, min(ends, above.until))
 
 
-def load_caller_trust(api: ApiConfig) -> CallerTrust:
+def load_caller_trust(api: ApiConfig, table: str = "api") -> CallerTrust:
     """Read `caller_trust` and `caller_crls`.
 
     With CRLs, each CA must have one that is in force: none that cannot be asked is passed over.
 
+    Args:
+        api: which files.
+        table: of tmsd.toml that names them.
+
     Raises:
         UnfitTrust: a file is not fit for it.
     """
-    path: KeyPath = ("api", "caller_trust")
+    path: KeyPath = (table, "caller_trust")
     try:
         authorities = certificates(api.caller_trust)
     except UnfitFile as unfit:
@@ -160,11 +164,11 @@ def load_caller_trust(api: ApiConfig) -> CallerTrust:
         try:
             _add(crls, file, authorities)
         except UnfitFile as unfit:
-            complaints.append(Complaint(("api", "caller_crls", number), f"{file}: {unfit}"))
+            complaints.append(Complaint((table, "caller_crls", number), f"{file}: {unfit}"))
     if api.caller_crls and not complaints:
         complaints += [
             Complaint(
-                ("api", "caller_crls"),
+                (table, "caller_crls"),
                 f"lacks a CRL of {authority.subject.rfc4514_string()}, a CA of {api.caller_trust}",
             )
             for authority in authorities

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, ValidationError
 
 from tmsd.config.api import ApiConfig
+from tmsd.config.dogtag_edge import DogtagEdgeConfig
 from tmsd.config.hsm import HsmConfig
 from tmsd.config.ocsp import OcspConfig
 from tmsd.config.operations import OperationsConfig
@@ -82,6 +83,7 @@ class DaemonConfig(Table):
 
     Attributes:
         source: the file itself, absolute.
+        dogtag: None: no TPS of Dogtag is listened to.
     """
 
     source: Annotated[Path, BY_LOADER]
@@ -94,9 +96,12 @@ class DaemonConfig(Table):
     policy: PolicyFile
     operations: OperationsConfig
     ocsp: OcspConfig
+    dogtag: DogtagEdgeConfig | None = None
 
     def complaints(self) -> Iterator[Complaint]:
-        """Yield what the two tokens share that each must have for itself."""
+        """Yield what two listeners, or two tokens, share that each must have for itself."""
+        if self.dogtag is not None and self.dogtag.listen == self.api.listen:
+            yield Complaint(("dogtag", "listen"), "is that of [api]: each needs one of its own")
         nonces = self.ocsp.nonces
         if nonces is None:
             return

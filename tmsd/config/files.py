@@ -1,7 +1,7 @@
 """The files that tmsd.toml names: there, readable, of one piece, and not open to others.
 
-Looked at before anything else opens them: all by `tmsctl check config`, those of [api] by the
-daemon at its start and at each reload. The PIN is never read.
+Looked at before anything else opens them: all by `tmsctl check config`, those of its
+listeners by the daemon at its start and at each reload. The PIN is never read.
 """
 
 import stat
@@ -24,8 +24,6 @@ from tmsd.config.pem import UnfitFile, certificates, content, mode
 from tmsd.config.toml import Complaint, KeyPath
 
 PIN_FILE_MODE = 0o400
-_CERTIFICATE: KeyPath = ("api", "certificate")
-_PRIVATE_KEY: KeyPath = ("api", "private_key")
 _Check = tuple[KeyPath, Path, Callable[[Path], bytes | None]]
 _OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -33,10 +31,13 @@ _OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 def check_files(config: DaemonConfig) -> Iterator[Complaint]:
     """Yield what is wrong with the files that the daemon and its worker will open."""
     yield from check_identity(config.api)
-    try:
-        load_caller_trust(config.api)
-    except UnfitTrust as unfit:
-        yield from unfit.complaints
+    yield from _check_trust(config.api)
+    if (dogtag := config.dogtag) is not None:
+        files = dogtag.filled_in(config.api)
+        if dogtag.certificate is not None:
+            yield from check_identity(files, "dogtag")
+        if dogtag.caller_trust is not None:
+            yield from _check_trust(files, "dogtag")
     checks = _of_token(("hsm",), config.hsm)
     if config.ocsp.nonces is not None:
         checks += _of_token(("ocsp", "nonces", "hsm"), config.ocsp.nonces.hsm)
@@ -45,19 +46,31 @@ def check_files(config: DaemonConfig) -> Iterator[Complaint]:
     yield from _found(checks, {})
 
 
-def check_identity(api: ApiConfig) -> Iterator[Complaint]:
-    """Yield what is wrong with the daemon's certificate and private key."""
+def check_identity(api: ApiConfig, table: str = "api") -> Iterator[Complaint]:
+    """Yield what is wrong with the daemon's certificate and private key.
+
+    Args:
+        api: which files.
+        table: of tmsd.toml that names them.
+    """
     checks: list[_Check] = [
-        (_CERTIFICATE, api.certificate, _certified_key),
-        (_PRIVATE_KEY, api.private_key, _public_half),
+        ((table, "certificate"), api.certificate, _certified_key),
+        ((table, "private_key"), api.private_key, _public_half),
     ]
     public_keys: dict[KeyPath, bytes | None] = {}
     yield from _found(checks, public_keys)
     if len(public_keys) == len(checks) and len(set(public_keys.values())) > 1:
         yield Complaint(
-            _PRIVATE_KEY,
+            (table, "private_key"),
             f"{api.private_key}: is not the key of the first certificate in {api.certificate}",
         )
+
+
+def _check_trust(api: ApiConfig, table: str = "api") -> Iterator[Complaint]:
+    try:
+        load_caller_trust(api, table)
+    except UnfitTrust as unfit:
+        yield from unfit.complaints
 
 
 def _of_token(path: KeyPath, hsm: HsmConfig) -> list[_Check]:

@@ -1,197 +1,164 @@
-"""The listener for callers: sockets that systemd made, or else one of our own at `[api] listen`."""
+"""The listener for callers: a door to the API, and one for TPSs of Dogtag where there are any."""
 
 import asyncio
-import logging
 import socket
-from asyncio import sslproto
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from ssl import SSLCertVerificationError, SSLContext, SSLError
+from ssl import SSLContext
 
 from aiohttp import web
 
 from tmsd.config.api import ApiConfig
+from tmsd.config.callers import Protocol
 from tmsd.config.daemon import LimitsConfig
-from tmsd.daemon.connection import Connection, Patience, serving
+from tmsd.config.policy import Policy
+from tmsd.daemon.admission import Admissions
+from tmsd.daemon.connection import Patience, serving
 from tmsd.daemon.connections import Connections
 from tmsd.daemon.descriptors import most_connections
+from tmsd.daemon.door import Crowd, Door
 from tmsd.daemon.turned_away import TurnedAway
 from tmsd.daemon.turns import Turns
-from tmsd.sockets import address_of, listener_at
-
-LOG = logging.getLogger(__name__)
 
 _SHUTDOWN_SECONDS = 5.0
-# For a caller to say in its turn that a connection is over.
-_FAREWELL_SECONDS = 5.0
-_PAUSE_SECONDS = 1.0
 # Of one address; a handshake takes a millisecond or two.
 _BETWEEN_HANDSHAKES_SECONDS = 0.02
 
-# What one call of asyncio reads at most: one TLS record (RFC 8446, section 5.1). It makes and
-# clears a buffer of that length for each connection, which has 256 KiB otherwise.
-_RECORD = 16 * 1024
-
 
 @dataclass(frozen=True, slots=True)
-class Listener:
-    """How callers reach the application.
+class Entrance:
+    """How callers reach an application.
 
     Attributes:
-        api: where to listen, unless systemd does already.
-        limits: how many connections there may be, and how long is waited for callers.
-        tls: of the daemon.
+        listen: where, unless systemd listens already.
+        tls: with which settings at first.
         app: what answers.
-        inherited: listening sockets that systemd made; with any, `[api] listen` is not used.
+        inherited: listening sockets that systemd made; with any, `listen` is not used.
     """
 
-    api: ApiConfig
-    limits: LimitsConfig
+    listen: ApiConfig
     tls: SSLContext
     app: web.Application
     inherited: tuple[socket.socket, ...] = ()
 
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """How callers reach the applications.
+
+    Attributes:
+        limits: how many connections there may be in all, and how long is waited for callers.
+        api: to the API.
+        dogtag: for TPSs of Dogtag; None where tmsd.toml has none.
+    """
+
+    limits: LimitsConfig
+    api: Entrance
+    dogtag: Entrance | None = None
+
     @asynccontextmanager
-    async def open(self) -> AsyncIterator["Listening"]:
+    async def open(self, policy: Policy) -> AsyncIterator["Listening"]:
         """Serve callers until left.
 
-        At the end requests at work have some seconds to end. Who connects to an inherited
-        socket from then on waits for the next process, as systemd keeps the socket open.
+        At the end requests at work have some seconds to end.
+
+        Args:
+            policy: whose callers are served.
 
         Raises:
-            OSError: `[api] listen` cannot be listened on.
+            OSError: an address cannot be listened on.
         """
-        sslproto.SSLProtocol.max_size = _RECORD
-        runner = web.AppRunner(self.app, shutdown_timeout=_SHUTDOWN_SECONDS)
-        await runner.setup()
-        own = () if self.inherited else (listener_at(self.api.host, self.api.port),)
-        listening = self._listening(runner)
-        accepting = [
-            asyncio.create_task(listening.accept(bound)) for bound in self.inherited or own
-        ]
-        try:
-            yield listening
-        finally:
-            for task in accepting:
-                task.cancel()
-            await asyncio.gather(*accepting, return_exceptions=True)
-            listening.connections.end_handshakes()
-            await runner.cleanup()
-            for bound in own:
-                bound.close()
-
-    def _listening(self, runner: web.AppRunner) -> "Listening":
         limits = self.limits
         turned_away = TurnedAway()
         connections = Connections(
             most_connections(limits.connections), limits.connections_per_caller, turned_away
         )
+        turns = Turns(_BETWEEN_HANDSHAKES_SECONDS, limits.handshake_seconds / 2)
+        crowd = Crowd(connections, turned_away, turns, limits.handshake_seconds)
+        runners: list[web.AppRunner] = []
+        async with AsyncExitStack() as ending:
+            # Doors first, then handshakes, then requests at work: side by side, as they all wait.
+            ending.push_async_callback(_clean_up, runners)
+            ending.callback(connections.end_handshakes)
+            api = await self._door(self.api, crowd, runners)
+            dogtag = None
+            if self.dogtag is not None:
+                dogtag = await self._door(self.dogtag, crowd, runners)
+            for door in filter(None, (api, dogtag)):
+                ending.push_async_callback(door.close)
+            listening = Listening(connections, turned_away, api, dogtag)
+            api.open()
+            listening.open_for(policy)
+            yield listening
+
+    async def _door(self, entrance: Entrance, crowd: Crowd, runners: list[web.AppRunner]) -> Door:
+        limits = self.limits
+        runner = web.AppRunner(entrance.app, shutdown_timeout=_SHUTDOWN_SECONDS)
+        runners.append(runner)
+        await runner.setup()
+        if runner.server is None:
+            raise RuntimeError("the runner has been set up")
         patience = Patience(
             head=limits.head_seconds,
             answer=limits.request_timeout_seconds,
             idle=limits.idle_seconds,
         )
-        if runner.server is None:
-            raise RuntimeError("the runner has been set up")
-        return Listening(
-            addresses=self._addresses(),
-            tls=self.tls,
-            connections=connections,
-            turned_away=turned_away,
-            connection=serving(runner.server, patience, connections),
-            turns=Turns(_BETWEEN_HANDSHAKES_SECONDS, limits.handshake_seconds / 2),
-            handshake_seconds=limits.handshake_seconds,
+        return Door(
+            (entrance.listen.host, entrance.listen.port),
+            entrance.inherited,
+            entrance.tls,
+            serving(runner.server, patience, crowd.connections),
+            crowd,
         )
 
-    def _addresses(self) -> str:
-        listened = map(address_of, self.inherited) if self.inherited else [self.api.listen]
-        return ", ".join(f"https://{address}" for address in listened)
 
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Listening:
     """Callers are served.
 
     Attributes:
-        addresses: where, for the log.
-        tls: with which settings whoever connects from now on is. Connections that are open
-            stay as they are; nobody who connects meanwhile is refused.
         connections: those that are open.
         turned_away: is told who does not get in.
-        connection: makes what serves a connection.
-        turns: for handshakes to begin.
-        handshake_seconds: how long a handshake may take.
+        api: the door to the API, which is open.
+        dogtag: the door for TPSs of Dogtag; None where there is none.
     """
 
-    addresses: str
-    tls: SSLContext
     connections: Connections
     turned_away: TurnedAway
-    connection: Callable[[], Connection]
-    turns: Turns
-    handshake_seconds: float
+    api: Door
+    dogtag: Door | None
 
-    async def accept(self, listener: socket.socket) -> None:
-        """Let in who connects to a listening socket, until cancelled."""
-        loop = asyncio.get_running_loop()
-        listener.setblocking(False)
-        while True:
-            try:
-                accepted, (peer, *_) = await loop.sock_accept(listener)
-            except OSError as error:
-                LOG.error("no connection can be accepted: %s", error.strerror)
-                await asyncio.sleep(_PAUSE_SECONDS)
-                continue
-            if self.connections.make_room():
-                connection = self.connection()
-                handshake = loop.create_task(self._shake_hands(connection, accepted, peer))
-                self.connections.shaking(connection, handshake)
-            else:
-                accepted.close()
-                self.turned_away.because("all connections are at work", peer)
-            # Let the handshake begin before another can end it, and others have their turn.
-            await asyncio.sleep(0)
+    @property
+    def addresses(self) -> str:
+        """Where, for the log."""
+        doors = filter(None, (self.api, self.dogtag))
+        return ", ".join(address for door in doors for address in door.addresses)
 
-    async def _shake_hands(
-        self, connection: Connection, accepted: socket.socket, peer: str
-    ) -> None:
-        try:
-            async with asyncio.timeout(self.handshake_seconds):
-                await self._wait_for_turn(accepted, peer)
-                await asyncio.get_running_loop().connect_accepted_socket(
-                    lambda: connection,
-                    accepted,
-                    ssl=self.tls,
-                    ssl_handshake_timeout=self.handshake_seconds,
-                    ssl_shutdown_timeout=_FAREWELL_SECONDS,
-                )
-        except SSLCertVerificationError as error:
-            self.turned_away.because(f"its certificate: {error.verify_message}", peer)
-        except SSLError as error:
-            self.turned_away.because(f"its handshake failed: {error.reason}", peer)
-        except TimeoutError:
-            seconds = f"{self.handshake_seconds:g} s"
-            self.turned_away.because(f"its handshake was not over within {seconds}", peer)
-        except OSError:
-            pass  # it went away by itself, as what only looks whether somebody listens does
+    def open_for(self, policy: Policy) -> None:
+        """Open the door for TPSs of Dogtag if a caller is one.
 
-    async def _wait_for_turn(self, accepted: socket.socket, peer: str) -> None:
-        """Wait for a peer to send something, and then until others let it begin."""
-        try:
-            await _has_sent(accepted)
-            await self.turns.come(peer)
-        except BaseException:
-            accepted.close()
-            raise
+        Raises:
+            OSError: its address cannot be listened on.
+        """
+        if self.dogtag is not None and not self.dogtag.is_open and _has_tps(policy):
+            self.dogtag.open()
+
+    async def shut_for(self, policy: Policy) -> None:
+        """Shut the door for TPSs of Dogtag if no caller is one."""
+        if self.dogtag is not None and not _has_tps(policy):
+            await self.dogtag.close()
+
+    def admit_by(self, admissions: Admissions) -> None:
+        """Serve whoever connects from now on with these settings; nobody meanwhile is refused."""
+        self.api.tls = admissions.api.tls
+        if self.dogtag is not None and admissions.dogtag is not None:
+            self.dogtag.tls = admissions.dogtag.tls
 
 
-async def _has_sent(connection: socket.socket) -> None:
-    """Return when a peer has sent something, or has gone."""
-    loop = asyncio.get_running_loop()
-    arrived = asyncio.Event()
-    loop.add_reader(connection, arrived.set)
-    try:
-        await arrived.wait()
-    finally:
-        loop.remove_reader(connection)
+def _has_tps(policy: Policy) -> bool:
+    return any(caller.protocol is Protocol.DOGTAG for caller in policy.callers.values())
+
+
+async def _clean_up(runners: list[web.AppRunner]) -> None:
+    await asyncio.gather(*(runner.cleanup() for runner in runners))

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from tmsd.api.routes import Services
 from tmsd.api.server import Edge, application
-from tmsd.api.tls import load_admission
 from tmsd.asking import recorded_receipt
 from tmsd.audit.chain_file import AuditFileError
 from tmsd.audit.log import AuditLog
@@ -19,9 +18,11 @@ from tmsd.ca.service import Certification
 from tmsd.config.daemon import load_daemon_config
 from tmsd.config.policy import load_policy
 from tmsd.config.toml import ConfigError
+from tmsd.daemon.admission import load_admissions
+from tmsd.daemon.dogtag import dogtag_edge, entrance
 from tmsd.daemon.expiry import say_what_runs_out, warn_of_expiry
 from tmsd.daemon.held_keys import HeldKeys
-from tmsd.daemon.listener import Listener
+from tmsd.daemon.listener import Entrance, Listener
 from tmsd.daemon.notifying import tell_changes
 from tmsd.daemon.operations import Operations
 from tmsd.daemon.operations import listening as operations_listening
@@ -62,8 +63,7 @@ async def _run(config_file: Path, manager: ServiceManager, inherited: list[socke
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, wanted.set)
     config = load_daemon_config(config_file)
     policy = load_policy(config.policy.file)
-    admission = load_admission(config)
-    say_what_runs_out(admission.trust)
+    admissions = load_admissions(config)
     async with (
         kept_informed(manager),
         AuditLog.open(config.audit.file) as audit,
@@ -105,19 +105,24 @@ async def _run(config_file: Path, manager: ServiceManager, inherited: list[socke
         ca = Certification(vault, policy, store, reader, audit)
         edge = Edge(
             services=Services(tks, ca),
-            trust=admission.trust,
+            trust=admissions.api.trust,
             audit=audit,
             body_seconds=config.limits.request_timeout_seconds,
         )
-        app = application(edge)
-        listener = Listener(config.api, config.limits, admission.tls, app, tuple(inherited))
+        dogtag = dogtag_edge(config, admissions, edge, store)
+        listener = Listener(
+            config.limits,
+            Entrance(config.api, admissions.api.tls, application(edge), tuple(inherited)),
+            entrance(config, admissions, dogtag),
+        )
         # The audit log is locked: no other daemon of this configuration uses the socket.
         async with (
             operations_listening(config.operations.socket, operations),
             tks.cards_seen.written(),
             held_keys.told(),
         ):
-            reloading = Reloading(config_file, edge, operations, held_keys, manager, wanted)
+            reloading = Reloading(config_file, edge, dogtag, operations, held_keys, manager, wanted)
+            say_what_runs_out(reloading.trusts)
             await _serve(listener, reloading)
     LOG.info("stopped")
 
@@ -133,7 +138,7 @@ async def _serve(listener: Listener, reloading: Reloading) -> None:
         if not operations.is_approved:
             policy = operations.policy
             LOG.warning("unsigned policy %s, version %d", policy.source, policy.version)
-        async with listener.open() as listening:
+        async with listener.open(operations.policy) as listening:
             stopping = stop_signal()  # before anybody is told that it is ready
             serving = f"serving callers at {listening.addresses}"
             LOG.info("ready: %s", listening.addresses, extra=about(Event.READY))
@@ -141,7 +146,7 @@ async def _serve(listener: Listener, reloading: Reloading) -> None:
             beside = [
                 asyncio.create_task(tell_changes(manager, operations, serving)),
                 asyncio.create_task(reloading.whenever_wanted(listening, serving)),
-                asyncio.create_task(warn_of_expiry(reloading.edge)),
+                asyncio.create_task(warn_of_expiry(lambda: reloading.trusts)),
                 asyncio.create_task(schedule.keep(lambda: reloading.edge.services.ca)),
             ]
             try:

@@ -6,19 +6,22 @@ has read the new policy, so that at no time a front goes by a policy that no wor
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tmsd.api.server import Edge
-from tmsd.api.tls import load_admission
 from tmsd.audit.record import Decision, Outcome
+from tmsd.config.caller_trust import CallerTrust
 from tmsd.config.daemon import load_daemon_config
 from tmsd.config.policy import Policy, load_policy
 from tmsd.config.toml import ConfigError
+from tmsd.daemon.admission import Admissions, load_admissions
 from tmsd.daemon.expiry import say_what_runs_out
 from tmsd.daemon.held_keys import HeldKeys
 from tmsd.daemon.listener import Listening
 from tmsd.daemon.operations import Operations
+from tmsd.dogtag.application import DogtagEdge
 from tmsd.errors import ServiceError
 from tmsd.quorum.policy_approval import PolicyIdentity
 from tmsd.quorum.policy_in_force import require_successor
@@ -40,6 +43,8 @@ class Reloading:
     Attributes:
         config_file: tmsd.toml.
         edge: gets a service with the new policy, and the CAs and CRLs that callers are held to.
+        dogtag: gets the CAs and CRLs of its callers, and asks `edge` for the service; None where
+            tmsd.toml has no table for it.
         operations: tells of the new policy.
         held_keys: tells which keys workers may use by it.
         manager: is told when it begins and when it is over.
@@ -48,6 +53,7 @@ class Reloading:
 
     config_file: Path
     edge: Edge
+    dogtag: DogtagEdge | None
     operations: Operations
     held_keys: HeldKeys
     manager: ServiceManager
@@ -71,27 +77,40 @@ class Reloading:
         try:
             config = load_daemon_config(self.config_file)
             policy = load_policy(config.policy.file)
-            admission = load_admission(config)
+            admissions = load_admissions(config)
             self._require_approvals(policy)
+            listening.open_for(policy)
             await self.held_keys.expect(policy)
             await self.operations.workers.renew(policy.digest, config.worker.start_seconds)
         except _REFUSALS as error:
             refused = about(Event.RELOAD_REFUSED)
+            await listening.shut_for(self.operations.policy)
             self.operations.reload_refused = str(error)
             LOG.error("the new configuration is not taken: %s", error, extra=refused)
             await self._record(Outcome.REFUSED, {"reason": _in_a_line(str(error))})
             return
-        listening.tls = admission.tls
-        self.edge.trust = admission.trust
+        listening.admit_by(admissions)
+        await listening.shut_for(policy)
+        self._trust_by(admissions)
         self.edge.services = self.edge.services.under(policy)
         self.operations.policy = policy
         self.operations.reload_refused = None
-        say_what_runs_out(admission.trust)
+        say_what_runs_out(self.trusts)
         taken = about(Event.RELOADED)
         LOG.info("policy version %d and certificates are taken", policy.version, extra=taken)
         await self._record(
             Outcome.ALLOWED, {"policy_version": policy.version, "policy_digest": policy.digest}
         )
+
+    @property
+    def trusts(self) -> Sequence[CallerTrust]:
+        """What callers are held to, at each listener."""
+        return [edge.trust for edge in (self.edge, self.dogtag) if edge is not None]
+
+    def _trust_by(self, admissions: Admissions) -> None:
+        self.edge.trust = admissions.api.trust
+        if self.dogtag is not None and admissions.dogtag is not None:
+            self.dogtag.trust = admissions.dogtag.trust
 
     def _require_approvals(self, policy: Policy) -> None:
         """Look a policy over before a worker has to end for one that reads it.

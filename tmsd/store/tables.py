@@ -69,6 +69,37 @@ CARDS_SEEN = Table(
     _index("cards_seen_version", "key_set", "key_version", "diversification_data"),
 )
 
+# Challenges that TPSs of Dogtag were given: the tickets by whom they were for and their digests. A
+# ticket has no place in what a TPS sends, and may have come from another daemon.
+DOGTAG_CHALLENGES = Table(
+    "dogtag_challenges",
+    METADATA,
+    Column("caller", String(64), primary_key=True),
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("ticket", LargeBinary, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False, index=True),
+    _holds("dogtag_challenges_caller", "length(caller) BETWEEN 1 AND 64"),
+    _holds("dogtag_challenges_digest", "length(digest) = 32"),
+    _holds("dogtag_challenges_ticket", "length(ticket) BETWEEN 1 AND 256"),
+)
+
+# The latest voucher of each card of theirs: that it had session keys, for what is asked afterwards.
+DOGTAG_VOUCHERS = Table(
+    "dogtag_vouchers",
+    METADATA,
+    Column("caller", String(64), primary_key=True),
+    Column("key_set", String(64), primary_key=True),
+    Column("kdd", LargeBinary(10), primary_key=True),
+    Column("cuid", LargeBinary(10), primary_key=True),
+    Column("voucher", LargeBinary, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False, index=True),
+    _holds("dogtag_vouchers_caller", "length(caller) BETWEEN 1 AND 64"),
+    _holds("dogtag_vouchers_key_set", "length(key_set) BETWEEN 1 AND 64"),
+    _holds("dogtag_vouchers_kdd", "length(kdd) = 10"),
+    _holds("dogtag_vouchers_cuid", "length(cuid) = 10"),
+    _holds("dogtag_vouchers_voucher", "length(voucher) BETWEEN 1 AND 256"),
+)
+
 # Keys of the token that daemons' workers may use: whose, and when it was said last.
 HELD_KEYS = Table(
     "held_keys",

@@ -1,8 +1,10 @@
 """Secure channels: opening one with a card, and protecting the commands that follow."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
+
+from sqlalchemy import Connection
 
 from tmsd import clock
 from tmsd.audit.trail import Trail
@@ -65,6 +67,27 @@ class SessionWanted:
     delivery: Delivery
 
 
+def nothing_to_remember(_answer: Answer) -> UseUp:
+    """Return what does nothing: the answer is all."""
+    return nothing_to_use_up
+
+
+@dataclass(frozen=True, slots=True)
+class CardQuestion(Generic[A]):
+    """A request about a card, whose key set and diversification data are on the trail.
+
+    Attributes:
+        request: for the worker.
+        ticket: of the challenge that the card answered, if it was issued here.
+        remember: makes of the answer about a card that proved its keys what is done in the
+            transaction that puts that on record.
+    """
+
+    request: Request[A]
+    ticket: bytes | None
+    remember: Callable[[A], UseUp] = nothing_to_remember
+
+
 async def open_session(
     tks: Tks, caller: Caller, wanted: SessionWanted, trail: Trail
 ) -> ChannelOpened | KeysDelivered:
@@ -87,11 +110,11 @@ async def open_session(
     opened: ChannelOpened | KeysDelivered
     if wanted.delivery is Delivery.SEALED:
         sealed = OpenChannel(caller.name, key_set.name, card, wanted.security_level)
-        opened = await _judged(tks, caller, sealed, card, trail)
+        opened = await judged(tks, caller, CardQuestion(sealed, card.ticket), trail)
     else:
         delivered = DeliverKeys(caller.name, key_set.name, card, wanted.security_level)
-        opened = await _judged(tks, caller, delivered, card, trail)
-    _note_seen(tks, key_set, trail)
+        opened = await judged(tks, caller, CardQuestion(delivered, card.ticket), trail)
+    note_seen(tks, key_set, trail)
     if opened.newest_key_version != opened.key_version:
         trail.details["newest_key_version"] = opened.newest_key_version
     note_key_material(trail, opened.key_material_in_worker)
@@ -108,10 +131,11 @@ async def verify(
     """
     key_set = _key_set_for(tks, caller, presented, trail)
     request = VerifyCryptogram(caller.name, key_set.name, presented.card)
-    verified = await _judged(tks, caller, request, presented.card, trail)
+    question = CardQuestion(request, presented.card.ticket)
+    verified = await judged(tks, caller, question, trail)
     trail.details["valid"] = verified.valid
     if verified.valid:
-        _note_seen(tks, key_set, trail)
+        note_seen(tks, key_set, trail)
     note_key_material(trail, verified.key_material_in_worker)
     return verified
 
@@ -176,6 +200,41 @@ def note_key_material(trail: Trail, in_worker: bool) -> None:
         trail.details["key_material_in_worker"] = True
 
 
+def note_seen(tks: Tks, key_set: KeySet, trail: Trail) -> None:
+    """Remember which version of its keys the card has proved to hold."""
+    if trail.diversification_data is not None and trail.key_version is not None:
+        tks.cards_seen.note(key_set, trail.diversification_data, trail.key_version)
+
+
+async def judged(tks: Tks, caller: Caller, question: CardQuestion[A], trail: Trail) -> A:
+    """Ask about a card, unless it or its caller failed too often; count what comes of it.
+
+    The challenge is used up before anybody learns what the worker said: of two requests with one
+    challenge the second is refused here, whatever its answer was.
+
+    Raises:
+        ServiceError: what the card, its challenge or its caller's failures have against it; or
+            the HSM or the store cannot be asked.
+    """
+    ticket = question.ticket
+    presented = CardOfCaller(caller.name, trail.key_set or "", trail.diversification_data or b"")
+    use_up = nothing_to_use_up if ticket is None else tks.used_challenges.using(ticket)
+    async with tks.judging.turn(caller, presented):
+        try:
+            answer = await tks.ask(question.request, trail)
+        except ServiceError as refusal:
+            if refusal.code is Code.CARD_CRYPTOGRAM_MISMATCH:
+                await _count_failure(tks, caller, presented, use_up, trail)
+            elif ticket is not None and refusal.code not in _CHALLENGE_NOT_SEEN:
+                await tks.used_challenges.use(ticket)
+            raise
+        if isinstance(answer, CryptogramVerified) and not answer.valid:
+            await _count_failure(tks, caller, presented, use_up, trail)
+        else:
+            await tks.judging.succeeded(presented, _both(use_up, question.remember(answer)))
+    return answer
+
+
 def _key_set_for(tks: Tks, caller: Caller, presented: PresentedCard, trail: Trail) -> KeySet:
     with faults_at("/card/initialize_update"):
         response = initialize_update.parse(presented.card.initialize_update)
@@ -190,34 +249,12 @@ def _key_set_for(tks: Tks, caller: Caller, presented: PresentedCard, trail: Trai
     return key_set
 
 
-def _note_seen(tks: Tks, key_set: KeySet, trail: Trail) -> None:
-    """Remember which version of its keys the card has proved to hold."""
-    if trail.diversification_data is not None and trail.key_version is not None:
-        tks.cards_seen.note(key_set, trail.diversification_data, trail.key_version)
+def _both(first: UseUp, second: UseUp) -> UseUp:
+    def do(connection: Connection) -> None:
+        first(connection)
+        second(connection)
 
-
-async def _judged(tks: Tks, caller: Caller, request: Request[A], card: Card, trail: Trail) -> A:
-    """Ask about a card, unless it or its caller failed too often; count what comes of it.
-
-    The challenge is used up before anybody learns what the worker said: of two requests with one
-    challenge the second is refused here, whatever its answer was.
-    """
-    presented = CardOfCaller(caller.name, trail.key_set or "", trail.diversification_data or b"")
-    use_up = nothing_to_use_up if card.ticket is None else tks.used_challenges.using(card.ticket)
-    async with tks.judging.turn(caller, presented):
-        try:
-            answer = await tks.ask(request, trail)
-        except ServiceError as refusal:
-            if refusal.code is Code.CARD_CRYPTOGRAM_MISMATCH:
-                await _count_failure(tks, caller, presented, use_up, trail)
-            elif card.ticket is not None and refusal.code not in _CHALLENGE_NOT_SEEN:
-                await tks.used_challenges.use(card.ticket)
-            raise
-        if isinstance(answer, CryptogramVerified) and not answer.valid:
-            await _count_failure(tks, caller, presented, use_up, trail)
-        else:
-            await tks.judging.succeeded(presented, use_up)
-    return answer
+    return do
 
 
 async def _count_failure(

@@ -1,0 +1,1 @@
+"""The edge for TPSs of Dogtag, which speak the protocol of Dogtag's TKS and no other."""
