@@ -23,6 +23,9 @@ Job = Callable[[Connection], Any]
 
 MAX_WAITING = 4096
 
+# Where several came at once, more are on their way: who waits so long for them commits less often.
+_GATHERING_SECONDS = 0.002
+
 # After a transaction that lost against another's, up to so many milliseconds pass until it is run
 # again: each daemon has one writer, so that one of them gets through.
 _PAUSES_MS = (1, 4, 16, 32, 64, 128, 256)
@@ -39,12 +42,16 @@ class _Waiting:
     done: "asyncio.Future[Any]"
 
 
+_Run = Callable[[Sequence[_Waiting], Connection], list[object]]
+
+
 class Store:
     """Runs jobs on the database; made by `open` only.
 
-    A job is a function of a connection. Those that wait at one moment share a transaction, each
-    in a savepoint of its own, so that one that fails takes nothing from the others. A job may be
-    run again, when the transaction lost against that of another daemon.
+    A job is a function of a connection. Those that wait at one moment share a transaction. Where
+    one of them fails, all are run again, each in a savepoint of its own, so that it takes nothing
+    from the others; as hardly any fails, savepoints from the first would be for nothing. A job may
+    also be run again when the transaction lost against that of another daemon.
     """
 
     def __init__(self, database: Database, thread: Executor) -> None:
@@ -98,8 +105,11 @@ class Store:
         return result
 
     async def _work(self) -> None:
+        batch: list[_Waiting] = []
         while self._waiting or not self._closed:
             await self._wake.wait()
+            if len(batch) > 1:
+                await asyncio.sleep(_GATHERING_SECONDS)
             self._wake.clear()
             batch, self._waiting = self._waiting, []
             if batch:
@@ -134,23 +144,30 @@ class Store:
 
     def _run_once(self, batch: Sequence[_Waiting]) -> list[object]:
         self._database.require_in_place()
+        try:
+            return self._in_transaction(batch, _together)
+        except SQLAlchemyError as error:
+            if not _is_of_the_job(error):
+                raise
+            failed: Exception = error
+        except Exception as error:  # noqa: BLE001  it is its asker's, who gets it
+            failed = error
+        if len(batch) == 1:
+            return [_told(failed)]
+        return self._in_transaction(batch, _apart)
+
+    def _in_transaction(self, batch: Sequence[_Waiting], run: _Run) -> list[object]:
+        """Run jobs and commit; of several errors of the database, raise the first."""
         first: SQLAlchemyError | None = None
-        outcomes: list[object] = []
         try:
             with self._database.engine.begin() as connection:
-                for waiting in batch:
-                    try:
-                        outcomes.append(_run(waiting.job, connection))
-                    except SQLAlchemyError as error:
-                        if not _is_of_the_job(error):
-                            first = error
-                            raise
-                        outcomes.append(ConstraintViolated(reason_of(error)))
-                    except Exception as error:  # noqa: BLE001  it is its asker's, who gets it
-                        outcomes.append(error)
+                try:
+                    return run(batch, connection)
+                except SQLAlchemyError as error:
+                    first = error
+                    raise
         except SQLAlchemyError as error:
             raise (first or error) from None
-        return outcomes
 
     def _note_fault(self, fault: str | None) -> None:
         if fault == self._fault:
@@ -162,7 +179,27 @@ class Store:
             LOG.error("the database cannot be used: %s", fault)
 
 
-def _run(job: Job, connection: Connection) -> object:
+def _together(batch: Sequence[_Waiting], connection: Connection) -> list[object]:
+    """Run jobs, of which the first that fails takes the others with it."""
+    return [waiting.job(connection) for waiting in batch]
+
+
+def _apart(batch: Sequence[_Waiting], connection: Connection) -> list[object]:
+    """Run jobs of which each stands or falls by itself."""
+    outcomes: list[object] = []
+    for waiting in batch:
+        try:
+            outcomes.append(_in_savepoint(waiting.job, connection))
+        except SQLAlchemyError as error:
+            if not _is_of_the_job(error):
+                raise
+            outcomes.append(_told(error))
+        except Exception as error:  # noqa: BLE001  it is its asker's, who gets it
+            outcomes.append(_told(error))
+    return outcomes
+
+
+def _in_savepoint(job: Job, connection: Connection) -> object:
     """Run a job in a savepoint; of several errors of the database, raise the first.
 
     A transaction that the database gave up makes the way back fail as well.
@@ -182,3 +219,8 @@ def _run(job: Job, connection: Connection) -> object:
 def _is_of_the_job(error: SQLAlchemyError) -> bool:
     """Tell whether the database refused values, and would refuse them always."""
     return isinstance(error, IntegrityError | DataError) and not lost_against_another(error)
+
+
+def _told(failed: Exception) -> Exception:
+    """Return what the asker of a job that failed gets: nothing of SQLAlchemy's, nor any values."""
+    return ConstraintViolated(reason_of(failed)) if isinstance(failed, SQLAlchemyError) else failed
