@@ -25,6 +25,9 @@ ANSWERS_LOST = "worker.answers-lost"
 MAX_KEPT_RECEIPTS = 8192
 """How many receipts are kept of decisions that were discarded; further ones stay missing."""
 
+# Where several came at once, more are on their way: who waits so long for them syncs less often.
+_GATHERING_SECONDS = 0.002
+
 _logger = logging.getLogger(__name__)
 
 
@@ -236,6 +239,8 @@ class AuditLog:
                         self._retry_seconds if self._discarded.count else None
                     ):
                         await self._wake.wait()
+                if len(batch) > 1:
+                    await asyncio.sleep(_GATHERING_SECONDS)
                 self._wake.clear()
                 batch, self._waiting = self._waiting, []
                 if batch or self._discarded.count:

@@ -1,7 +1,7 @@
 """A worker's receipt as the record has it: what was done, by which worker, as which in turn."""
 
 import re
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Self
 
 _FORM = re.compile(
@@ -34,7 +34,10 @@ class Receipt:
 
     def __str__(self) -> str:
         """Return the fields with colons between them."""
-        return ":".join(map(str, astuple(self)))
+        return (
+            f"{self.worker}:{self.generation}:{self.sequence}:{self.operation}"
+            f":{self.digest}:{self.key_version}:{self.mac}"
+        )
 
     @classmethod
     def parse(cls, text: str) -> Self:
