@@ -54,19 +54,16 @@ class Judging:
                 failed; `overloaded`, when too many requests wait, or this one did too long.
         """
         at_work = self._of_caller[caller.name]
-        try:
-            async with asyncio.timeout(self._seconds):
-                while not self._may_begin(caller, card, at_work):
-                    await self._next_change(caller, at_work)
-        except TimeoutError:
-            raise _overloaded(caller) from None
+        if not self._may_begin(caller, card, at_work):
+            await self._wait(caller, card, at_work)
         at_work.cards.add(card)
         try:
             yield
         finally:
             at_work.cards.remove(card)
-            at_work.freed.set()
-            at_work.freed = asyncio.Event()
+            if at_work.waiting:
+                at_work.freed.set()
+                at_work.freed = asyncio.Event()
 
     async def failed(
         self, caller: Caller, card: CardOfCaller, use_up: UseUp, callers: Collection[str]
@@ -102,6 +99,15 @@ class Judging:
             return True
         left = self._budgets.failures_left(caller)
         return card not in at_work.cards and left >= len(at_work.cards) + 1
+
+    async def _wait(self, caller: Caller, card: CardOfCaller, at_work: _AtWork) -> None:
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self._next_change(caller, at_work)
+                while not self._may_begin(caller, card, at_work):
+                    await self._next_change(caller, at_work)
+        except TimeoutError:
+            raise _overloaded(caller) from None
 
     async def _next_change(self, caller: Caller, at_work: _AtWork) -> None:
         if at_work.waiting >= self._max_waiting:
