@@ -6,14 +6,16 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 from sqlalchemy.exc import SQLAlchemyError
 
 from tests.store.conftest import Kept
 from tmsd.store.crls import Base, Extent, Scope, begin_delta
-from tmsd.store.database import migrations
 from tmsd.store.error import StoreError
+from tmsd.store.schema import HEAD
 from tmsd.store.tables import METADATA
+from tmsd.store.upgrading import migrations
 
 INSERT = "INSERT INTO used_challenges (digest, expires_ms) VALUES ('one', 0)"
 
@@ -25,6 +27,10 @@ def test_has_the_schema_that_the_tables_say(kept: Kept) -> None:
     engine.dispose()
 
     assert differences == []
+
+
+def test_the_last_step_by_its_number_is_the_last_of_the_way() -> None:
+    assert ScriptDirectory.from_config(migrations()).get_heads() == [HEAD]
 
 
 def test_each_step_of_the_schema_leads_back(kept: Kept) -> None:

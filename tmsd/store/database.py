@@ -1,21 +1,13 @@
-"""A database of either kind: where it is, its way to this release's schema, its errors."""
+"""A database of either kind: where it is, and its errors."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from tmsd.errors import Code, ServiceError
-from tmsd.store.error import StoreError
-
-_MIGRATIONS = Path(__file__).with_name("migrations")
 
 # SQLSTATEs (PostgreSQL 15, Appendix A) of transactions that lost against another, and may win when
 # they are run again: serialization_failure, deadlock_detected, and unique_violation, which section
@@ -77,35 +69,3 @@ def lost_against_another(error: SQLAlchemyError) -> bool:
     It is certain then that nothing of it was committed.
     """
     return getattr(getattr(error, "orig", None), "sqlstate", None) in _LOST_AGAINST_ANOTHER
-
-
-def migrations() -> Config:
-    """Return Alembic's settings for this package's migrations."""
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    return config
-
-
-def upgrade(name: str, connection: Connection) -> None:
-    """Bring the schema of a database, which messages call by this name, to this release's."""
-    config = migrations()
-    config.attributes["connection"] = connection
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    present = MigrationContext.configure(connection).get_current_revision()
-    if present is not None and present not in known:
-        raise StoreError(
-            f"database {name} has revision {present}, of a later release than this one: "
-            "install that, or restore a backup of before its upgrade"
-        )
-    command.upgrade(config, "head")
-
-
-def require_schema(name: str, connection: Connection) -> None:
-    """Refuse a schema that is not this release's."""
-    head = ScriptDirectory.from_config(migrations()).get_current_head()
-    present = MigrationContext.configure(connection).get_current_revision()
-    if present != head:
-        raise StoreError(
-            f"database {name} has revision {present}, and this release reads {head}: "
-            "start the daemon of this release first, which upgrades it"
-        )

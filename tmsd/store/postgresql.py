@@ -14,9 +14,10 @@ from sqlalchemy import Engine, create_engine, event, func, select, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import SQLAlchemyError
 
-from tmsd.store.database import Database, reason_of, require_schema, upgrade
+from tmsd.store.database import Database, reason_of
 from tmsd.store.error import StoreError
 from tmsd.store.password import PasswordUnavailable, read_password
+from tmsd.store.schema import require_schema, upgrade
 
 if TYPE_CHECKING:
     import psycopg

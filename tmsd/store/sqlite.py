@@ -12,8 +12,9 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool, StaticPool
 
-from tmsd.store.database import Database, reason_of, require_schema, upgrade
+from tmsd.store.database import Database, reason_of
 from tmsd.store.error import StoreError
+from tmsd.store.schema import require_schema, upgrade
 
 _BUSY_SECONDS = 5.0
 _OF_OTHERS = stat.S_IRWXO | stat.S_IWGRP | stat.S_IXGRP
