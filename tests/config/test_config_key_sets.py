@@ -224,6 +224,13 @@ def test_a_scheme_that_exposes_keys_is_taken_where_that_is_accepted(policy: Load
             )
         ),
         (
+            {"diversification_data": '"cuid-kdd"'},
+            (
+                "6: key_sets.k.diversification_data: cuid-kdd is how Dogtag has it in scp 02: "
+                '"kdd" or "cuid" with scp 03'
+            ),
+        ),
+        (
             HMAC,
             (
                 "4: key_sets.k.diversification: nist-sp800-108-hmac cannot be computed inside an "

@@ -203,6 +203,26 @@ def test_cards_are_told_apart_by_kdd_or_by_cuid_as_the_key_set_says() -> None:
     assert (refusal.value.code, refusal.value.pointer) == (Code.REQUEST_INVALID, "/card/cuid")
 
 
+def test_channels_may_go_by_the_cuid_where_new_keys_go_by_the_kdd() -> None:
+    both = made(
+        KeyAlgorithm.DES3,
+        scp="02",
+        diversification="visa2",
+        diversification_data=DiversificationData.CUID_KDD,
+    )
+    by_cuid = made(diversification_data=DiversificationData.CUID)
+    cuid = bytes(range(20, 30))
+
+    assert admission.diversification_data(both, KDD, cuid) == cuid
+    assert admission.static_data(both, KDD, cuid) == KDD
+    assert admission.static_data(SCP03_SET, KDD, cuid) == KDD
+    assert admission.static_data(by_cuid, KDD, cuid) == cuid
+    for data_of in (admission.diversification_data, admission.static_data):
+        with pytest.raises(ServiceError) as refusal:
+            data_of(by_cuid, KDD, b"")
+        assert (refusal.value.code, refusal.value.pointer) == (Code.REQUEST_INVALID, "/card/cuid")
+
+
 def test_a_card_is_changed_over_along_change_to_alone() -> None:
     next_set = made(KeyAlgorithm.AES128, name="next", versions={1: "active", 2: "active"})
     key_set = made(

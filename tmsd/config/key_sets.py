@@ -78,10 +78,14 @@ def _choices(family: str) -> str:
 
 
 class DiversificationData(StrEnum):
-    """What a card is told apart by: the KDD of INITIALIZE UPDATE, or its CUID."""
+    """What a card is told apart by: the KDD of INITIALIZE UPDATE, or its CUID.
+
+    Or both, as Dogtag has it with VISA2 in SCP02: channels by CUID, and new keys by KDD.
+    """
 
     KDD = "kdd"
     CUID = "cuid"
+    CUID_KDD = "cuid-kdd"
 
 
 class ChangeTarget(NamedTuple):
@@ -319,6 +323,11 @@ class KeySet(Table):
             )
 
     def _protocol_complaints(self) -> Iterator[Complaint]:
+        if self.diversification_data is DiversificationData.CUID_KDD and self.scp is not Scp.SCP02:
+            yield Complaint(
+                ("diversification_data",),
+                f'cuid-kdd is how Dogtag has it in scp 02: "kdd" or "cuid" with scp {self.scp}',
+            )
         protocol = PROTOCOLS[int(self.scp)]
         served = protocol.IMPLEMENTATIONS
         if not self.scp_i:

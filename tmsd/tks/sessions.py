@@ -242,7 +242,7 @@ def _key_set_for(tks: Tks, caller: Caller, presented: PresentedCard, trail: Trai
     trail.key_version = response.key_version
     key_set = key_sets.choose(tks.policy, caller, response, presented.key_set)
     trail.key_set = key_set.name
-    if key_set.diversification_data is DiversificationData.CUID:
+    if key_set.diversification_data is not DiversificationData.KDD:
         trail.diversification_data = presented.card.cuid
     with faults_at("/card/initialize_update"):
         key_set.require_active(response.key_version, clock.now())

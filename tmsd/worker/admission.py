@@ -124,11 +124,28 @@ def require_channel(key_set: KeySet, scp: int, state: ChannelState) -> None:
 def diversification_data(key_set: KeySet, kdd: bytes, cuid: bytes) -> bytes:
     """Return the 10 bytes that tell this card from others; `cuid` is empty where unknown.
 
+    They are those of its channels; where another use of its keys has others, `static_data` has.
+
     Raises:
         ServiceError: `request-invalid`, where the key set goes by CUID and none was sent.
     """
     if key_set.diversification_data is DiversificationData.KDD:
         return kdd
+    return _required_cuid(key_set, cuid)
+
+
+def static_data(key_set: KeySet, kdd: bytes, cuid: bytes) -> bytes:
+    """Return the 10 bytes for keys outside channels: those that a card is to get, a static DEK.
+
+    Raises:
+        ServiceError: `request-invalid`, where the key set goes by CUID and none was sent.
+    """
+    if key_set.diversification_data is not DiversificationData.CUID:
+        return kdd
+    return _required_cuid(key_set, cuid)
+
+
+def _required_cuid(key_set: KeySet, cuid: bytes) -> bytes:
     if not cuid:
         raise ServiceError(
             Code.REQUEST_INVALID,

@@ -142,7 +142,7 @@ def _target(
             f"key set {key_set.name} goes by the card's CUID: open the channel with it",
             pointer="/session",
         )
-    data = admission.diversification_data(key_set, channel.session.kdd, channel.session.cuid)
+    data = admission.static_data(key_set, channel.session.kdd, channel.session.cuid)
     return CardIdentity(key_set, request.new_key_version, data)
 
 

@@ -106,7 +106,7 @@ def card_of(context: Context, sealed: bytes, caller_name: str) -> NamedCard | No
     except ServiceError:
         return None
     key_set = context.policy.key_sets.get(session.key_set)
-    by_cuid = key_set and key_set.diversification_data is DiversificationData.CUID
+    by_cuid = key_set and key_set.diversification_data is not DiversificationData.KDD
     return NamedCard(
         key_set=session.key_set,
         key_version=session.key_version,
