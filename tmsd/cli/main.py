@@ -4,6 +4,7 @@ import errno
 import os
 import sys
 from importlib import import_module
+from keyword import iskeyword
 
 import click
 
@@ -30,13 +31,15 @@ _FORESEEABLE = (
     WorkerStartError,
 )
 
-# Each is in the module of tmsd.cli that has its name, which is loaded when somebody asks for it.
+# Each is in the module of tmsd.cli that has its name (and a `_` where Python has that word), which
+# is loaded when somebody asks for it.
 _COMMANDS = (
     "audit",
     "ca",
     "ceremony",
     "check",
     "hsm",
+    "import",
     "inventory",
     "key",
     "officer",
@@ -54,6 +57,7 @@ class _Commands(click.Group):
     def get_command(self, _context: click.Context, name: str) -> click.Command | None:
         if name not in _COMMANDS:
             return None
+        name += "_" * iskeyword(name)
         command: click.Command = getattr(import_module(f"tmsd.cli.{name}"), name)
         return command
 

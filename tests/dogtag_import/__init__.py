@@ -1,0 +1,1 @@
+"""A TKS of Dogtag, made into a policy."""
