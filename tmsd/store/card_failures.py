@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, Row, and_, bindparam, delete, insert, select
 
+from tmsd.store.prepared import Prepared
 from tmsd.store.tables import CARD_FAILURES
 
 _COLUMNS = CARD_FAILURES.c
@@ -13,8 +14,7 @@ _OF_CARD = and_(
     _COLUMNS.key_set == bindparam("key_set"),
     _COLUMNS.diversification_data == bindparam("diversification_data"),
 )
-# The first is run for each channel: made once, it takes half as long.
-_FIND = select(_COLUMNS.failures, _COLUMNS.until_ms).where(_OF_CARD)
+_FIND = Prepared(select(_COLUMNS.failures, _COLUMNS.until_ms).where(_OF_CARD))
 _FORGET = delete(CARD_FAILURES).where(_OF_CARD)
 
 
@@ -46,7 +46,12 @@ def all_failures(connection: Connection) -> dict[CardOfCaller, Failures]:
 
 def find(connection: Connection, card: CardOfCaller) -> Failures | None:
     """Return the failures of a card; None where there are none."""
-    row = connection.execute(_FIND, asdict(card)).one_or_none()
+    values = {
+        "caller": card.caller,
+        "key_set": card.key_set,
+        "diversification_data": card.diversification_data,
+    }
+    row = _FIND.run(connection, values).one_or_none()
     return _failures(row) if row else None
 
 

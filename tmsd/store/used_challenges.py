@@ -2,14 +2,17 @@
 
 from sqlalchemy import Connection, delete, func, select, text
 
+from tmsd.store.prepared import Prepared
 from tmsd.store.tables import USED_CHALLENGES
 
 _DIGEST, _EXPIRES = USED_CHALLENGES.c.digest, USED_CHALLENGES.c.expires_ms
 
 # Both kinds know these words. It is run for each channel, where a savepoint of its own would count.
-_USE = text(
-    "INSERT INTO used_challenges (digest, expires_ms) VALUES (:digest, :expires_ms)"
-    " ON CONFLICT DO NOTHING"
+_USE = Prepared(
+    text(
+        "INSERT INTO used_challenges (digest, expires_ms) VALUES (:digest, :expires_ms)"
+        " ON CONFLICT DO NOTHING"
+    )
 )
 
 
@@ -21,7 +24,7 @@ def use(connection: Connection, digest: bytes, expires_ms: int) -> bool:
         digest: SHA-256 of the ticket, 32 bytes.
         expires_ms: when it can be forgotten, in milliseconds of Unix time.
     """
-    return connection.execute(_USE, {"digest": digest, "expires_ms": expires_ms}).rowcount == 1
+    return _USE.run(connection, {"digest": digest, "expires_ms": expires_ms}).rowcount == 1
 
 
 def forget_expired(connection: Connection, now_ms: int) -> int:
