@@ -3,12 +3,13 @@
 import os
 import re
 import select
-import subprocess
 import sys
 import termios
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
+
+from tests import loaded_tmsctl
 
 TMSCTL = str(Path(sys.executable).with_name("tmsctl"))
 PATIENCE = 30  # seconds
@@ -40,13 +41,9 @@ class Terminal:
     ) -> None:
         self._mine, theirs = os.openpty()
         termios.tcsetwinsize(theirs, size)
-        # setsid makes the terminal the controlling one, where prompts without echo go.
-        self._process = subprocess.Popen(
-            ["setsid", "--ctty", TMSCTL, *arguments],
-            cwd=cwd,
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
+        # The terminal is the controlling one, where prompts without echo go.
+        self._running = loaded_tmsctl.start(
+            *arguments, streams=(theirs, theirs, theirs), cwd=cwd, on_terminal=True
         )
         os.close(theirs)
         self.shown = ""
@@ -56,8 +53,7 @@ class Terminal:
         return self
 
     def __exit__(self, *_raised: object) -> None:
-        self._process.kill()
-        self._process.wait()
+        self._running.close()
         os.close(self._mine)
 
     def expect(self, text: str) -> None:
@@ -88,7 +84,7 @@ class Terminal:
         """Wait for the end and return the exit code."""
         while self._read():
             pass
-        return self._process.wait(PATIENCE)
+        return self._running.wait(PATIENCE)
 
     def _read(self) -> bool:
         """Read what is shown next; False at the end."""

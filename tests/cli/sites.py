@@ -1,26 +1,19 @@
-"""Running `tmsctl` as it is installed, and sites that it made."""
+"""Running `tmsctl`, and sites that it made."""
 
 import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.terminal import PATIENCE, TMSCTL
+from tests import loaded_tmsctl
+from tests.terminal import PATIENCE
 
 
 def tmsctl(
     *arguments: str | Path, stdin: str = "", cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run `tmsctl` to its end."""
-    return subprocess.run(
-        [TMSCTL, *arguments],
-        input=stdin,
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    return loaded_tmsctl.run(*arguments, stdin=stdin, cwd=cwd, seconds=PATIENCE)
 
 
 def make_site(directory: Path) -> Path:
