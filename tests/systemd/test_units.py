@@ -13,7 +13,11 @@ SERVICES = (
     *("tmsd.service", "tmsd-worker@.service"),
     *("tmsd-ocsp.service", "tmsd-ocsp-worker.service"),
 )
-ALL = (*SERVICES, *(service.replace(".service", ".socket") for service in SERVICES))
+ALL = (
+    *SERVICES,
+    *(service.replace(".service", ".socket") for service in SERVICES),
+    "tmsd-dogtag.socket",
+)
 
 USERS = ["tmsd", "tmsd-worker", "tmsd-ocsp", "tmsd-ocsp-worker"]
 
