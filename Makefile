@@ -2,7 +2,7 @@
 # and what it makes stays inside this folder; a bare Debian with git and make is enough.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ceremony test cycles bench fuzz lint type fmt openapi clean prepare
+.PHONY: help demo demo-ceremony test cycles clean-roots bench fuzz lint type fmt openapi clean prepare
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 PYTHON := .venv/bin/python
@@ -11,6 +11,8 @@ SCRATCH := sh .ci/scratch.sh
 ARGS ?=
 # An empty folder in which demo-ceremony leaves minutes and tokens; .cache/demo-ceremony, made anew, without one.
 SITE ?=
+# Which clean roots; all of them without any.
+CASES ?=
 # For how many seconds each target is fuzzed.
 FUZZ_SECONDS ?= 60
 # How often the HSM is lost, in which order of losses (in another one each time without a SEED), and
@@ -35,6 +37,9 @@ test: prepare ## run every test; ARGS="…" is handed to pytest
 cycles: prepare ## lose the HSM CYCLES=… times, with callers at work; SEED=… for the same order again
 	@$(SCRATCH) $(PYTHON) -m tests.cycles --cycles $(CYCLES) $(addprefix --seed ,$(SEED)) \
 		$(addprefix --workers ,$(WORKERS))
+
+clean-roots: prepare ## run demo and test in clean roots of Debian 12 and 13; CASES="12-root 13-user" for some
+	@$(PYTHON) -m tests.clean_roots $(CASES)
 
 fuzz: prepare ## feed mutated inputs to whatever parses; FUZZ_SECONDS=… for each target
 	@$(SCRATCH) $(PYTHON) -m tests.fuzz --seconds $(FUZZ_SECONDS) --corpus .cache/fuzz

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -10,7 +11,7 @@ from contextlib import asynccontextmanager
 import click
 
 from tmsd.private_memory import keep_memory_private
-from tmsd.systemd.activation import Inherited, UnusableSocket, inherited_listeners
+from tmsd.systemd.activation import UnusableSocket, inherited_listeners
 from tmsd.systemd.journal import Event, about, log_to_journal_or_stderr
 from tmsd.systemd.library import SystemdLibraryMissing
 from tmsd.systemd.notifying import ServiceManager
@@ -19,7 +20,7 @@ LOG = logging.getLogger(__name__)
 
 _REASONS_TO_END = (SystemdLibraryMissing, UnusableSocket, OSError)
 
-Serving = Callable[[ServiceManager, list[Inherited]], Coroutine[None, None, None]]
+Serving = Callable[[ServiceManager, list[socket.socket]], Coroutine[None, None, None]]
 """Serves until it is told to end; gets the service manager, and the sockets that it made."""
 
 

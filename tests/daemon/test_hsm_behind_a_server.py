@@ -168,7 +168,8 @@ def test_the_policy_needs_nothing_that_the_server_does_not_hand_on(site: Running
     checked = tmsctl("check", "hsm", "--config", site.site.configuration)
 
     assert (checked.returncode, checked.stderr) == (0, "")
-    assert "sign with CKM_AES_CMAC                 no" in checked.stdout
+    # Whether AES-CMAC is handed on goes by p11-kit's version: 0.24 does not.
+    assert "The HSM can do all that" in checked.stdout
 
 
 def test_receipts_that_were_made_in_steps_are_verified_in_the_hsm(site: RunningSite) -> None:

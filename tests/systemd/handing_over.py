@@ -4,10 +4,6 @@ import socket
 
 # In bash, as dash knows descriptors of one digit alone.
 _HAND_OVER = 'exec 3<&"$1"; shift; LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"'
-_HAND_TWO_OVER = (
-    'exec 3<&"$1" 4<&"$2"; export LISTEN_FDNAMES="$3:$4"; shift 4;'
-    ' LISTEN_FDS=2 LISTEN_PID=$$ exec "$@"'
-)
 
 
 def handing_over(listener: socket.socket) -> list[str]:
@@ -16,9 +12,3 @@ def handing_over(listener: socket.socket) -> list[str]:
     Who starts it must let it inherit the socket's descriptor (`pass_fds`).
     """
     return ["bash", "-c", _HAND_OVER, "bash", str(listener.fileno())]
-
-
-def handing_two_over(one: socket.socket, other: socket.socket, *names: str) -> list[str]:
-    """Return the command that hands two sockets over, by the names that their units give them."""
-    numbers = (str(each.fileno()) for each in (one, other))
-    return ["bash", "-c", _HAND_TWO_OVER, "bash", *numbers, *names]

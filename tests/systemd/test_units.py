@@ -13,11 +13,7 @@ SERVICES = (
     *("tmsd.service", "tmsd-worker@.service"),
     *("tmsd-ocsp.service", "tmsd-ocsp-worker.service"),
 )
-ALL = (
-    *SERVICES,
-    *(service.replace(".service", ".socket") for service in SERVICES),
-    "tmsd-dogtag.socket",
-)
+ALL = (*SERVICES, *(service.replace(".service", ".socket") for service in SERVICES))
 
 USERS = ["tmsd", "tmsd-worker", "tmsd-ocsp", "tmsd-ocsp-worker"]
 

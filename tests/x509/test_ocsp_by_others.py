@@ -1,5 +1,6 @@
 """OCSP requests that OpenSSL makes, and answers as OpenSSL and pkilint read them."""
 
+import re
 import subprocess
 import sys
 from datetime import timedelta
@@ -25,7 +26,7 @@ from tmsd.x509.ocsp import (
 )
 from tmsd.x509.public_keys import KeyKind
 
-# As `openssl ocsp` has them; it does not know the last two by name.
+# As `openssl ocsp` has them; before OpenSSL 3.5 it does not know the last two by name.
 REASONS = {
     ReasonFlags.key_compromise: "keyCompromise",
     ReasonFlags.ca_compromise: "cACompromise",
@@ -33,8 +34,8 @@ REASONS = {
     ReasonFlags.superseded: "superseded",
     ReasonFlags.cessation_of_operation: "cessationOfOperation",
     ReasonFlags.certificate_hold: "certificateHold",
-    ReasonFlags.privilege_withdrawn: "(UNKNOWN)",
-    ReasonFlags.aa_compromise: "(UNKNOWN)",
+    ReasonFlags.privilege_withdrawn: r"privilegeWithdrawn|\(UNKNOWN\)",
+    ReasonFlags.aa_compromise: r"aACompromise|\(UNKNOWN\)",
 }
 
 
@@ -146,7 +147,7 @@ def test_openssl_believes_that_and_why_a_certificate_is_revoked(
     assert "0.pem: revoked" in read.stdout
     words = REASONS.get(reason)
     assert ("Reason:" in read.stdout) == (words is not None)
-    assert words is None or f"Reason: {words}\n" in read.stdout
+    assert words is None or re.search(f"Reason: ({words})\n", read.stdout)
 
 
 def test_openssl_does_not_take_an_answer_for_that_about_another(tmp_path: Path) -> None:

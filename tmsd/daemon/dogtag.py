@@ -9,17 +9,8 @@ from tmsd.daemon.admission import Admissions
 from tmsd.daemon.listener import Entrance
 from tmsd.dogtag.application import DogtagEdge, application
 from tmsd.store.store import Store
-from tmsd.systemd.activation import Inherited
 from tmsd.tks.dogtag_memory import DogtagMemory, IssuedChallenges, Vouchers
 from tmsd.tks.unverified_keys import UnverifiedKeys
-
-SOCKET_NAME = "dogtag"
-"""What tmsd-dogtag.socket calls its sockets."""
-
-
-def of_api(inherited: Sequence[Inherited]) -> tuple[socket.socket, ...]:
-    """Return the sockets of the API: all that are of nobody else."""
-    return tuple(each.listener for each in inherited if each.name != SOCKET_NAME)
 
 
 def dogtag_edge(
@@ -45,14 +36,10 @@ def entrance(
     config: DaemonConfig,
     admissions: Admissions,
     edge: DogtagEdge | None,
-    inherited: Sequence[Inherited],
+    inherited: Sequence[socket.socket] = (),
 ) -> Entrance | None:
-    """Return how TPSs reach the edge, if there is one.
-
-    Of the sockets that systemd made, its own are those of the name `SOCKET_NAME`.
-    """
+    """Return how TPSs reach the edge, if there is one."""
     if edge is None or admissions.dogtag is None or config.dogtag is None:
         return None
     listen = config.dogtag.filled_in(config.api)
-    listeners = tuple(each.listener for each in inherited if each.name == SOCKET_NAME)
-    return Entrance(listen, admissions.dogtag.tls, application(edge), listeners)
+    return Entrance(listen, admissions.dogtag.tls, application(edge), tuple(inherited))

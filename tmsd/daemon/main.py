@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import socket
 from collections.abc import Awaitable
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from tmsd.config.daemon import load_daemon_config
 from tmsd.config.policy import load_policy
 from tmsd.config.toml import ConfigError
 from tmsd.daemon.admission import load_admissions
-from tmsd.daemon.dogtag import dogtag_edge, entrance, of_api
+from tmsd.daemon.dogtag import dogtag_edge, entrance
 from tmsd.daemon.expiry import say_what_runs_out, warn_of_expiry
 from tmsd.daemon.held_keys import HeldKeys
 from tmsd.daemon.listener import Entrance, Listener
@@ -33,7 +34,6 @@ from tmsd.program import kept_informed, run, stop_signal
 from tmsd.store.error import StoreError
 from tmsd.store.reader import Reader
 from tmsd.store.store import Store
-from tmsd.systemd.activation import Inherited
 from tmsd.systemd.journal import Event, about
 from tmsd.systemd.notifying import ServiceManager
 from tmsd.tks.budgets import Budgets
@@ -57,7 +57,7 @@ def serve(config_file: Path) -> None:
     )
 
 
-async def _run(config_file: Path, manager: ServiceManager, inherited: list[Inherited]) -> None:
+async def _run(config_file: Path, manager: ServiceManager, inherited: list[socket.socket]) -> None:
     wanted = asyncio.Event()
     # From here on SIGHUP is no longer the end of the process.
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, wanted.set)
@@ -112,8 +112,8 @@ async def _run(config_file: Path, manager: ServiceManager, inherited: list[Inher
         dogtag = dogtag_edge(config, admissions, edge, store)
         listener = Listener(
             config.limits,
-            Entrance(config.api, admissions.api.tls, application(edge), of_api(inherited)),
-            entrance(config, admissions, dogtag, inherited),
+            Entrance(config.api, admissions.api.tls, application(edge), tuple(inherited)),
+            entrance(config, admissions, dogtag),
         )
         # The audit log is locked: no other daemon of this configuration uses the socket.
         async with (

@@ -7,6 +7,7 @@ It reads the database and the policy, and has no way to an HSM or to what writes
 import asyncio
 import logging
 import signal
+import socket
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,6 @@ from tmsd.responder.reload import Reloading, certificates_of, load_cas
 from tmsd.responder.server import Edge, application
 from tmsd.store.error import StoreError
 from tmsd.store.reader import Reader
-from tmsd.systemd.activation import Inherited
 from tmsd.systemd.journal import Event, about
 from tmsd.systemd.notifying import ServiceManager
 
@@ -38,7 +38,7 @@ def serve(config_file: Path) -> None:
     run("tmsd-ocsp", partial(_run, config_file), ConfigError, StoreError)
 
 
-async def _run(config_file: Path, manager: ServiceManager, inherited: list[Inherited]) -> None:
+async def _run(config_file: Path, manager: ServiceManager, inherited: list[socket.socket]) -> None:
     wanted = asyncio.Event()
     # From here on SIGHUP is no longer the end of the process.
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, wanted.set)
@@ -56,10 +56,9 @@ async def _run(config_file: Path, manager: ServiceManager, inherited: list[Inher
             edge.cas = certificates_of(policy)
             edge.answering = Answering(edge.cas, published, nonces)
 
-        listeners = [each.listener for each in inherited]
         async with (
             kept_informed(manager),
-            listening(application(edge), ocsp, listeners) as addresses,
+            listening(application(edge), ocsp, inherited) as addresses,
         ):
             stopping = stop_signal()  # before anybody is told that it is ready
             LOG.info("ready: %s", addresses, extra=about(Event.READY))

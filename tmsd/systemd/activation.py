@@ -2,7 +2,6 @@
 
 import os
 import socket
-from typing import NamedTuple
 
 from tmsd.systemd.library import required
 
@@ -13,19 +12,7 @@ class UnusableSocket(Exception):
     """systemd handed over a descriptor that cannot be listened on as it is wanted."""
 
 
-class Inherited(NamedTuple):
-    """A listening socket that was handed to this process.
-
-    Attributes:
-        name: what its unit calls it (FileDescriptorName=).
-        listener: the socket.
-    """
-
-    name: str
-    listener: socket.socket
-
-
-def inherited_listeners(kind: str) -> list[Inherited]:
+def inherited_listeners(kind: str) -> list[socket.socket]:
     """Return the listening sockets handed to this process; none where it was started without.
 
     Its children are handed nothing: the variables that say so are removed from the environment.
@@ -40,8 +27,7 @@ def inherited_listeners(kind: str) -> list[Inherited]:
     if "LISTEN_FDS" not in os.environ:
         return []
     daemon = required("systemd.daemon", "$LISTEN_FDS")
-    named = daemon.listen_fds_with_names()
-    return [Inherited(name, _listener(descriptor, kind)) for descriptor, name in named.items()]
+    return [_listener(descriptor, kind) for descriptor in daemon.listen_fds()]
 
 
 def _listener(descriptor: int, kind: str) -> socket.socket:

@@ -65,7 +65,7 @@ def _front(descriptor: int | None) -> socket.socket | None:
     """Return the connection to the front; None where somebody else came."""
     if descriptor is not None:
         return socket.socket(fileno=descriptor)
-    return accept_front(the_one([each.listener for each in inherited_listeners("Unix")]))
+    return accept_front(the_one(inherited_listeners("Unix")))
 
 
 if __name__ == "__main__":
