@@ -220,6 +220,7 @@ def test_unsafe_key_sets_are_warned_about_loudly(directory: Path) -> None:
 
 
 def test_a_tps_of_dogtag_is_told_by_its_words(directory: Path) -> None:
+    (directory / "tmsd.toml").write_text(f"{DAEMON}[dogtag]\n")
     (directory / "policy.toml").write_text(POLICY + DOGTAG % "")
     result = run(directory)
     assert (result.exit_code, result.stderr) == (0, "")
@@ -308,3 +309,17 @@ def test_the_policy_is_where_tmsd_toml_says(directory: Path) -> None:
     result = run(directory)
     assert result.exit_code == 0
     assert f"{directory}/allowed.toml: right\n" in result.stdout
+
+
+def test_where_tps_of_dogtag_are_listened_to_is_told_and_where_they_are_not_warned_about(
+    directory: Path,
+) -> None:
+    (directory / "policy.toml").write_text(POLICY + DOGTAG % "")
+    unheard = "WARNING: caller dogtag is a TPS of Dogtag, and tmsd.toml has no table [dogtag]"
+    assert unheard in run(directory).stdout
+
+    (directory / "tmsd.toml").write_text(f"{DAEMON}[dogtag]\n")
+
+    told = run(directory).stdout
+    assert "  listens to TPSs of Dogtag on 127.0.0.1:8444\n" in told
+    assert unheard not in told

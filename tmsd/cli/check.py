@@ -60,7 +60,7 @@ def check_config(directory: Path) -> None:
         click.echo(line)
     for line in _policy_lines(policy):
         click.echo(line)
-    for warning in warnings(policy):
+    for warning in (*_unheard(config, policy), *warnings(policy)):
         click.secho(f"WARNING: {warning}", fg="red", bold=True)
 
 
@@ -78,10 +78,22 @@ def _daemon_lines(config: DaemonConfig) -> Iterator[str]:
     pin = hsm.pin_file or f"the systemd credential {hsm.pin_credential}"
     yield f"{config.source}: right"
     yield f"  listens on {config.api.listen}"
+    if config.dogtag is not None:
+        yield f"  listens to TPSs of Dogtag on {config.dogtag.listen}"
     yield f"  token {hsm.token_label!r}{serial}, through {hsm.module}, PIN from {pin}"
     yield f"  audit log {config.audit.file}"
     if (nonces := config.ocsp.nonces) is not None:
         yield f"  token {nonces.hsm.token_label!r} for nonces, by a worker at {nonces.socket}"
+
+
+def _unheard(config: DaemonConfig, policy: Policy) -> Iterator[str]:
+    """Yield the callers that nobody listens to."""
+    for caller in policy.callers.values():
+        if caller.dogtag is not None and config.dogtag is None:
+            yield (
+                f"caller {caller.name} is a TPS of Dogtag, and {config.source.name} has no table "
+                "[dogtag]: nobody listens to it"
+            )
 
 
 def _policy_lines(policy: Policy) -> Iterator[str]:
