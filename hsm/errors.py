@@ -60,6 +60,10 @@ class KeyUnsuitable(HsmError):
     """A key is not what its reference says: another algorithm, or too few attributes."""
 
 
+class KeyNotExtractable(KeyUnsuitable):
+    """A key may not leave the token, not even wrapped."""
+
+
 class UseRefused(HsmError):
     """A private key of the token is asked for what it is not for, as its value is."""
 
@@ -91,6 +95,7 @@ _CAUSES: tuple[tuple[type[HsmError], tuple[type[ck.PKCS11Error], ...]], ...] = (
         MechanismUnavailable,
         (ck.MechanismInvalid, ck.MechanismParamInvalid, ck.FunctionNotSupported),
     ),
+    (KeyNotExtractable, (ck.KeyUnextractable,)),
     (
         TokenNotFound,
         (

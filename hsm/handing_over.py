@@ -50,11 +50,20 @@ def generate_to_hand_over(operation: Operation, shape: KeyShape, template: Templ
 
 
 @hsm_errors
-def wrap_to(operation: Operation, recipient: RSAPublicKey, key: TokenKey, oaep: OaepHash) -> bytes:
-    """Encrypt a key's value by RSAES-OAEP, with an empty label: as long as the modulus.
+def wrap_to(
+    operation: Operation, recipient: RSAPublicKey, key: TokenKey, oaep: OaepHash | None
+) -> bytes:
+    """Encrypt a key's value by RSA: as long as the modulus.
+
+    Args:
+        operation: owns the recipient's key meanwhile.
+        recipient: whose key it is.
+        key: what leaves.
+        oaep: the hash of RSAES-OAEP, with an empty label; None for RSAES-PKCS1-v1_5.
 
     Raises:
-        MechanismUnavailable: the token does not wrap with CKM_RSA_PKCS_OAEP and this hash.
+        MechanismUnavailable: the token does not wrap with CKM_RSA_PKCS, or with
+            CKM_RSA_PKCS_OAEP and this hash.
     """
     numbers = recipient.public_numbers()
     handle: Any = operation.session.create_object(
@@ -66,18 +75,14 @@ def wrap_to(operation: Operation, recipient: RSAPublicKey, key: TokenKey, oaep: 
         }
     )
     operation.own(handle, key.shape)
+    mechanism = Mechanism.RSA_PKCS if oaep is None else Mechanism.RSA_PKCS_OAEP
+    parameter = None if oaep is None else OAEP_PARAMETERS[oaep]
     try:
-        return bytes(
-            handle.wrap_key(
-                key.handle,
-                mechanism=Mechanism.RSA_PKCS_OAEP,
-                mechanism_param=OAEP_PARAMETERS[oaep],
-            )
-        )
+        wrapped = handle.wrap_key(key.handle, mechanism=mechanism, mechanism_param=parameter)
     except (ArgumentsBad, MechanismInvalid, MechanismParamInvalid) as error:
-        raise MechanismUnavailable(
-            f"the token does not wrap keys with CKM_RSA_PKCS_OAEP and {oaep}"
-        ) from error
+        words = f"CKM_{mechanism.name}" + (f" and {oaep}" if oaep else "")
+        raise MechanismUnavailable(f"the token does not wrap keys with {words}") from error
+    return bytes(wrapped)
 
 
 @hsm_errors

@@ -3,7 +3,12 @@
 from hypothesis import strategies as st
 
 from tmsd.errors import Code
-from tmsd.vault import card_messages, certificate_messages, worker_messages
+from tmsd.vault import (
+    card_messages,
+    certificate_messages,
+    dogtag_messages,
+    worker_messages,
+)
 from tmsd.vault.message import MAX_TICKET, NamedCard
 from tmsd.vault.messages import Question, Reply
 from tmsd.x509.distribution import MOST_PARTITIONS
@@ -126,7 +131,52 @@ APPROVALS = st.none() | st.builds(
     approvals=st.lists(between(1, 1024), max_size=certificate_messages.MAX_APPROVALS),
 )
 
+DOGTAG = {
+    "caller": NAMES,
+    "key_set": NAMES,
+    "card": st.builds(
+        dogtag_messages.DogtagCard, kdd=between(10, 10), cuid=between(10, 10), key_version=BYTE
+    ),
+}
+VOUCHERS = between(1, MAX_TICKET)
+KEYGEN_KEYS = st.builds(
+    dogtag_messages.KeygenKey,
+    under_dek=between(16, 16),
+    key_check_value=CHECK_VALUES,
+    for_drm=between(128, 1024),
+)
+KEYGEN = st.none() | st.builds(
+    dogtag_messages.KeygenKeys, des=KEYGEN_KEYS, aes=st.none() | KEYGEN_KEYS
+)
 REQUESTS = {
+    dogtag_messages.MakeSessionKeys: st.builds(
+        dogtag_messages.MakeSessionKeys,
+        **DOGTAG,
+        i=st.none() | BYTE,
+        card_challenge=between(8, 8),
+        host_challenge=between(8, 8),
+        card_cryptogram=between(8, 8),
+        ticket=st.none() | between(1, MAX_TICKET),
+        server_side_keygen=st.booleans(),
+    ),
+    dogtag_messages.MakeScp02Key: st.builds(
+        dogtag_messages.MakeScp02Key,
+        **DOGTAG,
+        sequence_counter=between(2, 2),
+        derivation_constant=between(2, 2),
+        server_side_keygen=st.booleans(),
+    ),
+    dogtag_messages.MakeKeySetData: st.builds(
+        dogtag_messages.MakeKeySetData,
+        **DOGTAG,
+        new_key_set=NAMES,
+        new_key_version=BYTE,
+        voucher=st.none() | VOUCHERS,
+        wrapped_dek=st.none() | between(16, 16),
+    ),
+    dogtag_messages.EncryptChallenge: st.builds(
+        dogtag_messages.EncryptChallenge, **DOGTAG, voucher=st.none() | VOUCHERS
+    ),
     card_messages.IssueChallenge: st.builds(
         card_messages.IssueChallenge, caller=NAMES, length=st.sampled_from([8, 16])
     ),
@@ -202,6 +252,35 @@ REQUESTS = {
 }
 
 ANSWERS = {
+    dogtag_messages.SessionKeysMade: st.builds(
+        dogtag_messages.SessionKeysMade,
+        mac=between(16, 32),
+        enc=between(16, 32),
+        dek=st.none() | between(16, 32),
+        host_cryptogram=between(8, 8),
+        keygen=KEYGEN,
+        voucher=VOUCHERS,
+        key_material_in_worker=st.booleans(),
+    ),
+    dogtag_messages.Scp02KeyMade: st.builds(
+        dogtag_messages.Scp02KeyMade,
+        key=between(16, 16),
+        keygen=KEYGEN,
+        voucher=VOUCHERS,
+        key_material_in_worker=st.booleans(),
+    ),
+    dogtag_messages.KeySetDataMade: st.builds(
+        dogtag_messages.KeySetDataMade,
+        key_set_data=between(67, 118),
+        key_check_values=st.lists(CHECK_VALUES, min_size=3, max_size=3),
+        key_material_in_worker=st.booleans(),
+    ),
+    dogtag_messages.ChallengeEncrypted: st.builds(
+        dogtag_messages.ChallengeEncrypted,
+        challenge=between(16, 16),
+        encrypted=between(16, 16),
+        key_material_in_worker=st.booleans(),
+    ),
     card_messages.ChallengeIssued: st.builds(
         card_messages.ChallengeIssued,
         host_challenge=between(8, 16),

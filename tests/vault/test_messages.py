@@ -52,6 +52,31 @@ PREPARE = {
     "fields": {"dns": ["pki.example"]},
     "days": None,
 }
+DOGTAG_CARD = {"kdd": bytes(10), "cuid": bytes(10), "key_version": 1}
+OF_DOGTAG = {"caller": "tps", "key_set": "pilot", "card": DOGTAG_CARD}
+MAKE_SESSION_KEYS = OF_DOGTAG | {
+    "type": "make-session-keys",
+    "i": None,
+    "card_challenge": bytes(8),
+    "host_challenge": bytes(8),
+    "card_cryptogram": bytes(8),
+    "ticket": None,
+    "server_side_keygen": False,
+}
+MAKE_SCP02_KEY = OF_DOGTAG | {
+    "type": "make-scp02-key",
+    "sequence_counter": bytes(2),
+    "derivation_constant": b"\x01\x82",
+    "server_side_keygen": False,
+}
+MAKE_KEY_SET_DATA = OF_DOGTAG | {
+    "type": "make-key-set-data",
+    "new_key_set": "pilot",
+    "new_key_version": 2,
+    "voucher": None,
+    "wrapped_dek": None,
+}
+ENCRYPT_CHALLENGE = OF_DOGTAG | {"type": "encrypt-challenge", "voucher": None}
 DRAFT = PREPARE | {"type": "draft-certificate"}
 SIGN = {"type": "sign-certificate", "caller": "ra", "prepared": b"p"}
 SIGN_CRL = {
@@ -81,6 +106,10 @@ EVERY: list[Mapping[str, Any]] = [
     RANDOM,
     DESCRIBE,
     VERIFY,
+    MAKE_SESSION_KEYS,
+    MAKE_SCP02_KEY,
+    MAKE_KEY_SET_DATA,
+    ENCRYPT_CHALLENGE,
     DRAFT,
     PREPARE,
     SIGN,

@@ -10,7 +10,9 @@ from hsm.importing import destroy_key, generate_key
 from hsm.key_pairs import destroy_key_pair
 from hsm.keys import AES_256, KeyReference
 from hsm.token import Token
+from tests.site import dogtag_policy
 from tests.worker.authority import CA, RESPONDER, ROOT, made_authority
+from tmsd.config.policy import load_policy
 from tmsd.config.reserved_keys import SERVICE_KEYS
 from tmsd.worker.context import Context
 from tmsd.worker.keyring import Keyring
@@ -37,3 +39,14 @@ def context(
         for reference in (ROOT, CA, RESPONDER):
             stack.callback(destroy_key_pair, hsm_token, reference)
         yield made_authority(tmp_path_factory.mktemp("ca"), hsm_token, keyring)
+
+
+@pytest.fixture(scope="module")
+def dogtag(
+    hsm_token: Token, keyring: Keyring, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Context]:
+    """What a worker works with whose caller is the TPS of the recordings."""
+    folder = tmp_path_factory.mktemp("dogtag")
+    policy = load_policy(dogtag_policy.write_policy(folder, dogtag_policy.policy_text("0" * 64)))
+    with dogtag_policy.keys_in_token(hsm_token):
+        yield Context(hsm_token, keyring, policy, 1, 1, 1, 300, 60)

@@ -99,7 +99,7 @@ def test_a_readable_key_comes_out_encrypted_as_the_token_would_have_wrapped_it(
         wrapping = TokenKeys(hsm_token, operation).key(Algorithm.DES2, dek, Use.DEK)
         readable = import_session_key(operation, Secret(value), DES2, READABLE_KEY)
 
-        encrypted = under_triple_des(wrapping.key, readable)
+        encrypted = under_triple_des(wrapping.key, HsmKey(operation, readable))
 
     assert encrypted == PlainKey(Algorithm.DES2, dek).encrypt_ecb(value)
 
@@ -111,4 +111,4 @@ def test_a_key_that_was_not_made_readable_does_not_come_out(hsm_token: Token, us
         wrapping = store.key(Algorithm.DES2, bytes(range(16)), Use.DEK)
 
         with pytest.raises(HsmError, match="AttributeSensitive"):
-            under_triple_des(wrapping.key, store.key(Algorithm.DES2, bytes(16), use).key)
+            under_triple_des(wrapping.key, store.key(Algorithm.DES2, bytes(16), use))

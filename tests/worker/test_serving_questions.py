@@ -56,6 +56,12 @@ from tmsd.vault.certificate_messages import (
     SignCrl,
     SignStatuses,
 )
+from tmsd.vault.dogtag_messages import (
+    EncryptChallenge,
+    MakeKeySetData,
+    MakeScp02Key,
+    MakeSessionKeys,
+)
 from tmsd.vault.framing import FrameError, FrameReader, encode
 from tmsd.vault.messages import AnyAnswer, AnyRequest, Question, Reply
 from tmsd.vault.worker_messages import Condition, Refused
@@ -220,6 +226,8 @@ def test_each_question_is_answered_once_in_order_by_its_number(context: Context)
 
 # test_certifying.py and test_publishing.py ask these of a worker that has a CA.
 OF_CAS = {DraftCertificate, PrepareCertificate, SignCertificate, SignCrl, SignStatuses}
+# test_dogtag_replay.py asks these of one that has a TPS of Dogtag.
+OF_DOGTAG = {MakeSessionKeys, MakeScp02Key, MakeKeySetData, EncryptChallenge}
 
 
 def test_every_request_is_answered_in_its_own_kind(context: Context) -> None:
@@ -239,7 +247,7 @@ def test_every_request_is_answered_in_its_own_kind(context: Context) -> None:
 
     answers = [answer_to(context, request) for request in requests]
 
-    assert {type(request) for request in requests} | OF_CAS == set(get_args(AnyRequest))
+    assert {type(request) for request in requests} | OF_CAS | OF_DOGTAG == set(get_args(AnyRequest))
     assert [type(answer) for answer in answers] == [request.ANSWER for request in requests]
 
 

@@ -7,7 +7,7 @@ from tmsd.config.authorities import Authorities
 from tmsd.config.callers import ALL_KEY_SETS, APPLIANCE, Caller
 from tmsd.config.cas import Ca
 from tmsd.config.dogtag_agreement import dogtag_disagreements, named_key_sets
-from tmsd.config.key_sets import KeySet
+from tmsd.config.key_sets import ChangeTarget, KeySet
 from tmsd.config.key_versions import HIGHEST_PUT
 from tmsd.config.toml import Complaint, KeyPath, dotted, shown
 from tmsd.config.transport_keys import TransportKey
@@ -109,14 +109,24 @@ def _of_callers(tables: Tables) -> Iterator[Complaint]:
 
 
 def _of_changeovers(tables: Tables) -> Iterator[Complaint]:
-    for name, key_set in tables.key_sets.items():
-        for index, (target, version) in enumerate(key_set.targets):
-            path = ("key_sets", name, "change_to", index)
-            if target not in tables.declared_key_sets:
-                yield Complaint(path, _unknown("key set", target, tables.declared_key_sets))
-            elif target in tables.key_sets:
-                for reason in _objections(key_set, tables.key_sets[target], version):
-                    yield Complaint(path, reason)
+    for key_set in tables.key_sets.values():
+        yield from _of_targets(tables, key_set, "change_to", key_set.targets)
+        yield from _of_targets(tables, key_set, "change_back_to", key_set.targets_back)
+
+
+def _of_targets(
+    tables: Tables, key_set: KeySet, setting: str, targets: Collection[ChangeTarget]
+) -> Iterator[Complaint]:
+    for index, (name, version) in enumerate(targets):
+        path = ("key_sets", key_set.name, setting, index)
+        if name not in tables.declared_key_sets:
+            yield Complaint(path, _unknown("key set", name, tables.declared_key_sets))
+        elif (target := tables.key_sets.get(name)) is not None:
+            reasons = [*_lacking_versions(target, version)]
+            if setting == "change_to":
+                reasons += _worse_keys(key_set, target)
+            for reason in reasons:
+                yield Complaint(path, reason)
 
 
 def _of_transport_keys(tables: Tables) -> Iterator[Complaint]:
@@ -178,14 +188,18 @@ def _unknown(kind: str, name: str, declared: Collection[str]) -> str:
     return f"{shown(name)} is not a {kind} of this file, which has {some}"
 
 
-def _objections(key_set: KeySet, target: KeySet, version: int | None) -> Iterator[str]:
-    """Yield why cards of `key_set` must not be changed over to a version of `target`."""
+def _lacking_versions(target: KeySet, version: int | None) -> Iterator[str]:
+    """Yield why cards cannot be changed over to a version of `target`."""
     active = [number for number, held in target.versions.items() if not held.retired]
     if version is None and not any(number <= HIGHEST_PUT for number in active):
         yield f"{target.name} has no active version from 1 to {HIGHEST_PUT}"
     if version is not None and version not in active:
         known = ", ".join(map(str, active)) or "none"
         yield f"{target.name} has no active version {version}; active: {known}"
+
+
+def _worse_keys(key_set: KeySet, target: KeySet) -> Iterator[str]:
+    """Yield why cards of `key_set` must not be changed over to `target`, unless it is back."""
     if target.undiversified:
         yield f"{target.name} is undiversified: cards are changed over to keys of their own"
     if target.factory:

@@ -53,6 +53,8 @@ class DogtagTps(Table):
             #1 v1.5.
         keygen_keys: which keys are made for server-side key generation: `des` alone as for Dogtag
             10, or `aes` as well.
+        aes128_sessions: session keys of cards with AES-256 keys are of AES-128, as Dogtag 10 has
+            them, and no card by Amendment D.
         allow_unverified_scp02: session keys of SCP02 may be had without a proof of the card.
         unverified_keys_per_minute: how many of these, for one card.
         require_recent_session: keys are changed and challenges encrypted only for a card that had
@@ -72,6 +74,7 @@ class DogtagTps(Table):
     keygen_keys: Annotated[
         tuple[Annotated[KeygenKey, TOML], ...], TOML, DISTINCT, AfterValidator(_check_keygen_keys)
     ] = (KeygenKey.DES, KeygenKey.AES)
+    aes128_sessions: bool = False
     allow_unverified_scp02: bool = False
     unverified_keys_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 60
     require_recent_session: bool = True

@@ -176,6 +176,8 @@ class KeySet(Table):
         require_issued_challenge: refuse host challenges that the HSM did not make.
         change_to: where key changeover may lead, as `name:version`, or `name` for the newest
             version of it that is active.
+        change_back_to: where it may lead as well although the target's keys are not the card's
+            alone, or weaker: cards that are taken out of service.
         put_key_des_type: the key type by which PUT KEY brings 3DES keys to these cards.
         factory: the keys are those that card makers publish.
     """
@@ -207,6 +209,9 @@ class KeySet(Table):
     change_to: Annotated[
         tuple[Annotated[str, AfterValidator(_check_target)], ...], TOML, DISTINCT
     ] = ()
+    change_back_to: Annotated[
+        tuple[Annotated[str, AfterValidator(_check_target)], ...], TOML, DISTINCT
+    ] = ()
     put_key_des_type: Annotated[HexByte, AfterValidator(_check_des_type)] = 0x80
     factory: bool = False
 
@@ -227,6 +232,16 @@ class KeySet(Table):
     def targets(self) -> tuple[ChangeTarget, ...]:
         """What `change_to` names, split."""
         return tuple(_parse_target(target) for target in self.change_to)
+
+    @property
+    def targets_back(self) -> tuple[ChangeTarget, ...]:
+        """What `change_back_to` names, split."""
+        return tuple(_parse_target(target) for target in self.change_back_to)
+
+    @property
+    def ways(self) -> tuple[ChangeTarget, ...]:
+        """All that key changeover may lead to."""
+        return self.targets + self.targets_back
 
     @cached_property
     def _newest_first(self) -> Ordered:

@@ -73,3 +73,8 @@ def _of_key_set(key_set: KeySet) -> Iterator[str]:
             f"key set {key_set.name} holds factory keys, which everybody knows: use it "
             "only to take fresh cards over into keys of their own"
         )
+    if key_set.change_back_to:
+        yield (
+            f"cards of key set {key_set.name} may be changed back to "
+            f"{', '.join(key_set.change_back_to)}: after that, whoever knows those keys opens them"
+        )

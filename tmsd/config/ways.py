@@ -164,7 +164,7 @@ def _put_key(policy: Policy, target: KeySet, held: Collection[Capability]) -> Wa
     leading = [
         key_set
         for key_set in policy.key_sets.values()
-        if any(name == target.name for name, _ in key_set.targets)
+        if any(name == target.name for name, _ in key_set.ways)
     ]
     if not leading:
         return None

@@ -7,6 +7,7 @@ APDU, 10 ICV encryption, 20 R-MAC, 40 well-known pseudo-random card challenge.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from enum import Enum
 from functools import cache
 from hmac import compare_digest
 from typing import Generic, TypeVar
@@ -40,11 +41,25 @@ _R_MAC = 0x20
 IMPLEMENTATIONS: tuple[int, ...] = (0x15, 0x04, 0x05, 0x14, 0x34, 0x35, 0x54, 0x55, 0x74, 0x75)
 DEK_IS_STATIC = False
 
-# Derivation constants, section E.4.1
-_S_ENC_CONSTANT = b"\x01\x82"
-_C_MAC_CONSTANT = b"\x01\x01"
-_R_MAC_CONSTANT = b"\x01\x02"
-_DEK_CONSTANT = b"\x01\x81"
+
+class SessionKey(Enum):
+    """The session keys of a card with three keys, by their derivation constants (E.4.1)."""
+
+    ENC = b"\x01\x82"
+    C_MAC = b"\x01\x01"
+    R_MAC = b"\x01\x02"
+    DEK = b"\x01\x81"
+
+    @property
+    def role(self) -> Role:
+        """Which static key it comes from."""
+        return {SessionKey.ENC: Role.ENC, SessionKey.DEK: Role.DEK}.get(self, Role.MAC)
+
+
+_S_ENC_CONSTANT = SessionKey.ENC.value
+_C_MAC_CONSTANT = SessionKey.C_MAC.value
+_R_MAC_CONSTANT = SessionKey.R_MAC.value
+_DEK_CONSTANT = SessionKey.DEK.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +143,12 @@ def session_keys(
 def data_encryption_key(static: K, context: bytes) -> K:
     """Return the DEK session key, which encrypts keys and data for the card (E.4.1)."""
     return static.derive_cbc(_derivation_data(_DEK_CONSTANT, context), Algorithm.DES2, Use.DEK)
+
+
+def session_key(static: K, wanted: SessionKey, sequence_counter: bytes) -> K:
+    """Return one session key alone, which depends on the 2 bytes of the counter (E.4.1)."""
+    use = Use.DEK if wanted is SessionKey.DEK else Use.SESSION_ENC
+    return static.derive_cbc(_derivation_data(wanted.value, sequence_counter), Algorithm.DES2, use)
 
 
 def deliverable_keys(keys: SessionKeys[K]) -> dict[str, K]:

@@ -26,7 +26,7 @@ from tmsd.globalplatform.channel import (
 )
 from tmsd.globalplatform.diversification import Role
 from tmsd.globalplatform.initialize_update import InitializeUpdateResponse
-from tmsd.globalplatform.keys import CounterInput, Key, Use
+from tmsd.globalplatform.keys import Algorithm, CounterInput, Key, Use
 
 K = TypeVar("K", bound=Key)
 
@@ -107,15 +107,23 @@ def session_context(host_challenge: bytes, card: InitializeUpdateResponse) -> by
 
 
 def session_keys(
-    card_keys: Mapping[Role, K], context: bytes, _i: int, level: SecurityLevel
+    card_keys: Mapping[Role, K],
+    context: bytes,
+    _i: int,
+    level: SecurityLevel,
+    algorithm: Algorithm | None = None,
 ) -> SessionKeys[K]:
-    """Derive the session keys that the static keys at hand allow (section 6.2.1)."""
+    """Derive the session keys that the static keys at hand allow (section 6.2.1).
+
+    By it they are as long as the static keys, unless `algorithm` says otherwise.
+    """
     static = card_keys[Role.MAC]
+    into = algorithm or static.algorithm
     wanted = (_S_MAC, _S_RMAC) if level & SecurityLevel.R_MAC else (_S_MAC,)
-    mac, *rmac = _session_keys(static, wanted, context, Use.SESSION_MAC)
+    mac, *rmac = _session_keys(static, wanted, context, into, Use.SESSION_MAC)
     if Role.ENC not in card_keys:
         return SessionKeys(mac, None, rmac[0] if rmac else None)
-    (enc,) = _session_keys(card_keys[Role.ENC], (_S_ENC,), context, Use.SESSION_ENC)
+    (enc,) = _session_keys(card_keys[Role.ENC], (_S_ENC,), context, into, Use.SESSION_ENC)
     return SessionKeys(mac, enc, rmac[0] if rmac else None)
 
 
@@ -203,10 +211,11 @@ def unwrap(
     return moved, Response(data, received.status, protected=True)
 
 
-def _session_keys(static: K, constants: tuple[int, ...], context: bytes, use: Use) -> tuple[K, ...]:
-    bits = static.algorithm.length * 8
-    inputs = [_derivation_data(constant, bits, context) for constant in constants]
-    return static.derive_counter(inputs, static.algorithm, use)
+def _session_keys(
+    static: K, constants: tuple[int, ...], context: bytes, into: Algorithm, use: Use
+) -> tuple[K, ...]:
+    inputs = [_derivation_data(constant, into.length * 8, context) for constant in constants]
+    return static.derive_counter(inputs, into, use)
 
 
 def _derivation_data(constant: int, bits: int, context: bytes) -> CounterInput:

@@ -44,7 +44,7 @@ class KeygenKeys(Struct, frozen=True, forbid_unknown_fields=True):
     aes: KeygenKey | None
 
 
-class SessionKeysMade(Answer, frozen=True, tag="dogtag-session-keys-made"):
+class SessionKeysMade(Answer, frozen=True, tag="session-keys-made"):
     """Session keys of a card that proved its keys, each under the caller's transport key.
 
     `dek` is there in SCP03 with server-side key generation alone, as in Dogtag.
@@ -59,7 +59,7 @@ class SessionKeysMade(Answer, frozen=True, tag="dogtag-session-keys-made"):
     key_material_in_worker: bool
 
 
-class MakeSessionKeys(Request[SessionKeysMade], frozen=True, tag="dogtag-make-session-keys"):
+class MakeSessionKeys(Request[SessionKeysMade], frozen=True, tag="make-session-keys"):
     """Verify a card's cryptogram in SCP01 or SCP03, and make session keys.
 
     `ticket` is that of the host challenge, where it was issued here; `i` what an SCP03 card says.
@@ -77,7 +77,7 @@ class MakeSessionKeys(Request[SessionKeysMade], frozen=True, tag="dogtag-make-se
     server_side_keygen: bool
 
 
-class Scp02KeyMade(Answer, frozen=True, tag="dogtag-scp02-key-made"):
+class Scp02KeyMade(Answer, frozen=True, tag="scp02-key-made"):
     """One session key of SCP02 under the caller's transport key; nothing proved the card."""
 
     key: Annotated[bytes, Meta(min_length=16, max_length=16)]
@@ -86,7 +86,7 @@ class Scp02KeyMade(Answer, frozen=True, tag="dogtag-scp02-key-made"):
     key_material_in_worker: bool
 
 
-class MakeScp02Key(Request[Scp02KeyMade], frozen=True, tag="dogtag-make-scp02-key"):
+class MakeScp02Key(Request[Scp02KeyMade], frozen=True, tag="make-scp02-key"):
     """Make a session key of SCP02 (Card Specification 2.3.1, E.4.1) without a proof of the card."""
 
     ANSWER = Scp02KeyMade
@@ -98,7 +98,7 @@ class MakeScp02Key(Request[Scp02KeyMade], frozen=True, tag="dogtag-make-scp02-ke
     server_side_keygen: bool
 
 
-class KeySetDataMade(Answer, frozen=True, tag="dogtag-key-set-data-made"):
+class KeySetDataMade(Answer, frozen=True, tag="key-set-data-made"):
     """The data of a PUT KEY command, which the TPS makes, and the new keys' check values."""
 
     key_set_data: KeySetData
@@ -106,7 +106,7 @@ class KeySetDataMade(Answer, frozen=True, tag="dogtag-key-set-data-made"):
     key_material_in_worker: bool
 
 
-class MakeKeySetData(Request[KeySetDataMade], frozen=True, tag="dogtag-make-key-set-data"):
+class MakeKeySetData(Request[KeySetDataMade], frozen=True, tag="make-key-set-data"):
     """Encrypt a card's new keys under its DEK.
 
     `wrapped_dek` is SCP02's: what the TPS was given as DEK. It is compared, and never decrypted.
@@ -122,7 +122,7 @@ class MakeKeySetData(Request[KeySetDataMade], frozen=True, tag="dogtag-make-key-
     wrapped_dek: Annotated[bytes, Meta(min_length=16, max_length=16)] | None
 
 
-class ChallengeEncrypted(Answer, frozen=True, tag="dogtag-challenge-encrypted"):
+class ChallengeEncrypted(Answer, frozen=True, tag="challenge-encrypted"):
     """16 random bytes, and the same under the card's static DEK."""
 
     challenge: Annotated[bytes, Meta(min_length=16, max_length=16)]
@@ -130,7 +130,7 @@ class ChallengeEncrypted(Answer, frozen=True, tag="dogtag-challenge-encrypted"):
     key_material_in_worker: bool
 
 
-class EncryptChallenge(Request[ChallengeEncrypted], frozen=True, tag="dogtag-encrypt-challenge"):
+class EncryptChallenge(Request[ChallengeEncrypted], frozen=True, tag="encrypt-challenge"):
     """Make a challenge, and encrypt it under the card's static DEK."""
 
     ANSWER = ChallengeEncrypted

@@ -45,6 +45,16 @@ from tmsd.vault.certificate_messages import (
     SignedStatuses,
     SignStatuses,
 )
+from tmsd.vault.dogtag_messages import (
+    ChallengeEncrypted,
+    EncryptChallenge,
+    KeySetDataMade,
+    MakeKeySetData,
+    MakeScp02Key,
+    MakeSessionKeys,
+    Scp02KeyMade,
+    SessionKeysMade,
+)
 from tmsd.vault.worker_messages import Condition, Receipt, Refused, Started, StartFailed
 
 AnyRequest = (
@@ -59,6 +69,10 @@ AnyRequest = (
     | EncryptData
     | MakeRandom
     | DescribeKeySet
+    | MakeSessionKeys
+    | MakeScp02Key
+    | MakeKeySetData
+    | EncryptChallenge
     | DraftCertificate
     | PrepareCertificate
     | SignCertificate
@@ -77,6 +91,10 @@ AnyAnswer = (
     | DataEncrypted
     | RandomMade
     | KeySetDescribed
+    | SessionKeysMade
+    | Scp02KeyMade
+    | KeySetDataMade
+    | ChallengeEncrypted
     | DraftedCertificate
     | PreparedCertificate
     | SignedCertificate

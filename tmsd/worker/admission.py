@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 
-from tmsd.config.callers import Caller, Delivery, Role
+from tmsd.config.callers import Caller, Delivery, Protocol, Role
+from tmsd.config.dogtag import DogtagTps
 from tmsd.config.key_sets import DiversificationData, KeySet, Scp
 from tmsd.config.policy import Policy
 from tmsd.errors import Code, ServiceError, faults_at
@@ -18,7 +19,33 @@ from tmsd.globalplatform.protocols import PROTOCOLS
 
 
 def tks_caller(policy: Policy, name: str) -> Caller:
-    """Return a caller of the policy that may use the Token Key Service.
+    """Return a caller of the policy that may use the Token Key Service by its API.
+
+    Raises:
+        ServiceError: `caller-unknown`, `role-missing`.
+    """
+    caller = any_tks_caller(policy, name)
+    if caller.protocol is not Protocol.API:
+        raise ServiceError(
+            Code.ROLE_MISSING, f"{name} speaks the protocol of {caller.protocol}, and no other"
+        )
+    return caller
+
+
+def dogtag_caller(policy: Policy, name: str) -> tuple[Caller, DogtagTps]:
+    """Return a caller that uses the Token Key Service as a TPS of Dogtag, and what holds for it.
+
+    Raises:
+        ServiceError: `caller-unknown`, `role-missing`.
+    """
+    caller = any_tks_caller(policy, name)
+    if caller.protocol is not Protocol.DOGTAG or caller.dogtag is None:
+        raise ServiceError(Code.ROLE_MISSING, f"{name} is not a TPS of Dogtag")
+    return caller, caller.dogtag
+
+
+def any_tks_caller(policy: Policy, name: str) -> Caller:
+    """Return a caller of the policy that may use the Token Key Service in whichever way.
 
     Raises:
         ServiceError: `caller-unknown`, `role-missing`.
@@ -174,9 +201,10 @@ def change_target(
         ServiceError: `change-not-allowed`; `key-version-not-yet-active`.
     """
     name = wanted.key_set or key_set.name
-    ways = [target for target in key_set.targets if target.key_set == name]
+    ways = [target for target in key_set.ways if target.key_set == name]
     if not any(way.version in (None, wanted.version) for way in ways):
-        raise _change_not_allowed(key_set, name, wanted.version, key_set.change_to)
+        allowed = (*key_set.change_to, *key_set.change_back_to)
+        raise _change_not_allowed(key_set, name, wanted.version, allowed)
     if not caller.may_use(name):
         raise ServiceError(
             Code.CHANGE_NOT_ALLOWED,

@@ -6,12 +6,14 @@ One function answers each, and each answer goes with a receipt.
 from collections.abc import Callable
 from typing import Any
 
-from tmsd.vault import card_messages, certificate_messages, messages
+from tmsd.vault import card_messages, certificate_messages, dogtag_messages, messages
 from tmsd.vault.message import NamedCard
 from tmsd.vault.messages import Question, Reply
 from tmsd.worker import (
     certifying,
     describing,
+    dogtag_key_sets,
+    dogtag_sessions,
     key_changeover,
     messaging,
     opening,
@@ -35,6 +37,10 @@ ANSWERS: dict[type[messages.AnyRequest], Callable[[Context, Any], messages.AnyAn
     card_messages.ConfirmPutKey: key_changeover.confirm_put_key,
     card_messages.MakeRandom: describing.make_random,
     card_messages.DescribeKeySet: describing.describe_key_set,
+    dogtag_messages.MakeSessionKeys: dogtag_sessions.make_session_keys,
+    dogtag_messages.MakeScp02Key: dogtag_sessions.make_scp02_key,
+    dogtag_messages.MakeKeySetData: dogtag_key_sets.make_key_set_data,
+    dogtag_messages.EncryptChallenge: dogtag_key_sets.encrypt_challenge,
     certificate_messages.DraftCertificate: certifying.draft_certificate,
     certificate_messages.PrepareCertificate: certifying.prepare_certificate,
     certificate_messages.SignCertificate: certifying.sign_certificate,

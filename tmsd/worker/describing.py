@@ -13,7 +13,7 @@ from tmsd.worker.context import Context
 
 def make_random(context: Context, request: card_messages.MakeRandom) -> card_messages.RandomMade:
     """Return random bytes of the token."""
-    admission.tks_caller(context.policy, request.caller)
+    admission.any_tks_caller(context.policy, request.caller)
     return card_messages.RandomMade(random=context.token.random(request.length))
 
 

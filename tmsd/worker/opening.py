@@ -66,7 +66,7 @@ def issue_challenge(
     context: Context, request: card_messages.IssueChallenge
 ) -> card_messages.ChallengeIssued:
     """Make a host challenge and its ticket."""
-    admission.tks_caller(context.policy, request.caller)
+    admission.any_tks_caller(context.policy, request.caller)
     host_challenge = context.token.random(request.length)
     now = now_ms()
     expires = now + context.challenge_seconds * 1000
