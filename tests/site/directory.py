@@ -125,7 +125,7 @@ class Site:
         self.latch_file = directory / "hsm-pin.latch"
         self.token_directory = softhsm.token_directory
         self.token = softhsm.make_token()
-        self._reserved = _reserved_port()
+        self._reserved = reserved_port()
         self.port: int = self._reserved.getsockname()[1]
         self._settings: Settings = {**_USUAL, **settings}
         self.audit_file = directory / self._settings["audit_directory"] / "audit.jsonl"
@@ -267,7 +267,7 @@ def _import(token: Token, wanted: WantedKey, value: bytes) -> None:
     import_key(token, wanted.reference, secret, shape, wanted.template)
 
 
-def _reserved_port() -> socket.socket:
+def reserved_port() -> socket.socket:
     """Return a socket that keeps a port free for the daemon.
 
     It is bound and does not listen: nobody else is given the port, and who sets
