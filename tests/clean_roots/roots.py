@@ -14,7 +14,8 @@ USER = "alex"
 _INCLUDED = "ca-certificates,git,make,sudo"
 
 # The root becomes that of a namespace: in a mere chroot nobody may make a user namespace, which
-# tests do. It sees the machine's network, and its devices and control groups.
+# tests do. It sees the machine's network, and its devices and control groups. /run/systemd is on
+# each machine that systemd has started, and systemd-analyze wants it.
 _ENTER = """
 set -eu
 mount --make-rprivate /
@@ -32,6 +33,7 @@ mount -t proc proc proc
 mount --rbind /sys sys
 mount --rbind /dev dev
 mount -t tmpfs -o mode=755 tmpfs run
+mkdir run/systemd
 mkdir -p .machine
 pivot_root . .machine
 cd /

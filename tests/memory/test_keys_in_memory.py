@@ -120,8 +120,10 @@ def test_the_search_finds_a_value_however_it_is_spelled_and_no_other(memory: Mem
         holding.stdin.write(b"|".join(spellings(there).values()))
         holding.stdin.close()
         holding.stdout.readline()
-        found = memory.of(holding.pid, [("there", there), ("nowhere", nowhere)])
-        holding.kill()
+        try:
+            found = memory.of(holding.pid, [("there", there), ("nowhere", nowhere)])
+        finally:
+            holding.kill()
 
     assert found.keys() == {"there"}
     assert {place.split(" in ")[0] for place in found["there"]} == set(spellings(there))
