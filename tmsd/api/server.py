@@ -1,6 +1,5 @@
 """The HTTPS edge: every request is identified, bounded, recorded, and only then answered."""
 
-import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable
@@ -15,6 +14,7 @@ from tmsd.api.all_routes import ROUTES
 from tmsd.api.bodies import parse
 from tmsd.api.callers import identify, require_protocol, require_role
 from tmsd.api.problems import problem_response
+from tmsd.api.request_body import read_body
 from tmsd.api.resting import answer_and_rest
 from tmsd.api.routes import IDEMPOTENCY_KEY, Asked, Route, Services
 from tmsd.audit.log import AuditLog
@@ -121,20 +121,7 @@ async def _read_body(request: web.Request, seconds: float) -> bytes:
         raise ServiceError(Code.MEDIA_TYPE_UNSUPPORTED, "send Content-Type: application/json")
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise ServiceError(Code.MEDIA_TYPE_UNSUPPORTED, "send the body without Content-Encoding")
-    try:
-        if request.content.is_eof():  # mostly: it came with its head
-            return await request.read()
-        async with asyncio.timeout(seconds):
-            return await request.read()
-    except TimeoutError:
-        raise ServiceError(
-            Code.REQUEST_TIMEOUT, f"the body did not arrive within {seconds:g} seconds"
-        ) from None
-    except web.HTTPRequestEntityTooLarge:
-        raise ServiceError(Code.BODY_TOO_LARGE, f"a body has at most {MAX_BODY} bytes") from None
-    except (web.RequestPayloadError, ConnectionError):
-        # Told to nobody, as the connection is of no more use; it is recorded all the same.
-        raise ServiceError(Code.REQUEST_INVALID, "the body broke off") from None
+    return await read_body(request, seconds)
 
 
 @web.middleware

@@ -3,7 +3,6 @@
 Four paths lead to the same: what is asked is told by the parameters alone.
 """
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from aiohttp import web
 from aiohttp.hdrs import CONTENT_TYPE
 
 from tmsd.api.callers import identify, require_protocol
+from tmsd.api.request_body import read_body
 from tmsd.api.resting import answer_and_rest
 from tmsd.audit.log import AuditLog
 from tmsd.audit.trail import Trail, recorded
@@ -83,7 +83,7 @@ async def _serve(edge: DogtagEdge, request: web.Request, trail: Trail) -> Page:
     trail.caller = request["caller"] = caller.name
     _spend_request(tks, caller, request)
     require_protocol(caller, Protocol.DOGTAG)
-    body = await _read_body(request, edge.body_seconds)
+    body = await read_body(request, edge.body_seconds)
     trail.request_digest = sha256(body).hexdigest()
     is_form = request.content_type == _FORM
     found = parameters.parse(body) if is_form else {}
@@ -101,21 +101,6 @@ def _spend_request(tks: Tks, caller: Caller, request: web.Request) -> None:
     except ServiceError:
         request["too_often"] = True
         raise
-
-
-async def _read_body(request: web.Request, seconds: float) -> bytes:
-    try:
-        async with asyncio.timeout(seconds):
-            return await request.read()
-    except TimeoutError:
-        raise ServiceError(
-            Code.REQUEST_TIMEOUT, f"the body did not arrive within {seconds:g} seconds"
-        ) from None
-    except web.HTTPRequestEntityTooLarge:
-        raise ServiceError(Code.BODY_TOO_LARGE, f"a body has at most {MAX_BODY} bytes") from None
-    except (web.RequestPayloadError, ConnectionError):
-        # Told to nobody, as the connection is of no more use; it is recorded all the same.
-        raise ServiceError(Code.REQUEST_INVALID, "the body broke off") from None
 
 
 @web.middleware
